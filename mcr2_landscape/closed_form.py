@@ -1,0 +1,188 @@
+"""The regularized rate reduction on the host: float64 NumPy, from singular value decompositions.
+
+With alpha = d/(m eps²), alpha_k = d/(m_k eps²) and rho_k = m/m_k = alpha_k/alpha the objective is
+
+    F(Z) = ½ logdet(I + alpha Z Zᵀ) − Σ_k (m_k/2m) logdet(I + alpha_k Z_k Z_kᵀ) − (lambda/2) ‖Z‖²
+
+Everything is computed for W = √alpha Z, in which only d, the rho_k and ell = lambda/alpha are left: the precision of the answer
+then depends on neither eps nor the units of the features. Singular values of W, unlike eigenvalues of W Wᵀ, keep the large
+and the small ones apart, so that A = (I + W Wᵀ)^{-1} is accurate to working precision at any condition number.
+
+Source of the objective: Wang, Liu, Pai, Yu, Zhu, Qu, Ma, *A Global Geometric Analysis of Maximal Coding Rate Reduction*
+(ICML 2024).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from mcr2_landscape.record import Record
+from mcr2_landscape.validation import class_sizes, positive_integer, positive_real
+
+
+@dataclass(frozen=True)
+class Parameters(Record):
+    """The numbers that make a regularized problem.
+
+    **Fields:** `dim` (d), `sizes` (m_1 … m_K, at least two classes), `epsilon` (coding precision) and `regularization`
+    (lambda). `widths`: the columns stored for each class, `sizes` unless given. Fewer of them describe points whose blocks have
+    low rank, in coordinates of their row spaces: the objective depends on Z_k Z_kᵀ only, so nothing else changes.
+
+    **Raises:** `InputError` for numbers out of range.
+    """
+
+    dim: int
+    sizes: tuple[int, ...]
+    epsilon: float
+    regularization: float
+    widths: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "dim", positive_integer("dim", self.dim))
+        object.__setattr__(self, "sizes", class_sizes("sizes", self.sizes))
+        object.__setattr__(self, "epsilon", positive_real("epsilon", self.epsilon))
+        object.__setattr__(self, "regularization", positive_real("regularization", self.regularization))
+        object.__setattr__(self, "widths", tuple(self.widths) or self.sizes)
+
+    @property
+    def num_samples(self) -> int:
+        """m, the number of columns of Z."""
+        return sum(self.sizes)
+
+    @property
+    def num_classes(self) -> int:
+        """K."""
+        return len(self.sizes)
+
+    @cached_property
+    def alpha(self) -> float:
+        """alpha = d/(m eps²)."""
+        return self.dim / (self.num_samples * self.epsilon**2)
+
+    @cached_property
+    def alphas(self) -> np.ndarray:
+        """alpha_k = d/(m_k eps²), shape (K,)."""
+        return self.dim / (np.array(self.sizes, dtype=np.float64) * self.epsilon**2)
+
+    @cached_property
+    def ratios(self) -> np.ndarray:
+        """rho_k = m/m_k = alpha_k/alpha, shape (K,)."""
+        return self.num_samples / np.array(self.sizes, dtype=np.float64)
+
+    @cached_property
+    def ell(self) -> float:
+        """ell = lambda/alpha, the regularization in the units in which the landscape depends on nothing else."""
+        return self.regularization / self.alpha
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(d, number of stored columns); (d, m) unless `widths` says otherwise."""
+        return self.dim, sum(self.widths)
+
+    def blocks(self, Z: np.ndarray) -> Iterator[np.ndarray]:
+        """The class blocks Z_1 … Z_K as views, in order."""
+        start = 0
+        for width in self.widths:
+            yield Z[:, start : start + width]
+            start += width
+
+
+def value(p: Parameters, Z: np.ndarray, *, regularized: bool = True) -> float:
+    """F(Z) for Z of shape (d, m), float64; without the penalty, ΔR(Z), if not `regularized`."""
+    W = np.sqrt(p.alpha) * Z
+    s = np.linalg.svd(W, compute_uv=False)
+    total = 0.5 * np.log1p(s**2).sum()
+    if regularized:
+        total -= 0.5 * p.ell * np.sum(W * W)
+    for rho, W_k in zip(p.ratios, p.blocks(W), strict=True):
+        s_k = np.linalg.svd(W_k, compute_uv=False)
+        total -= 0.5 / rho * np.log1p(rho * s_k**2).sum()
+    return float(total)
+
+
+def _gradient_terms(p: Parameters, W: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """A W and the blocks A_k W_k, both of W's shape."""
+    U, s, Vt = np.linalg.svd(W, full_matrices=False)
+    whole = (U * (s / (1 + s**2))) @ Vt
+    classes = np.empty_like(W)
+    for rho, W_k, out in zip(p.ratios, p.blocks(W), p.blocks(classes), strict=True):
+        U_k, s_k, Vt_k = np.linalg.svd(W_k, full_matrices=False)
+        out[...] = (U_k * (s_k / (1 + rho * s_k**2))) @ Vt_k
+    return whole, classes
+
+
+def gradient(p: Parameters, Z: np.ndarray) -> np.ndarray:
+    """∇F(Z), with blocks alpha A Z_k − alpha A_k Z_k − lambda Z_k; shape (d, m)."""
+    return gradient_and_scale(p, Z)[0]
+
+
+def gradient_and_scale(p: Parameters, Z: np.ndarray, *, regularized: bool = True) -> tuple[np.ndarray, float]:
+    """∇F(Z) and the magnitude ‖alpha A Z‖ + ‖(alpha A_k Z_k)_k‖ + lambda‖Z‖ of the terms that cancel in it; a gradient norm
+    is small or large relative to that."""
+    root = np.sqrt(p.alpha)
+    W = root * Z
+    whole, classes = _gradient_terms(p, W)
+    ell = p.ell if regularized else 0.0
+    scale = np.linalg.norm(whole) + np.linalg.norm(classes) + ell * np.linalg.norm(W)
+    return root * (whole - classes - ell * W), float(root * scale)
+
+
+def hessian_matrix(p: Parameters, Z: np.ndarray, *, regularized: bool = True) -> np.ndarray:
+    """The dense Hessian of F at Z, shape (d m, d m), rows and columns in C order of Z.
+
+    With M = (I + WᵀW)^{-1} and P = A W the directional derivative of A W is A D M − P Dᵀ P, and the same holds class by class.
+    """
+    d, m = p.shape
+    W = np.sqrt(p.alpha) * Z
+    H = _resolvent_derivative(W, 1.0)
+    start = 0
+    for rho, W_k in zip(p.ratios, p.blocks(W), strict=True):
+        stop = start + W_k.shape[1]
+        H[:, start:stop, :, start:stop] -= _resolvent_derivative(W_k, rho)
+        start = stop
+    H = H.reshape(d * m, d * m)
+    if regularized:
+        H[np.diag_indices(d * m)] -= p.ell
+    return p.alpha * (0.5 * (H + H.T))
+
+
+def _resolvent_derivative(W: np.ndarray, rho: float) -> np.ndarray:
+    """The derivative of W ↦ (I + rho W Wᵀ)^{-1} W as a tensor [i, j, p, q]: output entry (i, j), input entry (p, q)."""
+    U, s, Vt = np.linalg.svd(W, full_matrices=True)
+    d, m = W.shape
+    k = s.size
+    inverse = 1 / (1 + rho * s**2)
+    a = np.concatenate([inverse, np.ones(d - k)])
+    b = np.concatenate([inverse, np.ones(m - k)])
+    A = (U * a) @ U.T
+    M = (Vt.T * b) @ Vt
+    P = (U[:, :k] * (s * inverse)) @ Vt[:k]
+    tensor = np.multiply(A[:, None, :, None], M[None, :, None, :])
+    tensor -= rho * P[:, None, None, :] * P.T[None, :, :, None]
+    return tensor
+
+
+def orbit_tangent(p: Parameters, Z: np.ndarray) -> np.ndarray:
+    """Columns that span the tangent space {Ω Z + [Z_1 Ψ_1 … Z_K Ψ_K] : Ω, Ψ_k skew} of the orbit of Z under O(d) × Π O(m_k),
+    shape (d m, number of generators). They are dependent in general; their rank is the dimension of the orbit."""
+    d, m = p.shape
+    upper = np.triu_indices(d, 1)
+    left = np.zeros((upper[0].size, d, m))
+    numbers = np.arange(upper[0].size)
+    left[numbers, upper[0]] = Z[upper[1]]
+    left[numbers, upper[1]] = -Z[upper[0]]
+    columns = [left.reshape(-1, d * m)]
+    start = 0
+    for width in p.widths:
+        i, j = np.triu_indices(width, 1)
+        right = np.zeros((i.size, d, m))
+        numbers = np.arange(i.size)
+        right[numbers, :, start + i] = Z[:, start + j].T
+        right[numbers, :, start + j] = -Z[:, start + i].T
+        columns.append(right.reshape(-1, d * m))
+        start += width
+    return np.concatenate(columns).T

@@ -1,0 +1,130 @@
+"""Constraint sets of a landscape: spheres and balls for groups of columns.
+
+A constraint is any object with these methods; the ones below cover the rate-reduction problems.
+
+* `project(Z)`: the nearest feasible point;
+* `tangent(Z, D)`: the orthogonal projection of D on the tangent space at a feasible Z, smooth in Z;
+* `retract(Z, D)`: a feasible point that agrees with Z + D to first order for tangent D;
+* `normals(Z)`: host function, orthonormal columns (n, c) that span the normal space at Z, c fixed near Z.
+
+The first three are traced. On a ball's boundary the tangent space is that of the sphere; in its interior, everything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from mcr2_landscape.stacking import ClassLayout, class_inner_products
+from mcr2_landscape.validation import InputError, positive_integer, positive_real
+
+_BOUNDARY = 1e-9  # relative distance from the sphere within which a point of a ball counts as on its boundary
+
+
+class Spheres(eqx.Module):
+    """‖Z_k‖_F = radii[k] for consecutive groups of columns (the last axis) of sizes `sizes`.
+
+    **Raises:** `InputError` for an empty group, a radius ≤ 0, or lengths that differ.
+    """
+
+    sizes: tuple[int, ...] = eqx.field(static=True)
+    radii: tuple[float, ...] = eqx.field(static=True)
+
+    boundary_only = True
+
+    def __init__(self, sizes: Sequence[int], radii: Sequence[float]):
+        self.sizes = tuple(positive_integer(f"sizes[{i}]", size) for i, size in enumerate(sizes))
+        self.radii = tuple(positive_real(f"radii[{i}]", radius) for i, radius in enumerate(radii))
+        if len(self.sizes) != len(self.radii):
+            raise InputError(f"radii: found {len(self.radii)} for {len(self.sizes)} groups; pass one a group")
+
+    def norms_squared(self, Z: jax.Array) -> jax.Array:
+        """‖Z_k‖² of each group."""
+        return class_inner_products(Z, Z, ClassLayout(self.sizes))
+
+    def spread(self, values: jax.Array, Z: jax.Array) -> jax.Array:
+        """One number a group, repeated for its columns, to be multiplied with arrays like Z."""
+        columns = values[np.repeat(np.arange(len(self.sizes)), self.sizes)]
+        return columns.reshape((1,) * (Z.ndim - 1) + (-1,))
+
+    def active(self, Z: jax.Array) -> jax.Array:
+        """1 for the groups that are held on their sphere, as floats of shape (groups,): all of them here."""
+        return jnp.ones(len(self.sizes), Z.dtype)
+
+    def multipliers(self, Z: jax.Array, G: jax.Array) -> jax.Array:
+        """⟨G_k, Z_k⟩/‖Z_k‖² for active groups, 0 for the others."""
+        inner = class_inner_products(Z, G, ClassLayout(self.sizes))
+        norms = self.norms_squared(Z)
+        return self.active(Z) * inner / jnp.where(norms > 0, norms, 1)
+
+    def project(self, Z: jax.Array) -> jax.Array:
+        """The nearest feasible point. A zero group has none nearest and stays zero."""
+        norms = jnp.sqrt(self.norms_squared(Z))
+        factors = jnp.asarray(np.array(self.radii), Z.dtype) / jnp.where(norms > 0, norms, 1)
+        return Z * self.spread(factors, Z)
+
+    def tangent(self, Z: jax.Array, D: jax.Array) -> jax.Array:
+        """D less its components along the active groups of Z."""
+        return D - self.spread(self.multipliers(Z, D), Z) * Z
+
+    def retract(self, Z: jax.Array, D: jax.Array) -> jax.Array:
+        """The projection of Z + D."""
+        return self.project(Z + D)
+
+    def normals(self, Z: np.ndarray) -> np.ndarray:
+        """The unit vectors Z_k/‖Z_k‖ of the active groups as columns, shape (n, active groups)."""
+        radii = np.array(self.radii)
+        columns = []
+        start = 0
+        for size, radius in zip(self.sizes, radii, strict=True):
+            block = np.zeros_like(Z)
+            block[..., start : start + size] = Z[..., start : start + size]
+            norm = np.linalg.norm(block)
+            if norm > 0 and (self.boundary_only or norm >= radius * (1 - _BOUNDARY)):
+                columns.append(block.ravel() / norm)
+            start += size
+        return np.stack(columns, axis=1) if columns else np.zeros((Z.size, 0))
+
+
+class Balls(Spheres):
+    """‖Z_k‖_F ≤ radii[k] for consecutive groups of columns."""
+
+    boundary_only = False
+
+    def active(self, Z: jax.Array) -> jax.Array:
+        """1 for the groups on their boundary, to 1e-9 relative."""
+        radii = jnp.asarray(np.array(self.radii), Z.dtype)
+        return (jnp.sqrt(self.norms_squared(Z)) >= radii * (1 - _BOUNDARY)).astype(Z.dtype)
+
+    def project(self, Z: jax.Array) -> jax.Array:
+        """The nearest point of the balls."""
+        norms = jnp.sqrt(self.norms_squared(Z))
+        radii = jnp.asarray(np.array(self.radii), Z.dtype)
+        return Z * self.spread(jnp.where(norms > radii, radii / jnp.where(norms > 0, norms, 1), 1), Z)
+
+
+def UnitColumns(num_columns: int, radius: float = 1.0) -> Spheres:  # noqa: N802 - a constructor of a constraint, named like one
+    """Every column on the sphere of the given radius."""
+    count = positive_integer("num_columns", num_columns)
+    return Spheres((1,) * count, (radius,) * count)
+
+
+def Sphere(num_columns: int, radius: float = 1.0) -> Spheres:  # noqa: N802
+    """The whole array, with `num_columns` entries along its last axis, on one sphere."""
+    return Spheres((positive_integer("num_columns", num_columns),), (radius,))
+
+
+class TangentProjection(eqx.Module):
+    """`constraint.tangent` at a fixed point."""
+
+    constraint: Any
+    point: jax.Array
+
+    def project(self, D: jax.Array) -> jax.Array:
+        """The tangent part of D."""
+        return self.constraint.tangent(self.point, D)

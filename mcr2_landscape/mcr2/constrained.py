@@ -1,0 +1,192 @@
+"""The constrained rate-reduction problem: maximize ΔR(Z) = R(Z) − R_c(Z) under norm constraints."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from mcr2_landscape import closed_form
+from mcr2_landscape.closed_form import Parameters
+from mcr2_landscape.constraints import Balls, Spheres, TangentProjection, UnitColumns
+from mcr2_landscape.mcr2 import kernels
+from mcr2_landscape.mcr2.hessian import RateHessian
+from mcr2_landscape.mcr2.problem import _leaf
+from mcr2_landscape.precision import traced_array
+from mcr2_landscape.stacking import ClassLayout
+from mcr2_landscape.validation import InputError, class_sizes, positive_integer
+
+_SETS = ("spheres", "balls", "unit columns")
+
+
+class ConstrainedMCR2(eqx.Module):
+    """ΔR under a norm constraint, a landscape to maximize.
+
+    **Arguments:** `dim`, `sizes` and `epsilon` as in `MCR2`. `constraint`: "spheres" (‖Z_k‖_F² = m_k), "balls" (‖Z_k‖_F² ≤ m_k) or
+    "unit columns" (every column on the unit sphere).
+
+    `gradient` and `hessian` are Riemannian: the projected gradient, and the Hessian along the constraint set between tangent
+    projections. In balls a class on the boundary whose gradient points outwards is held there; one whose gradient points inwards is
+    free, as it is in the interior. The multiplier of a held class is ⟨∇_k, Z_k⟩/‖Z_k‖².
+
+    **Raises:** `InputError` for numbers out of range or an unknown constraint.
+
+    Source: Yu, Chan, You, Song, Ma (NeurIPS 2020), equation (8).
+    """
+
+    dim: int = eqx.field(static=True)
+    sizes: tuple[int, ...] = eqx.field(static=True)
+    epsilon: Any
+    constraint: Spheres
+    kind: str = eqx.field(static=True)
+    _layout: ClassLayout = eqx.field(static=True)
+
+    minimize = False
+
+    def __init__(self, dim: int, sizes: Sequence[int], epsilon: Any, constraint: str = "spheres"):
+        self.dim = positive_integer("dim", dim)
+        self.sizes = class_sizes("sizes", sizes)
+        self.epsilon = _leaf("epsilon", epsilon)
+        if constraint not in _SETS:
+            raise InputError(f"constraint: found {constraint!r}; pass one of " + ", ".join(repr(name) for name in _SETS))
+        radii = [float(np.sqrt(size)) for size in self.sizes]
+        if constraint == "unit columns":
+            self.constraint = UnitColumns(sum(self.sizes))
+        else:
+            self.constraint = (Spheres if constraint == "spheres" else Balls)(self.sizes, radii)
+        self.kind = constraint
+        self._layout = ClassLayout(self.sizes)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """The shape of a point: (dim, samples)."""
+        return self.dim, self._layout.num_columns
+
+    def value(self, Z: Any) -> Float[Array, ""]:
+        """ΔR(Z), at any Z. Errors as `MCR2.value`."""
+        return _value(self, traced_array("Z", Z, self.shape))
+
+    def gradient(self, Z: Any) -> Float[Array, "d m"]:
+        """The Riemannian gradient at a feasible Z. Errors as `MCR2.value`."""
+        return _gradient(self, traced_array("Z", Z, self.shape))
+
+    def multipliers(self, Z: Any) -> Float[Array, " k"]:
+        """⟨∇_k, Z_k⟩/‖Z_k‖² of each constrained group: the lambda_k of a critical point; 0 where the group is free."""
+        return _multipliers(self, traced_array("Z", Z, self.shape))
+
+    def hessian(self, Z: Any) -> RateHessian:
+        """The Riemannian Hessian at a feasible Z: P (H − diag(multipliers)) P with P the tangent projection."""
+        return _hessian(self, traced_array("Z", Z, self.shape))
+
+    def gradient_scale(self, Z: Any) -> Float[Array, ""]:
+        """‖alpha A Z‖ + ‖(alpha A_k Z_k)_k‖, to which a gradient norm is relative."""
+        return _gradient_scale(self, traced_array("Z", Z, self.shape))
+
+    # -- landscape protocol (host) --------------------------------------------------------------------------------------------
+
+    @property
+    def parameters(self) -> Parameters:
+        """The problem's numbers (the regularization, unused here, is alpha)."""
+        alpha = self.dim / (sum(self.sizes) * float(self.epsilon) ** 2)
+        return Parameters(self.dim, self.sizes, float(self.epsilon), alpha)
+
+    def _held(self, Z: np.ndarray, G: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Unit normals (n, c) of the held groups, and the multiplier of each column."""
+        normals = self.constraint.normals(Z)
+        inner = normals.T @ G.ravel()
+        keep = inner > 0 if not self.constraint.boundary_only else np.ones(inner.size, dtype=bool)
+        normals = normals[:, keep]
+        norms = np.array([np.linalg.norm(Z.ravel()[column != 0]) for column in normals.T])
+        per_entry = (normals != 0) @ (inner[keep] / norms) if norms.size else np.zeros(Z.size)
+        return normals, per_entry.reshape(Z.shape)
+
+    def evaluate(self, Z: np.ndarray) -> tuple[float, np.ndarray, float]:
+        """Value, Riemannian gradient and gradient scale in float64 NumPy."""
+        p = self.parameters
+        G, scale = closed_form.gradient_and_scale(p, Z, regularized=False)
+        normals, _ = self._held(Z, G)
+        projected = G.ravel() - normals @ (normals.T @ G.ravel())
+        return closed_form.value(p, Z, regularized=False), projected.reshape(Z.shape), scale
+
+    def hessian_matrix(self, Z: np.ndarray) -> np.ndarray:
+        """The dense Riemannian Hessian in ambient coordinates, float64 NumPy: zero along the normals."""
+        p = self.parameters
+        G, _ = closed_form.gradient_and_scale(p, Z, regularized=False)
+        normals, multipliers = self._held(Z, G)
+        H = closed_form.hessian_matrix(p, Z, regularized=False)
+        H[np.diag_indices_from(H)] -= multipliers.ravel()
+        HN = H @ normals
+        return H - HN @ normals.T - normals @ HN.T + normals @ (normals.T @ HN) @ normals.T
+
+    def normals(self, Z: np.ndarray) -> np.ndarray:
+        """Orthonormal columns that span the normal space of the held groups at Z."""
+        G, _ = closed_form.gradient_and_scale(self.parameters, Z, regularized=False)
+        return self._held(Z, G)[0]
+
+    def curvature_scale(self) -> float:
+        """A bound on |eigenvalues| of the Euclidean Hessian: (9/8) alpha."""
+        return 9 / 8 * self.parameters.alpha
+
+    def orbit_tangent(self, Z: np.ndarray) -> np.ndarray:
+        """Columns that span the tangent space of the symmetry orbit: O(d) × Π O(m_k), only O(d) for unit columns."""
+        generators = closed_form.orbit_tangent(self.parameters, Z)
+        return generators[:, : self.dim * (self.dim - 1) // 2] if self.kind == "unit columns" else generators
+
+    def invariants(self, Z: np.ndarray) -> np.ndarray:
+        """What the symmetry group leaves alone: singular values of Z and of its class blocks."""
+        p = self.parameters
+        classes = [np.linalg.svd(np.sqrt(a) * B, compute_uv=False) for a, B in zip(p.alphas, p.blocks(Z), strict=True)]
+        return np.concatenate([np.linalg.svd(np.sqrt(p.alpha) * Z, compute_uv=False), *classes])
+
+
+def _scales(problem: ConstrainedMCR2, dtype) -> kernels.Scales:
+    return kernels.scales(problem.dim, problem.sizes, problem.epsilon, dtype)
+
+
+def _euclidean(problem: ConstrainedMCR2, Z: jax.Array):
+    s = _scales(problem, Z.dtype)
+    factors = kernels.factor(Z, problem._layout, s)
+    return factors, s, kernels.gradient(factors, problem._layout, s)
+
+
+def _held_multipliers(problem: ConstrainedMCR2, Z: jax.Array, G: jax.Array) -> jax.Array:
+    multipliers = problem.constraint.multipliers(Z, G)
+    return multipliers if problem.constraint.boundary_only else jnp.maximum(multipliers, 0)
+
+
+@jax.jit
+def _value(problem, Z):
+    return kernels.rate_reduction(Z, problem._layout, _scales(problem, Z.dtype))
+
+
+@jax.jit
+def _multipliers(problem, Z):
+    _, _, G = _euclidean(problem, Z)
+    return _held_multipliers(problem, Z, G)
+
+
+@jax.jit
+def _gradient(problem, Z):
+    _, _, G = _euclidean(problem, Z)
+    return G - problem.constraint.spread(_held_multipliers(problem, Z, G), Z) * Z
+
+
+@jax.jit
+def _gradient_scale(problem, Z):
+    f, s, _ = _euclidean(problem, Z)
+    return s.alpha * (jnp.linalg.norm(f.smoothed) + jnp.linalg.norm(f.class_smoothed))
+
+
+@jax.jit
+def _hessian(problem, Z):
+    f, s, G = _euclidean(problem, Z)
+    multipliers = _held_multipliers(problem, Z, G)
+    held = jnp.ones_like(multipliers) if problem.constraint.boundary_only else (multipliers > 0).astype(Z.dtype)
+    # a free group has no normal: zeroing its block of the point that the projection is taken at says so
+    normals = TangentProjection(problem.constraint, problem.constraint.spread(held, Z) * Z)
+    return RateHessian(f, s, problem.constraint.spread(multipliers, Z), problem._layout, normals)

@@ -1,0 +1,260 @@
+"""The regularized rate-reduction problem: maximize F(Z) = R(Z) − R_c(Z) − (lambda/2)‖Z‖²."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from mcr2_landscape import closed_form
+from mcr2_landscape.closed_form import Parameters
+from mcr2_landscape.mcr2 import kernels
+from mcr2_landscape.mcr2.features import sort_features
+from mcr2_landscape.mcr2.hessian import RateHessian
+from mcr2_landscape.precision import traced_array
+from mcr2_landscape.stacking import ClassLayout
+from mcr2_landscape.validation import InputError, class_sizes, is_concrete, positive_integer, positive_real
+
+if TYPE_CHECKING:
+    from mcr2_landscape.catalog import Family, GlobalMaximum, Recognition, Thresholds
+
+
+def _leaf(name: str, value: Any) -> Any:
+    """A checked Python float, which JAX traces weakly typed; tracers and arrays on a device pass through."""
+    if isinstance(value, jax.Array):
+        return value
+    return positive_real(name, value) if is_concrete(value) or value is None or isinstance(value, (str, bytes)) else value
+
+
+class MCR2(eqx.Module):
+    """The regularized problem, a landscape to maximize.
+
+    **Arguments:** `dim` (d) and `sizes` (samples per class, at least two classes) are static; `epsilon` (coding precision) and
+    `regularization` (lambda) are traced, so that a sweep over either is one compilation.
+
+    **Raises:** `InputError` for a number out of range, one class, or an empty class.
+
+    Points Z have shape (dim, sum(sizes)), the classes in column blocks. `value`, `gradient` and `hessian` can be traced; every
+    other method is a host function in float64.
+
+    Source: Wang, Liu, Pai, Yu, Zhu, Qu, Ma, *A Global Geometric Analysis of Maximal Coding Rate Reduction* (ICML 2024).
+
+    >>> problem = MCR2(dim=7, sizes=(4, 4, 4), epsilon=0.4, regularization=0.05)
+    >>> round(problem.regularization_limit, 6)
+    0.97696
+    """
+
+    dim: int = eqx.field(static=True)
+    sizes: tuple[int, ...] = eqx.field(static=True)
+    epsilon: Any
+    regularization: Any
+    _layout: ClassLayout = eqx.field(static=True)
+
+    minimize = False
+    constraint = None
+
+    def __init__(self, dim: int, sizes: Sequence[int], epsilon: Any, regularization: Any, *, _widths: Any = None):
+        self.dim = positive_integer("dim", dim)
+        self.sizes = class_sizes("sizes", sizes)
+        self.epsilon = _leaf("epsilon", epsilon)
+        self.regularization = _leaf("regularization", regularization)
+        self._layout = ClassLayout(tuple(_widths) if _widths is not None else self.sizes)
+
+    # -- traced -------------------------------------------------------------------------------------------------------------
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """The shape of a point: (dim, samples)."""
+        return self.dim, self._layout.num_columns
+
+    def value(self, Z: Any) -> Float[Array, ""]:
+        """F(Z).
+
+        **Raises:** `InputError` for a wrong shape, or NumPy float64 while JAX's 64-bit mode is off.
+        """
+        return _value(self, traced_array("Z", Z, self.shape))
+
+    def gradient(self, Z: Any) -> Float[Array, "d m"]:
+        """∇F(Z) in closed form: blocks alpha A Z_k − alpha A_k Z_k − lambda Z_k. Errors as `value`."""
+        return _gradient(self, traced_array("Z", Z, self.shape))
+
+    def hessian(self, Z: Any) -> RateHessian:
+        """The Hessian at Z as an operator with `mv` and `as_matrix`, in closed form. Errors as `value`."""
+        return _hessian(self, traced_array("Z", Z, self.shape))
+
+    def gradient_scale(self, Z: Any) -> Float[Array, ""]:
+        """‖alpha A Z‖ + ‖(alpha A_k Z_k)_k‖ + lambda‖Z‖, to which a gradient norm is relative. Errors as `value`."""
+        return _gradient_scale(self, traced_array("Z", Z, self.shape))
+
+    # -- theory -------------------------------------------------------------------------------------------------------------
+
+    @property
+    def parameters(self) -> Parameters:
+        """The problem's numbers, for the closed-form theory.
+
+        **Raises:** `InputError` under `jit` or `vmap`, where the numbers are not known.
+        """
+        if isinstance(self.epsilon, jax.core.Tracer) or isinstance(self.regularization, jax.core.Tracer):
+            raise InputError(
+                "epsilon, regularization: traced here, but the closed-form theory needs their values; call it outside jit and vmap"
+            )
+        return Parameters(self.dim, self.sizes, float(self.epsilon), float(self.regularization), self._layout.widths)
+
+    @property
+    def regularization_limit(self) -> float:
+        """lambda_max, the largest lambda at which every class has non-zero critical directions: the smallest of `thresholds().existence`."""
+        return float(self.thresholds().existence.min())
+
+    def thresholds(self) -> Thresholds:
+        """`.existence` (lambda_k: above it class k vanishes at every critical point) and `.value` (lambda_k°: above it the class costs
+        more than it gives), arrays of K."""
+        from mcr2_landscape import catalog
+
+        return catalog.thresholds(self.parameters)
+
+    def roots(self) -> np.ndarray:
+        """(K, 2): the squared singular values x_k^- < x_k^+ of the orthogonal critical points; NaN for a class that has none."""
+        from mcr2_landscape import catalog
+
+        return catalog.roots(self.parameters)
+
+    def orthogonal_family(self, large: Sequence[int], small: Sequence[int] | None = None) -> Family:
+        """The critical points with orthogonal class blocks, class k with `large[k]` large and `small[k]` small singular values.
+
+        **Raises:** `InputError` for ranks that do not fit, or a class whose threshold lambda exceeds.
+        """
+        from mcr2_landscape import catalog
+
+        return catalog.orthogonal_family(self.parameters, large=large, small=small or (0,) * len(self.sizes))
+
+    def global_maximum(self) -> GlobalMaximum:
+        """The global maximum at any lambda > 0, beyond the limit too: `.value`, `.family`, `.unique`."""
+        from mcr2_landscape import catalog
+
+        return catalog.global_maximum(self.parameters)
+
+    def catalog(self, *, fusion: bool = True, max_frame_dimension: int = 2) -> Iterator[Family]:
+        """All families of critical points that theory knows, by decreasing value, lazily. `fusion` admits the non-orthogonal ones;
+        `max_frame_dimension` above 2 adds frames that are built numerically."""
+        from mcr2_landscape import catalog
+
+        return catalog.catalog(self.parameters, fusion=fusion, max_frame_dimension=max_frame_dimension)
+
+    # -- landscape protocol (host) --------------------------------------------------------------------------------------------
+
+    def evaluate(self, Z: np.ndarray) -> tuple[float, np.ndarray, float]:
+        """Value, gradient and gradient scale in float64 NumPy (see `mcr2_landscape.closed_form`)."""
+        p = self.parameters
+        return closed_form.value(p, Z), *closed_form.gradient_and_scale(p, Z)
+
+    def hessian_matrix(self, Z: np.ndarray) -> np.ndarray:
+        """The dense Hessian, float64 NumPy, (d m, d m) in C order."""
+        return closed_form.hessian_matrix(self.parameters, Z)
+
+    def curvature_scale(self) -> float:
+        """A bound on |eigenvalues| of the Hessian anywhere: (9/8) alpha + lambda."""
+        p = self.parameters
+        return 9 / 8 * p.alpha + p.regularization
+
+    def orbit_tangent(self, Z: np.ndarray) -> np.ndarray:
+        """Columns that span the tangent space of the orbit of Z under O(d) × Π O(m_k), shape (d m, q)."""
+        return closed_form.orbit_tangent(self.parameters, Z)
+
+    def recognize(self, Z: np.ndarray) -> Recognition | None:
+        """The family of critical points that Z belongs to by its structure, with the exact index and nullity; `None` if it shows none."""
+        from mcr2_landscape import catalog
+
+        return catalog.recognize(self.parameters, Z)
+
+    def invariants(self, Z: np.ndarray) -> np.ndarray:
+        """What O(d) × Π O(m_k) leaves alone: the singular values of √alpha Z and of each √alpha_k Z_k, descending."""
+        p = self.parameters
+        whole = np.linalg.svd(np.sqrt(p.alpha) * Z, compute_uv=False)
+        classes = [np.linalg.svd(np.sqrt(a) * B, compute_uv=False) for a, B in zip(p.alphas, p.blocks(Z), strict=True)]
+        return np.concatenate([whole, *classes])
+
+    def compress(self, Z: np.ndarray) -> tuple[MCR2, np.ndarray, list[np.ndarray | None]]:
+        """The same landscape with at most d columns for each class, the point in it, and the row-space bases that lead back.
+
+        The objective depends on Z_k Z_kᵀ alone, and gradients keep the row space of each block, so that value, gradient, Hessian
+        along these columns, critical points and ascent paths are the same.
+        """
+        parts: list[np.ndarray] = []
+        bases: list[np.ndarray | None] = []
+        for block in self.parameters.blocks(Z):
+            if block.shape[1] <= self.dim:
+                parts.append(block)
+                bases.append(None)
+            else:
+                _, _, Vt = np.linalg.svd(block, full_matrices=False)
+                parts.append(block @ Vt.T)
+                bases.append(Vt)
+        return self.narrowed(), np.concatenate(parts, axis=1), bases
+
+    def narrowed(self) -> MCR2:
+        """The problem that `compress` leads to: at most d stored columns for each class."""
+        widths = tuple(min(width, self.dim) for width in self._layout.widths)
+        return MCR2(self.dim, self.sizes, self.epsilon, self.regularization, _widths=widths)
+
+    @staticmethod
+    def from_features(X: Any, labels: Any, epsilon: float, regularization: float | None = None) -> tuple[MCR2, np.ndarray, np.ndarray]:
+        """The problem of a set of labeled features, and the features as a point of it.
+
+        **Arguments:** `X` of shape (samples, features), any real dtype (read as float64); `labels`, one of any hashable and sortable
+        kind a sample, in any order; `regularization` defaults to half of the limit.
+
+        **Returns:** the problem; Z of shape (features, samples) with classes in column blocks, in the order of `np.unique(labels)`;
+        and `order`, the sample number of each column: `Z = X[order].T`.
+
+        **Raises:** `InputError` for NaN rows (which ones), lengths that differ, one class, or numbers out of range.
+
+        >>> problem, Z, order = MCR2.from_features([[1., 0], [0, 1], [2, 0]], ["b", "a", "b"], epsilon=0.5)
+        >>> problem.sizes, order.tolist()
+        ((1, 2), [1, 0, 2])
+        """
+        Z, sizes, order = sort_features(X, labels)
+        if regularization is None:
+            probe = MCR2(Z.shape[0], sizes, epsilon, 1.0)
+            regularization = 0.5 * probe.regularization_limit
+        return MCR2(Z.shape[0], sizes, epsilon, regularization), Z, order
+
+
+def _scales(problem: MCR2, dtype) -> kernels.Scales:
+    return kernels.scales(problem.dim, problem.sizes, problem.epsilon, dtype)
+
+
+def _lambda(problem: MCR2, dtype) -> jax.Array:
+    return jnp.asarray(problem.regularization, dtype=dtype)
+
+
+@jax.jit
+def _value(problem: MCR2, Z: jax.Array) -> jax.Array:
+    reduction = kernels.rate_reduction(Z, problem._layout, _scales(problem, Z.dtype))
+    return reduction - 0.5 * _lambda(problem, Z.dtype) * jnp.sum(Z * Z)
+
+
+@jax.jit
+def _gradient(problem: MCR2, Z: jax.Array) -> jax.Array:
+    s = _scales(problem, Z.dtype)
+    factors = kernels.factor(Z, problem._layout, s)
+    return kernels.gradient(factors, problem._layout, s) - _lambda(problem, Z.dtype) * Z
+
+
+@jax.jit
+def _gradient_scale(problem: MCR2, Z: jax.Array) -> jax.Array:
+    s = _scales(problem, Z.dtype)
+    f = kernels.factor(Z, problem._layout, s)
+    norm = jnp.linalg.norm
+    return s.alpha * (norm(f.smoothed) + norm(f.class_smoothed)) + _lambda(problem, Z.dtype) * norm(Z)
+
+
+@jax.jit
+def _hessian(problem: MCR2, Z: jax.Array) -> RateHessian:
+    s = _scales(problem, Z.dtype)
+    factors = kernels.factor(Z, problem._layout, s)
+    return RateHessian(factors, s, _lambda(problem, Z.dtype), problem._layout)

@@ -1,0 +1,30 @@
+"""One way to say where randomness comes from."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from mcr2_landscape.validation import InputError
+
+
+def generator(key: Any) -> np.random.Generator:
+    """A NumPy generator from a JAX key (typed or raw), an integer seed or a generator (returned as it is).
+
+    **Raises:** `InputError` for anything else, `None` included: randomness is always explicit.
+    """
+    if isinstance(key, np.random.Generator):
+        return key
+    if isinstance(key, (int, np.integer)) and not isinstance(key, bool):
+        if key < 0:
+            raise InputError(f"key: found the negative seed {key}; pass a seed of zero or more, or jax.random.key(seed)")
+        return np.random.default_rng(int(key))
+    if hasattr(key, "dtype") and hasattr(key, "shape"):
+        import jax
+
+        data = jax.random.key_data(key) if jax.dtypes.issubdtype(key.dtype, jax.dtypes.prng_key) else key
+        words = np.asarray(data)
+        if words.dtype == np.uint32 and words.ndim == 1:
+            return np.random.default_rng([int(word) for word in words])
+    raise InputError(f"key: found {type(key).__name__}; pass one jax.random.key(seed), an integer seed or a NumPy Generator")
