@@ -186,3 +186,11 @@ def orbit_tangent(p: Parameters, Z: np.ndarray) -> np.ndarray:
         columns.append(right.reshape(-1, d * m))
         start += width
     return np.concatenate(columns).T
+
+
+def resolvent(W: np.ndarray, scale: float) -> np.ndarray:
+    """(I + scale W Wᵀ)^{-1}, shape (d, d), from the singular values of W."""
+    U, s, _ = np.linalg.svd(W, full_matrices=True)
+    inverse = np.ones(W.shape[0])
+    inverse[: s.size] = 1 / (1 + scale * s**2)
+    return (U * inverse) @ U.T

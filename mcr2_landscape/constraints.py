@@ -114,9 +114,37 @@ def UnitColumns(num_columns: int, radius: float = 1.0) -> Spheres:  # noqa: N802
     return Spheres((1,) * count, (radius,) * count)
 
 
-def Sphere(num_columns: int, radius: float = 1.0) -> Spheres:  # noqa: N802
-    """The whole array, with `num_columns` entries along its last axis, on one sphere."""
-    return Spheres((positive_integer("num_columns", num_columns),), (radius,))
+class Sphere(eqx.Module):
+    """‖Z‖_F = radius, for an array of any shape.
+
+    **Raises:** `InputError` for a radius ≤ 0.
+    """
+
+    radius: float = eqx.field(static=True)
+
+    boundary_only = True
+
+    def __init__(self, radius: float = 1.0):
+        self.radius = positive_real("radius", radius)
+
+    def project(self, Z: jax.Array) -> jax.Array:
+        """Z scaled to the sphere. Zero has no nearest point and stays zero."""
+        norm = jnp.linalg.norm(Z.reshape(-1))
+        return Z * (self.radius / jnp.where(norm > 0, norm, 1))
+
+    def tangent(self, Z: jax.Array, D: jax.Array) -> jax.Array:
+        """D less its component along Z."""
+        squared = jnp.sum(Z * Z)
+        return D - (jnp.sum(Z * D) / jnp.where(squared > 0, squared, 1)) * Z
+
+    def retract(self, Z: jax.Array, D: jax.Array) -> jax.Array:
+        """The projection of Z + D."""
+        return self.project(Z + D)
+
+    def normals(self, Z: np.ndarray) -> np.ndarray:
+        """The unit vector Z/‖Z‖ as a column, shape (n, 1)."""
+        norm = np.linalg.norm(Z)
+        return Z.reshape(-1, 1) / norm if norm > 0 else np.zeros((Z.size, 0))
 
 
 class TangentProjection(eqx.Module):

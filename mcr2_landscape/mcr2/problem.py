@@ -16,7 +16,9 @@ from mcr2_landscape.closed_form import Parameters
 from mcr2_landscape.mcr2 import kernels
 from mcr2_landscape.mcr2.features import sort_features
 from mcr2_landscape.mcr2.hessian import RateHessian
+from mcr2_landscape.mcr2.starts import random_starts
 from mcr2_landscape.precision import traced_array
+from mcr2_landscape.randomness import generator
 from mcr2_landscape.stacking import ClassLayout
 from mcr2_landscape.validation import InputError, class_sizes, is_concrete, positive_integer, positive_real
 
@@ -160,6 +162,40 @@ class MCR2(eqx.Module):
         """A bound on |eigenvalues| of the Hessian anywhere: (9/8) alpha + lambda."""
         p = self.parameters
         return 9 / 8 * p.alpha + p.regularization
+
+    def hessian_lipschitz(self) -> float:
+        """A bound on the spectral norm of H(Z) − H(Y) over ‖Z − Y‖_F: alpha^{3/2} (1 + √rho_max) times 3, twice the largest
+        |r'''| of r(s) = ½ log(1 + s²), rounded up (the class terms scale with √rho_k)."""
+        p = self.parameters
+        return 3 * p.alpha**1.5 * (1 + float(np.sqrt(p.ratios.max())))
+
+    def complement_spectrum(self, Z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The Hessian's eigenvalues on the columns that `compress` leaves out, with multiplicities: for each class with m_k > d, the
+        eigenvalues of alpha (A − A_k) − lambda, m_k − d times each."""
+        p = self.parameters
+        values: list[np.ndarray] = []
+        counts: list[np.ndarray] = []
+        for k, block in enumerate(p.blocks(Z)):
+            if block.shape[1] > self.dim:
+                matrix = p.alpha * (closed_form.resolvent(Z, p.alpha) - closed_form.resolvent(block, p.alphas[k]))
+                values.append(np.linalg.eigvalsh(matrix) - p.regularization)
+                counts.append(np.full(self.dim, block.shape[1] - self.dim, dtype=np.int64))
+        if not values:
+            return np.zeros(0), np.zeros(0, dtype=np.int64)
+        return np.concatenate(values), np.concatenate(counts)
+
+    def random_starts(self, key: Any, count: int) -> np.ndarray:
+        """Starting points for the search, shape (count, d, m): each class gets a random rank, random orthonormal left vectors, and
+        squared singular values log-uniform from a third of x_k^- to three times x_k^+ (about 1/√(alpha alpha_k) where the class has
+        no roots)."""
+        return random_starts(self.parameters, key, count)
+
+    def perturb(self, Z: np.ndarray, key: Any, size: float) -> np.ndarray:
+        """Z with each class block multiplied by I + size · noise on the left, which keeps its rank."""
+        random = generator(key)
+        noise = size / np.sqrt(self.dim) * random.standard_normal((self.parameters.num_classes, self.dim, self.dim))
+        blocks = [block + noise[k] @ block for k, block in enumerate(self.parameters.blocks(Z))]
+        return np.concatenate(blocks, axis=1)
 
     def orbit_tangent(self, Z: np.ndarray) -> np.ndarray:
         """Columns that span the tangent space of the orbit of Z under O(d) × Π O(m_k), shape (d m, q)."""

@@ -1,0 +1,199 @@
+"""Ascent (descent for a minimization) from a given point, as far as it goes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from mcr2_landscape.landscape.progress import Progress
+from mcr2_landscape.record import Record
+from mcr2_landscape.validation import InputError, float64_matrix, positive_integer, positive_real
+
+_CHUNK = 50
+_CHUNK_SECONDS = 1.0
+_STALL = 400
+
+
+@dataclass(frozen=True)
+class Ascent(Record):
+    """Where an ascent went.
+
+    `point`: the last point. `history`: arrays "gradients" (gradients evaluated so far), "value" and "relative_gradient_norm".
+    `converged`: the relative gradient norm reached the tolerance; `reason` says in words why it stopped.
+    """
+
+    point: np.ndarray = field(repr=False, metadata={"json": False})
+    value: float
+    gradient_norm: float
+    relative_gradient_norm: float
+    converged: bool
+    reason: str
+    num_gradients: int
+    history: dict[str, np.ndarray] = field(repr=False)
+    interrupted: bool = False
+
+
+class _State(NamedTuple):
+    point: jax.Array
+    gradient: jax.Array
+    value: jax.Array
+    relative: jax.Array
+    step: jax.Array
+    trials: jax.Array
+
+
+def ascend(
+    landscape: Any,
+    Z: Any,
+    *,
+    rtol: float = 1e-10,
+    max_steps: int = 10_000,
+    progress: bool | Callable[[int, int, int], None] = False,
+) -> Ascent:
+    """Climb from Z with Barzilai–Borwein steps, none of which lowers the value (by more than its rounding).
+
+    A trial that lowers the value is taken back and its step halved, down to the step 1/L where the landscape's curvature bound L
+    promises an increase. Once the increase expected is below the rounding of the value, trials are judged by the gradient norm instead,
+    so that the tolerance can be far below the square root of the working precision.
+
+    **Arguments:** `landscape`: as for `classify`. `Z`: a start, float64. `rtol`: relative gradient norm to reach. `max_steps`: gradients
+    to spend. `progress`: a bar, or a function of (done, total, 0).
+
+    **Returns:** `Ascent`. Ctrl-C stops it between chunks of at most about a second and returns what was reached.
+
+    **Raises:** `InputError` for a wrong shape, NaN, or float32.
+
+    Source: Barzilai and Borwein (IMA J. Numer. Anal. 1988); for MCR² the bound L = (9/8) alpha + lambda.
+    """
+    Z = float64_matrix("Z", Z, tuple(landscape.shape))
+    rtol, max_steps = positive_real("rtol", rtol), positive_integer("max_steps", max_steps)
+    small, point, bases = landscape.compress(Z) if hasattr(landscape, "compress") else (landscape, Z, None)
+    with jax.enable_x64(True), Progress.of(progress, max_steps, "ascending") as bar:
+        if small.constraint is not None:
+            point = small.constraint.project(jnp.asarray(point))
+        state = _begin(small, jnp.asarray(point), jnp.asarray(_first_step(small, point)))
+        history: list[tuple[int, float, float]] = []
+        reason, interrupted = "", False
+        best, since, chunk = float(state.relative), 0, _CHUNK
+        _record(history, state)
+        try:
+            while not reason:
+                clock = time.perf_counter()
+                state = jax.block_until_ready(_climb(small, state, jnp.asarray(chunk), jnp.asarray(rtol)))
+                elapsed = time.perf_counter() - clock
+                _record(history, state)
+                trials, relative = int(state.trials), float(state.relative)
+                best, since = (relative, trials) if relative < 0.5 * best else (best, since)
+                bar.update(min(trials, max_steps), 0)
+                if not np.isfinite(relative) or not np.isfinite(float(state.value)):
+                    raise InputError("Z: the landscape stops being finite on the way up; it needs a bounded superlevel set")
+                if relative <= rtol:
+                    reason = f"relative gradient norm {relative:.2e} reached {rtol:.0e}"
+                elif trials >= max_steps:
+                    reason = f"{trials} gradients spent at relative gradient norm {relative:.2e}"
+                elif trials - since > _STALL and relative < 1e-8:
+                    reason = f"no progress below relative gradient norm {best:.2e}, the precision of the gradient"
+                if elapsed > 2 * _CHUNK_SECONDS:
+                    chunk = max(1, chunk // 2)
+        except KeyboardInterrupt:
+            reason, interrupted = "interrupted", True
+        end = _expand(landscape, np.array(state.point), bases)
+    gradients, values, norms = (np.array(column) for column in zip(*history, strict=True))
+    value, gradient, scale = landscape.evaluate(end)
+    norm = float(np.linalg.norm(gradient))
+    relative = norm / scale if scale > 0 else norm
+    return Ascent(
+        end,
+        value,
+        norm,
+        relative,
+        bool(relative <= 2 * rtol),
+        reason,
+        int(state.trials),
+        {"gradients": gradients, "value": values, "relative_gradient_norm": norms},
+        interrupted,
+    )
+
+
+def _record(history: list[tuple[int, float, float]], state: _State) -> None:
+    history.append((int(state.trials), float(state.value), float(state.relative)))
+
+
+def _first_step(landscape: Any, point: Any) -> float:
+    if hasattr(landscape, "curvature_scale"):
+        return 1 / float(landscape.curvature_scale())
+    _, gradient, _ = landscape.evaluate(np.asarray(point))
+    return 1e-2 * (1 + float(np.linalg.norm(point))) / max(float(np.linalg.norm(gradient)), 1e-300)
+
+
+def _expand(landscape: Any, point: np.ndarray, bases: list[np.ndarray | None] | None) -> np.ndarray:
+    """Back to the full columns: each compressed block times its row-space basis."""
+    if bases is None:
+        return point
+    blocks, start = [], 0
+    for basis, width in zip(bases, landscape.parameters.widths, strict=True):
+        columns = width if basis is None else basis.shape[0]
+        block = point[:, start : start + columns]
+        blocks.append(block if basis is None else block @ basis)
+        start += columns
+    return np.concatenate(blocks, axis=1)
+
+
+def _measure(landscape: Any, Z: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+    gradient = landscape.gradient(Z)
+    scale = landscape.gradient_scale(Z)
+    norm = jnp.linalg.norm(gradient)
+    return gradient, landscape.value(Z), jnp.where(scale > 0, norm / jnp.where(scale > 0, scale, 1), norm)
+
+
+@jax.jit
+def _begin(landscape: Any, point: jax.Array, step: jax.Array) -> _State:
+    gradient, value, relative = _measure(landscape, point)
+    return _State(point, gradient, value, relative, step, jnp.asarray(1, dtype=jnp.int32))
+
+
+@jax.jit
+def _climb(landscape: Any, state: _State, num_trials: jax.Array, rtol: jax.Array) -> _State:
+    """Up to `num_trials` (traced) trials."""
+    sign = -1.0 if landscape.minimize else 1.0
+    limit = state.trials + num_trials.astype(jnp.int32)
+    eps = jnp.finfo(state.point.dtype).eps
+    safe = 1 / landscape.curvature_scale() if hasattr(landscape, "curvature_scale") else 0.0
+
+    def unfinished(s: _State) -> jax.Array:
+        return (s.trials < limit) & (s.relative > rtol)
+
+    def trial(s: _State) -> _State:
+        move = sign * s.step * s.gradient
+        if landscape.constraint is None:
+            point = s.point + move
+        else:
+            point = landscape.constraint.retract(s.point, move)
+        gradient, value, relative = _measure(landscape, point)
+        expected = s.step * jnp.sum(s.gradient * s.gradient)
+        rise = sign * (value - s.value)
+        noise = 64 * eps * (1 + jnp.abs(s.value))
+        judged_by_value = expected > 100 * noise
+        good = jnp.where(judged_by_value, rise >= 1e-4 * expected, relative <= 1.5 * s.relative)
+        good = (good | ((s.step <= safe) & (rise >= -noise))) & jnp.isfinite(value)
+        difference = (point - s.point).reshape(-1)
+        curvature = -sign * jnp.sum(difference * (gradient - s.gradient).reshape(-1))
+        squared = jnp.sum(difference * difference)
+        fitted = jnp.where(curvature > 0, squared / jnp.where(curvature > 0, curvature, 1), 2 * s.step)
+        longer = jnp.clip(fitted, 0.1 * s.step, 10 * s.step)
+        return _State(
+            jnp.where(good, point, s.point),
+            jnp.where(good, gradient, s.gradient),
+            jnp.where(good, value, s.value),
+            jnp.where(good, relative, s.relative),
+            jnp.where(good, longer, 0.5 * s.step),
+            s.trials + 1,
+        )
+
+    return jax.lax.while_loop(unfinished, trial, state)

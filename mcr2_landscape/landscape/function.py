@@ -1,0 +1,222 @@
+"""Any twice-differentiable JAX function as a landscape."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from mcr2_landscape.precision import traced_array
+from mcr2_landscape.randomness import generator
+from mcr2_landscape.validation import InputError, float64_matrix, positive_real
+
+_PROBES = 8
+
+
+class FunctionHessian(eqx.Module):
+    """The Hessian of a function landscape at one point, by forward over reverse differentiation."""
+
+    landscape: Landscape
+    point: jax.Array
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of the arrays that the operator acts on."""
+        return self.point.shape
+
+    def mv(self, D: Any) -> jax.Array:
+        """H[D], on a constraint set P H P[D] with P the tangent projection.
+
+        **Raises:** `InputError` for a wrong shape.
+        """
+        return _hessian_product(self.landscape, self.point, traced_array("D", D, self.shape))
+
+    def as_matrix(self) -> Float[Array, "n n"]:
+        """The dense matrix (n, n), C order."""
+        return _hessian_dense(self.landscape, self.point)
+
+
+class Landscape(eqx.Module):
+    """A function on arrays of one shape, with an optional constraint set and symmetry; made by `from_function`."""
+
+    function: Callable[[Any], Any] = eqx.field(static=True)
+    shape: tuple[int, ...] = eqx.field(static=True)
+    minimize: bool = eqx.field(static=True)
+    reference: float = eqx.field(static=True)
+    symmetry: Callable[[Any], Any] | None = eqx.field(static=True)
+    constraint: Any
+    example: np.ndarray = eqx.field(static=False)
+
+    @classmethod
+    def from_function(
+        cls,
+        f: Callable[[Any], Any],
+        *,
+        example: Any,
+        minimize: bool = False,
+        constraint: Any = None,
+        symmetry: Callable[[Any], Any] | None = None,
+        gradient_scale: float | None = None,
+    ) -> Landscape:
+        """Make a landscape of `f`.
+
+        **Arguments:** `f`: a JAX function from arrays of `example`'s shape to a real scalar, twice differentiable and pure. `minimize`:
+        look for minimizers (losses) instead of maximizers. `constraint`: a constraint set (`mcr2_landscape.constraints`).
+        `symmetry`: a JAX function from a point to tangent vectors of its orbit, shape (q, *shape), for instance Z ↦ (Ω_i Z)_i with Ω_i
+        a basis of the skew matrices where f(QZ) = f(Z) for rotations Q; what it spans is what may be flat at a critical point.
+        `gradient_scale`: the gradient norm that counts as large; by default the median over random points about the example.
+
+        **Raises:** `InputError` where `f` cannot be evaluated, is not scalar, not finite, not differentiable at the example, or gives
+        two values for one point (it has a state).
+
+        >>> import jax.numpy as jnp
+        >>> bowl = Landscape.from_function(lambda z: jnp.sum(z**2), example=jnp.ones(3), minimize=True)
+        >>> bowl.shape
+        (3,)
+        """
+        point = float64_matrix("example", example, refuse_float32=False)
+        if not callable(f):
+            raise InputError(f"f: found {type(f).__name__}; pass a function from an array of shape {point.shape} to a scalar")
+        if symmetry is not None and not callable(symmetry):
+            raise InputError(f"symmetry: found {type(symmetry).__name__}; pass a function from a point to its orbit's tangent vectors")
+        reference = 1.0 if gradient_scale is None else positive_real("gradient_scale", gradient_scale)
+        landscape = cls(f, point.shape, bool(minimize), reference, symmetry, constraint, point)
+        with jax.enable_x64(True):
+            _probe(landscape, point)
+            if gradient_scale is None:
+                reference = _typical_gradient(landscape, point)
+        return cls(f, point.shape, bool(minimize), reference, symmetry, constraint, point)
+
+    def value(self, Z: Any) -> Float[Array, ""]:
+        """f(Z).
+
+        **Raises:** `InputError` for a wrong shape, or NumPy float64 while JAX's 64-bit mode is off.
+        """
+        return _value(self, traced_array("Z", Z, self.shape))
+
+    def gradient(self, Z: Any) -> jax.Array:
+        """The gradient, projected on the constraint's tangent space. Errors as `value`."""
+        return _gradient(self, traced_array("Z", Z, self.shape))
+
+    def hessian(self, Z: Any) -> FunctionHessian:
+        """The (Riemannian) Hessian at Z as an operator. Errors as `value`."""
+        return FunctionHessian(self, traced_array("Z", Z, self.shape))
+
+    def gradient_scale(self, Z: Any) -> jax.Array:
+        """The gradient norm that counts as large: the same at every point."""
+        return jnp.asarray(self.reference, dtype=jnp.asarray(Z).dtype)
+
+    # -- landscape protocol (host) --------------------------------------------------------------------------------------------
+
+    def evaluate(self, Z: np.ndarray) -> tuple[float, np.ndarray, float]:
+        """Value, gradient and gradient scale, float64."""
+        with jax.enable_x64(True):
+            value, gradient = _value_and_gradient(self, jnp.asarray(Z))
+            return float(value), np.array(gradient), self.reference
+
+    def hessian_matrix(self, Z: np.ndarray) -> np.ndarray:
+        """The dense Hessian, float64 (n, n), C order; on a constraint set zero along the normals."""
+        with jax.enable_x64(True):
+            return np.array(_hessian_dense(self, jnp.asarray(Z)))
+
+    def orbit_tangent(self, Z: np.ndarray) -> np.ndarray:
+        """The declared symmetry's tangent vectors as columns (n, q).
+
+        **Raises:** `InputError` if the declared symmetry gives another shape.
+        """
+        if self.symmetry is None:
+            return np.zeros((Z.size, 0))
+        with jax.enable_x64(True):
+            vectors = np.array(self.symmetry(jnp.asarray(Z)), dtype=np.float64)
+        if vectors.ndim != Z.ndim + 1 or vectors.shape[1:] != Z.shape:
+            raise InputError(f"symmetry: gave shape {vectors.shape}; it must give tangent vectors stacked as (q, {', '.join(map(str, Z.shape))})")
+        return vectors.reshape(vectors.shape[0], -1).T
+
+    def invariants(self, Z: np.ndarray) -> np.ndarray:
+        """The coordinates; with a declared symmetry the Hessian's eigenvalues, which isometries leave alone."""
+        return Z.ravel() if self.symmetry is None else np.linalg.eigvalsh(self.hessian_matrix(Z))
+
+    def random_starts(self, key: Any, count: int) -> np.ndarray:
+        """Normal perturbations of the example, at sizes log-uniform from a tenth of its scale (1 for a zero example) to ten times
+        it, made feasible."""
+        random = generator(key)
+        base = float(np.sqrt(np.mean(self.example**2))) or 1.0
+        sizes = base * 10 ** random.uniform(-1, 1, size=(count,) + (1,) * len(self.shape))
+        points = self.example + sizes * random.standard_normal((count, *self.shape))
+        if self.constraint is None:
+            return points
+        with jax.enable_x64(True):
+            return np.array(jax.vmap(self.constraint.project)(jnp.asarray(points)))
+
+
+def _raw_value(landscape: Landscape, Z: jax.Array) -> jax.Array:
+    return jnp.asarray(landscape.function(Z)).astype(Z.dtype)
+
+
+def _raw_gradient(landscape: Landscape, Z: jax.Array) -> jax.Array:
+    gradient = jax.grad(lambda point: _raw_value(landscape, point))(Z)
+    return gradient if landscape.constraint is None else landscape.constraint.tangent(Z, gradient)
+
+
+def _raw_product(landscape: Landscape, Z: jax.Array, D: jax.Array) -> jax.Array:
+    """On an embedded submanifold the Riemannian Hessian is P(d/dt P_{Z(t)} ∇f(Z(t))) for tangent D (Absil, Mahony, Sepulchre,
+    *Optimization Algorithms on Matrix Manifolds*, section 5.3)."""
+    constraint = landscape.constraint
+    tangent = D if constraint is None else constraint.tangent(Z, D)
+    _, out = jax.jvp(lambda point: _raw_gradient(landscape, point), (Z,), (tangent,))
+    return out if constraint is None else constraint.tangent(Z, out)
+
+
+_value = jax.jit(_raw_value)
+_gradient = jax.jit(_raw_gradient)
+_hessian_product = jax.jit(_raw_product)
+
+
+@jax.jit
+def _value_and_gradient(landscape: Landscape, Z: jax.Array) -> tuple[jax.Array, jax.Array]:
+    return _raw_value(landscape, Z), _raw_gradient(landscape, Z)
+
+
+@jax.jit
+def _hessian_dense(landscape: Landscape, Z: jax.Array) -> jax.Array:
+    basis = jnp.eye(Z.size, dtype=Z.dtype).reshape((Z.size, *Z.shape))
+    rows = jax.vmap(lambda D: _raw_product(landscape, Z, D))(basis).reshape(Z.size, Z.size)
+    return 0.5 * (rows + rows.T)
+
+
+def _probe(landscape: Landscape, point: np.ndarray) -> None:
+    Z = jnp.asarray(point)
+    try:
+        first, second = landscape.function(Z), landscape.function(Z)
+    except Exception as error:
+        raise InputError(f"f: raised {type(error).__name__} at the example ({error}); it must take an array of shape {point.shape}") from error
+    array = np.asarray(first)
+    if array.shape != () or array.dtype.kind not in "fiu":
+        raise InputError(f"f: gave shape {array.shape} and dtype {array.dtype} at the example; it must give one real number")
+    if not np.isfinite(array):
+        raise InputError(f"f: gave {array} at the example; pass an example where it is finite")
+    if not np.array_equal(array, np.asarray(second)):
+        raise InputError("f: gave two different values at one point; it must not depend on a state or on unseeded randomness")
+    try:
+        value, gradient = _value_and_gradient(landscape, Z)
+        product = _hessian_product(landscape, Z, jnp.ones_like(Z))
+    except Exception as error:
+        raise InputError(
+            f"f: cannot be traced and differentiated twice by JAX ({type(error).__name__}: {error}); use jax.numpy and no branches on values"
+        ) from error
+    if not (np.isfinite(np.asarray(gradient)).all() and np.isfinite(np.asarray(product)).all()):
+        raise InputError("f: its gradient or Hessian is not finite at the example; pass an example where f is twice differentiable")
+    if abs(float(value) - float(array)) > 1e-9 * max(1.0, abs(float(array))):
+        raise InputError("f: gives another value under jit than without; it must be a pure function of its argument")
+
+
+def _typical_gradient(landscape: Landscape, point: np.ndarray) -> float:
+    starts = landscape.random_starts(0, _PROBES)
+    norms = np.asarray(jax.vmap(lambda Z: jnp.linalg.norm(_raw_gradient(landscape, Z)))(jnp.asarray(starts)))
+    finite = norms[np.isfinite(norms) & (norms > 0)]
+    return float(np.median(finite)) if finite.size else 1.0

@@ -1,0 +1,118 @@
+"""Signs of Hessian eigenvalues, with the precision that they are known to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+EPS = float(np.finfo(np.float64).eps)
+
+
+@dataclass(frozen=True)
+class SignCount:
+    """Eigenvalue counts at one point: `positive` and `negative` lie beyond `tolerance`, `band` within it."""
+
+    positive: int
+    band: int
+    negative: int
+    tolerance: float
+    top: float
+    bottom: float
+
+
+@dataclass(frozen=True)
+class DenseSpectrum:
+    """Eigenvalues of the Hessian (ascending) with multiplicities; the multiplicities of a compressed landscape exceed one."""
+
+    eigenvalues: np.ndarray
+    multiplicities: np.ndarray
+
+
+def dense_spectrum(landscape: Any, Z: np.ndarray) -> DenseSpectrum:
+    """All eigenvalues at Z, from a dense factorization.
+
+    A landscape that can be compressed is: the columns that are left out add, for class k, the eigenvalues of
+    alpha (A − A_k) − lambda with multiplicity (left-out columns), see `MCR2.complement_spectrum`. On a constraint set the normal
+    directions, on which the Riemannian Hessian is zero by definition, are taken out.
+    """
+    if hasattr(landscape, "compress"):
+        small, point, _ = landscape.compress(Z)
+        inner = np.linalg.eigvalsh(small.hessian_matrix(point))
+        outer, counts = landscape.complement_spectrum(Z)
+        values = np.concatenate([inner, outer])
+        multiplicities = np.concatenate([np.ones(inner.size, dtype=np.int64), counts])
+        order = np.argsort(values, kind="stable")
+        return DenseSpectrum(values[order], multiplicities[order])
+    H = landscape.hessian_matrix(Z)
+    normals = normals_of(landscape, Z)
+    if normals.shape[1]:
+        shift = 4 * float(np.abs(H).sum(axis=0).max()) + 1.0  # beyond the spectrum, so that the normals are the last ones
+        values = np.linalg.eigvalsh(H + shift * (normals @ normals.T))[: H.shape[0] - normals.shape[1]]
+    else:
+        values = np.linalg.eigvalsh(H)
+    return DenseSpectrum(values, np.ones(values.size, dtype=np.int64))
+
+
+def normals_of(landscape: Any, Z: np.ndarray) -> np.ndarray:
+    """Orthonormal normals of the constraint at Z, shape (n, c); c = 0 without a constraint."""
+    if landscape.constraint is None:
+        return np.zeros((Z.size, 0))
+    if hasattr(landscape, "normals"):
+        return landscape.normals(Z)
+    return landscape.constraint.normals(Z)
+
+
+def count_signs(landscape: Any, Z: np.ndarray, spectrum: DenseSpectrum, gradient_norm: float) -> SignCount:
+    """Count eigenvalues by sign at a point that is nearly critical.
+
+    An eigenvalue counts as signed when it exceeds what can have moved it: the rounding of the dense factorization, and the change
+    of the Hessian between Z and the critical point that its gradient norm puts within gradient_norm / min|signed eigenvalue|.
+    """
+    values, counts = spectrum.eigenvalues, spectrum.multiplicities
+    n = int(counts.sum())
+    scale = max(float(np.abs(values).max(initial=0.0)), curvature_scale(landscape))
+    tolerance = 32 * EPS * scale * max(np.sqrt(n), 4.0)
+    signed = np.abs(values) > tolerance
+    if signed.any() and gradient_norm > 0:
+        distance = gradient_norm / float(np.abs(values[signed]).min())
+        tolerance += hessian_change(landscape, Z, distance)
+    positive = int(counts[values > tolerance].sum())
+    negative = int(counts[values < -tolerance].sum())
+    top = float(values[-1]) if values.size else 0.0
+    bottom = float(values[0]) if values.size else 0.0
+    return SignCount(positive, n - positive - negative, negative, float(tolerance), top, bottom)
+
+
+def curvature_scale(landscape: Any) -> float:
+    """The landscape's own bound on |eigenvalues|, 0 if it has none."""
+    return float(landscape.curvature_scale()) if hasattr(landscape, "curvature_scale") else 0.0
+
+
+def hessian_change(landscape: Any, Z: np.ndarray, distance: float) -> float:
+    """How much the Hessian can change, in the spectral norm, within `distance` of Z: from the landscape's Lipschitz bound, else
+    four times the change seen along the gradient."""
+    if hasattr(landscape, "hessian_lipschitz"):
+        return float(landscape.hessian_lipschitz()) * distance
+    _, gradient, _ = landscape.evaluate(Z)
+    norm = float(np.linalg.norm(gradient))
+    direction = gradient / norm if norm > 0 else np.ones_like(Z) / np.sqrt(Z.size)
+    step = min(distance, 1e-2 * (1 + float(np.linalg.norm(Z))))
+    moved = Z + step * direction
+    change = float(np.linalg.norm(landscape.hessian_matrix(moved) - landscape.hessian_matrix(Z)))
+    return 4 * change * (distance / step)
+
+
+def orbit_basis(landscape: Any, Z: np.ndarray) -> np.ndarray:
+    """Orthonormal basis (n, q) of the orbit's tangent space at Z. Its dimension is a lower bound: singular values of the
+    generators that are small without being clearly zero are left out, so that every zero it proves is one."""
+    generators = landscape.orbit_tangent(Z)
+    if generators.shape[1] == 0:
+        return generators
+    norms = np.linalg.norm(generators, axis=0)
+    keep = norms > 1e-9 * max(float(norms.max()), np.finfo(float).tiny)
+    if not keep.any():
+        return np.zeros((Z.size, 0))
+    U, s, _ = np.linalg.svd(generators[:, keep] / norms[keep], full_matrices=False)
+    return U[:, s > 1e-7 * s[0]]
