@@ -24,7 +24,7 @@ from jaxtyping import Array, Float
 
 from mcr2_landscape.precision import traced_array
 from mcr2_landscape.stacking import ClassLayout
-from mcr2_landscape.validation import InputError, is_concrete, positive_real
+from mcr2_landscape.validation import InputError, positive_real
 
 _PRECISION = jax.lax.Precision.HIGHEST
 
@@ -197,7 +197,7 @@ def _features(name: str, value: Any) -> jax.Array:
 
 
 def _epsilon(value: Any) -> Any:
-    return positive_real("epsilon", value) if is_concrete(value) or isinstance(value, str) or value is None else value
+    return value if isinstance(value, jax.Array) else positive_real("epsilon", value)
 
 
 def _memberships(value: Any, num_samples: int) -> tuple[int, ...] | jax.Array:

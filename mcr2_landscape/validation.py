@@ -13,11 +13,6 @@ class InputError(ValueError):
     """A user's mistake, told in the user's terms. The command line prints it without a traceback and exits with 2."""
 
 
-def is_concrete(value: Any) -> bool:
-    """Whether a scalar's value can be read now: JAX tracers and the placeholders of tree transformations cannot."""
-    return isinstance(value, (int, float, np.integer, np.floating)) or (isinstance(value, np.ndarray) and value.ndim == 0)
-
-
 def positive_real(name: str, value: Any, *, advice: str = "") -> float:
     """`value` as a float, if it is a finite number above zero.
 

@@ -98,11 +98,14 @@ def check_derivatives(landscape: Any, Z: Any, *, key: Any = 0, num_directions: i
 
 
 def _direction(landscape: Any, point: jax.Array, random: np.random.Generator) -> np.ndarray:
-    D = random.standard_normal(point.shape)
-    if landscape.constraint is not None:
-        D = np.array(landscape.constraint.tangent(point, jnp.asarray(D)))
-    norm = np.linalg.norm(D)
-    return D / norm if norm > 0 else D
+    """A random unit tangent vector."""
+    for _ in range(10):
+        raw = random.standard_normal(point.shape)
+        D = raw if landscape.constraint is None else np.array(landscape.constraint.tangent(point, jnp.asarray(raw)))
+        norm = float(np.linalg.norm(D))
+        if norm > 1e-6 * float(np.linalg.norm(raw)):  # a draw along the normals leaves only rounding
+            return D / norm
+    raise InputError("Z: the constraint set has no tangent directions there; it is a single point")
 
 
 def _remainders(landscape, point, D, value, gradient, product):

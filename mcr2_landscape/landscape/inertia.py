@@ -68,16 +68,20 @@ def count_signs(landscape: Any, Z: np.ndarray, spectrum: DenseSpectrum, gradient
     """Count eigenvalues by sign at a point that is nearly critical.
 
     An eigenvalue counts as signed when it exceeds what can have moved it: the rounding of the dense factorization, and the change
-    of the Hessian between Z and the critical point that its gradient norm puts within gradient_norm / min|signed eigenvalue|.
+    of the Hessian between Z and the critical point. If the eigenvalues of at least κ in magnitude are signed and the others belong to
+    the kernel, that point lies within gradient_norm/κ of Z; the smallest κ of which this can be true without contradiction is taken.
     """
     values, counts = spectrum.eigenvalues, spectrum.multiplicities
     n = int(counts.sum())
     scale = max(float(np.abs(values).max(initial=0.0)), curvature_scale(landscape))
     tolerance = 32 * EPS * scale * max(np.sqrt(n), 4.0)
-    signed = np.abs(values) > tolerance
-    if signed.any() and gradient_norm > 0:
-        distance = gradient_norm / float(np.abs(values[signed]).min())
-        tolerance += hessian_change(landscape, Z, distance)
+    sizes = np.sort(np.abs(values))
+    sizes = sizes[sizes > tolerance]
+    if sizes.size and gradient_norm > 0:
+        rate = hessian_change(landscape, Z, gradient_norm / float(sizes[-1])) * float(sizes[-1]) / gradient_norm
+        moved = tolerance + rate * gradient_norm / sizes
+        consistent = moved <= 0.5 * sizes
+        tolerance = float(moved[consistent][0]) if consistent.any() else float(moved[-1])
     positive = int(counts[values > tolerance].sum())
     negative = int(counts[values < -tolerance].sum())
     top = float(values[-1]) if values.size else 0.0

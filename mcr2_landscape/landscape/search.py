@@ -59,7 +59,7 @@ def find_critical_points(
     num_starts: int = 200,
     rtol: float = 1e-12,
     max_steps: int = 200,
-    max_kicks: int = 3,
+    max_kicks: int = 4,
     starts: Any = None,
     progress: bool | Callable[[int, int, int], None] = False,
 ) -> SearchResult:
@@ -67,8 +67,8 @@ def find_critical_points(
 
     Levenberg–Marquardt on ∇F = 0 from each start (see `mcr2_landscape.landscape.solver`): a critical point attracts whatever its
     index, so that saddles are reached like maximizers. Not reached: orbits whose basin no start falls into; nothing here says that the
-    list is complete. A start that stalls at a non-zero gradient is kicked (perturbed by about a third, its ranks kept where the
-    landscape knows how) up to `max_kicks` times, and counts as unconverged after that.
+    list is complete. A start that stalls at a non-zero gradient is kicked (perturbed by about a third, then twice, four and eight times
+    as much, its ranks kept where the landscape knows how) up to `max_kicks` times, and counts as unconverged after that.
 
     Points are polished to a relative gradient norm of `rtol`, merged modulo symmetry by invariants and value, and classified.
 
@@ -177,9 +177,10 @@ class _Runner:
 
     def _kick(self, point: np.ndarray, number: int, kick: int) -> np.ndarray:
         random = np.random.default_rng([int(self.seeds[number]), kick])
+        strength = 0.35 * 2 ** (kick - 1)
         if hasattr(self.landscape, "perturb"):
-            return self.landscape.perturb(point, random, 0.35)
-        size = 0.35 * max(float(np.linalg.norm(point)), 1e-3) / np.sqrt(point.size)
+            return self.landscape.perturb(point, random, strength)
+        size = strength * max(float(np.linalg.norm(point)), 1e-3) / np.sqrt(point.size)
         moved = point + size * random.standard_normal(point.shape)
         return moved if self.landscape.constraint is None else np.asarray(self.landscape.constraint.project(jnp.asarray(moved)))
 

@@ -20,7 +20,7 @@ from mcr2_landscape.mcr2.starts import random_starts
 from mcr2_landscape.precision import traced_array
 from mcr2_landscape.randomness import generator
 from mcr2_landscape.stacking import ClassLayout
-from mcr2_landscape.validation import InputError, class_sizes, is_concrete, positive_integer, positive_real
+from mcr2_landscape.validation import InputError, class_sizes, positive_integer, positive_real
 
 if TYPE_CHECKING:
     from mcr2_landscape.catalog import Family, GlobalMaximum, Recognition, Thresholds
@@ -28,9 +28,7 @@ if TYPE_CHECKING:
 
 def _leaf(name: str, value: Any) -> Any:
     """A checked Python float, which JAX traces weakly typed; tracers and arrays on a device pass through."""
-    if isinstance(value, jax.Array):
-        return value
-    return positive_real(name, value) if is_concrete(value) or value is None or isinstance(value, (str, bytes)) else value
+    return value if isinstance(value, jax.Array) else positive_real(name, value)
 
 
 class MCR2(eqx.Module):
