@@ -12,7 +12,7 @@ The first three are traced. On a ball's boundary the tangent space is that of th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import equinox as eqx
@@ -78,17 +78,22 @@ class Spheres(eqx.Module):
 
     def normals(self, Z: np.ndarray) -> np.ndarray:
         """The unit vectors Z_k/‖Z_k‖ of the active groups as columns, shape (n, active groups)."""
-        radii = np.array(self.radii)
-        columns = []
-        start = 0
-        for size, radius in zip(self.sizes, radii, strict=True):
+        vectors = []
+        for columns in self.active_groups(Z):
             block = np.zeros_like(Z)
-            block[..., start : start + size] = Z[..., start : start + size]
-            norm = np.linalg.norm(block)
+            block[..., columns] = Z[..., columns]
+            vectors.append(block.ravel() / np.linalg.norm(block))
+        return np.stack(vectors, axis=1) if vectors else np.zeros((Z.size, 0))
+
+    def active_groups(self, Z: np.ndarray) -> Iterator[slice]:
+        """Host function: the columns of each non-zero group that is on its sphere."""
+        start = 0
+        for size, radius in zip(self.sizes, self.radii, strict=True):
+            columns = slice(start, start + size)
+            norm = float(np.linalg.norm(Z[..., columns]))
             if norm > 0 and (self.boundary_only or norm >= radius * (1 - _BOUNDARY)):
-                columns.append(block.ravel() / norm)
+                yield columns
             start += size
-        return np.stack(columns, axis=1) if columns else np.zeros((Z.size, 0))
 
 
 class Balls(Spheres):

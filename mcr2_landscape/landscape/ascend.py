@@ -77,7 +77,9 @@ def ascend(
     with jax.enable_x64(True), Progress.of(progress, max_steps, "ascending") as bar:
         if small.constraint is not None:
             point = small.constraint.project(jnp.asarray(point))
-        state = _begin(small, jnp.asarray(point), jnp.asarray(_first_step(small, point)))
+        first = _first_step(small, point)
+        state = _begin(small, jnp.asarray(point), jnp.asarray(first))
+        safe = jnp.asarray(first if hasattr(small, "curvature_scale") else 0.0)
         history: list[tuple[int, float, float]] = []
         reason, interrupted = "", False
         best, since, chunk = float(state.relative), 0, _CHUNK
@@ -85,7 +87,7 @@ def ascend(
         try:
             while not reason:
                 clock = time.perf_counter()
-                state = jax.block_until_ready(_climb(small, state, jnp.asarray(chunk), jnp.asarray(rtol)))
+                state = jax.block_until_ready(_climb(small, state, jnp.asarray(chunk), jnp.asarray(rtol), safe))
                 elapsed = time.perf_counter() - clock
                 _record(history, state)
                 trials, relative = int(state.trials), float(state.relative)
@@ -159,12 +161,11 @@ def _begin(landscape: Any, point: jax.Array, step: jax.Array) -> _State:
 
 
 @jax.jit
-def _climb(landscape: Any, state: _State, num_trials: jax.Array, rtol: jax.Array) -> _State:
-    """Up to `num_trials` (traced) trials."""
+def _climb(landscape: Any, state: _State, num_trials: jax.Array, rtol: jax.Array, safe: jax.Array) -> _State:
+    """Up to `num_trials` (traced) trials. A step of at most `safe` cannot lower the value."""
     sign = -1.0 if landscape.minimize else 1.0
     limit = state.trials + num_trials.astype(jnp.int32)
     eps = jnp.finfo(state.point.dtype).eps
-    safe = 1 / landscape.curvature_scale() if hasattr(landscape, "curvature_scale") else 0.0
 
     def unfinished(s: _State) -> jax.Array:
         return (s.trials < limit) & (s.relative > rtol)

@@ -9,7 +9,7 @@ import numpy as np
 
 from mcr2_landscape.curvature import extreme_eigenpair
 from mcr2_landscape.landscape.degenerate import higher_order
-from mcr2_landscape.landscape.inertia import SignCount, count_signs, curvature_scale, dense_spectrum, normals_of, orbit_basis
+from mcr2_landscape.landscape.inertia import EPS, SignCount, count_signs, curvature_scale, dense_spectrum, normals_of, orbit_basis
 from mcr2_landscape.record import Record
 from mcr2_landscape.validation import InputError, float64_matrix, positive_real
 from mcr2_landscape.verdict import Inertia, Kind
@@ -58,7 +58,8 @@ class CriticalPoint(Record):
 def classify(landscape: Any, Z: Any, *, rtol: float = 1e-8) -> CriticalPoint:
     """Say what Z is: local maximizer (minimizer), strict saddle, degenerate, not critical, or undecided.
 
-    Host function in float64. A point with relative gradient norm above `rtol` is "not critical". Zero eigenvalues are proved by the
+    Host function in float64. A point with relative gradient norm above `rtol` is "not critical", unless the rounding of its entries
+    explains that norm (large singular values at a tiny lambda). Zero eigenvalues are proved by the
     dimension of the symmetry orbit's tangent space, or by theory at a point that is recognized as a member of a known family, whose
     exact index must then agree with the numerical one. Beyond 4,096 unknowns only the extreme eigenvalue is computed, and a kind is
     given where that and the theory decide it.
@@ -77,6 +78,8 @@ def classify(landscape: Any, Z: Any, *, rtol: float = 1e-8) -> CriticalPoint:
         raise InputError("Z: the landscape's value or gradient is not finite there; classify a point inside its domain")
     norm = float(np.linalg.norm(gradient))
     relative = norm / scale if scale > 0 else (0.0 if norm == 0 else np.inf)
+    if scale > 0:  # below this the rounding of the entries of Z alone explains the gradient
+        rtol = max(rtol, 8 * EPS * curvature_scale(landscape) * float(np.linalg.norm(Z)) / scale)
     known = landscape.recognize(Z) if relative <= rtol and hasattr(landscape, "recognize") else None
     if known is not None and known.residual > _RECOGNITION_LIMIT:
         known = None
@@ -141,8 +144,8 @@ def _without_theory(landscape: Any, Z: np.ndarray, signs: SignCount, common: dic
         kind = Kind.LOCAL_MINIMIZER if landscape.minimize else Kind.LOCAL_MAXIMIZER
         reason = f"{descent} eigenvalues are signed, {proved} zeros proved by the symmetry orbit, none left over"
         return CriticalPoint(kind=kind, inertia=inertia, reason=reason, **common)
-    sharp = signs.tolerance <= 1e-6 * max(abs(signs.top), abs(signs.bottom), curvature_scale(landscape))
-    words = higher_order(landscape, Z, signs.tolerance) if sharp else None  # a blurred zero is no zero
+    sharp = signs.tolerance <= 10 * signs.rounding  # what the gradient has blurred is no zero
+    words = higher_order(landscape, Z, signs.tolerance) if sharp else None
     if words is not None:
         reason = f"{inertia.undecided} eigenvalues within {signs.tolerance:.1e} of zero that no symmetry explains; {words}"
         return CriticalPoint(kind=Kind.DEGENERATE, inertia=inertia, reason=reason, higher_order=words, **common)
@@ -159,7 +162,7 @@ def _classify_large(
     """One extreme eigenpair and, at a recognized point, the exact index."""
     which = "smallest" if landscape.minimize else "largest"
     pair = extreme_eigenpair(landscape, Z, which=which)
-    tolerance = 32 * np.finfo(np.float64).eps * max(abs(pair.value), curvature_scale(landscape)) * np.sqrt(Z.size)
+    tolerance = 32 * EPS * max(abs(pair.value), curvature_scale(landscape)) * np.sqrt(Z.size)
     escapes = (-pair.value if landscape.minimize else pair.value) > max(tolerance, pair.residual)
     common |= {("bottom_eigenvalue" if landscape.minimize else "top_eigenvalue"): pair.value, "eigenvalue_tolerance": tolerance}
     counted = 1 if escapes else 0

@@ -12,12 +12,14 @@ EPS = float(np.finfo(np.float64).eps)
 
 @dataclass(frozen=True)
 class SignCount:
-    """Eigenvalue counts at one point: `positive` and `negative` lie beyond `tolerance`, `band` within it."""
+    """Eigenvalue counts at one point: `positive` and `negative` lie beyond `tolerance`, `band` within it. `rounding` is the part of
+    the tolerance that is there at an exactly critical point too."""
 
     positive: int
     band: int
     negative: int
     tolerance: float
+    rounding: float
     top: float
     bottom: float
 
@@ -74,7 +76,7 @@ def count_signs(landscape: Any, Z: np.ndarray, spectrum: DenseSpectrum, gradient
     values, counts = spectrum.eigenvalues, spectrum.multiplicities
     n = int(counts.sum())
     scale = max(float(np.abs(values).max(initial=0.0)), curvature_scale(landscape))
-    tolerance = 32 * EPS * scale * max(np.sqrt(n), 4.0)
+    tolerance = rounding = 32 * EPS * scale * max(float(np.sqrt(n)), 4.0)
     sizes = np.sort(np.abs(values))
     sizes = sizes[sizes > tolerance]
     if sizes.size and gradient_norm > 0:
@@ -86,7 +88,7 @@ def count_signs(landscape: Any, Z: np.ndarray, spectrum: DenseSpectrum, gradient
     negative = int(counts[values < -tolerance].sum())
     top = float(values[-1]) if values.size else 0.0
     bottom = float(values[0]) if values.size else 0.0
-    return SignCount(positive, n - positive - negative, negative, float(tolerance), top, bottom)
+    return SignCount(positive, n - positive - negative, negative, tolerance, rounding, top, bottom)
 
 
 def curvature_scale(landscape: Any) -> float:

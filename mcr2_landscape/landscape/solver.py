@@ -19,6 +19,7 @@ from jax.scipy.linalg import cho_solve
 
 SHRINK, GROW = 0.2, 4.0
 FLOOR, CEILING = 1e-15, 1e6  # damping relative to the squared norm of the Hessian
+STALL = 12  # steps without the residual falling by a tenth
 
 
 class Lanes(NamedTuple):
@@ -40,6 +41,24 @@ def start(landscape: Any, points: jax.Array) -> Lanes:
 
 
 @jax.jit
+def climb(landscape: Any, points: jax.Array, num_steps: jax.Array) -> jax.Array:
+    """Gradient ascent (descent for a minimization) from each point (b, *shape), for its own number of steps (b,), each of length
+    1/‖H‖_F: a way into the basins of maximizers, for the starts that are to take it."""
+    sign = -1.0 if landscape.minimize else 1.0
+
+    def one(point: jax.Array, count: jax.Array) -> jax.Array:
+        def body(step: jax.Array, Z: jax.Array) -> jax.Array:
+            H = landscape.hessian(Z).as_matrix()
+            length = 1 / jnp.maximum(jnp.linalg.norm(H), jnp.finfo(Z.dtype).tiny)
+            move = jnp.where(step < count, sign * length, 0) * landscape.gradient(Z)
+            return Z + move if landscape.constraint is None else landscape.constraint.retract(Z, move)
+
+        return jax.lax.fori_loop(0, jnp.max(num_steps), body, point)
+
+    return jax.vmap(one)(points, num_steps)
+
+
+@jax.jit
 def refill(landscape: Any, lanes: Lanes, points: jax.Array, replace: jax.Array) -> Lanes:
     """Start anew, from `points`, in the lanes where `replace` (b,) is true."""
     fresh = start(landscape, points)
@@ -51,11 +70,12 @@ def refill(landscape: Any, lanes: Lanes, points: jax.Array, replace: jax.Array) 
 
 
 @jax.jit
-def advance(landscape: Any, lanes: Lanes, num_steps: jax.Array, rtol: jax.Array) -> Lanes:
-    """Take up to `num_steps` (traced) steps in every lane; a lane below `rtol` rests."""
+def advance(landscape: Any, lanes: Lanes, num_steps: jax.Array, rtol: jax.Array, max_steps: jax.Array) -> Lanes:
+    """Take up to `num_steps` (traced) steps in every lane. A lane that has ended (below `rtol`, stalled, or out of steps) rests, so
+    that its end does not depend on when it is looked at."""
 
     def body(_: jax.Array, state: Lanes) -> Lanes:
-        return jax.vmap(lambda lane: _step(landscape, lane, rtol))(state)
+        return jax.vmap(lambda lane: _step(landscape, lane, rtol, max_steps))(state)
 
     return jax.lax.fori_loop(0, num_steps, body, lanes)
 
@@ -66,7 +86,7 @@ def _relative_norm(landscape: Any, Z: jax.Array) -> jax.Array:
     return jnp.where(scale > 0, norm / jnp.where(scale > 0, scale, 1), norm)
 
 
-def _step(landscape: Any, lane: Lanes, rtol: jax.Array) -> Lanes:
+def _step(landscape: Any, lane: Lanes, rtol: jax.Array, max_steps: jax.Array) -> Lanes:
     Z = lane.points
     g = landscape.gradient(Z).reshape(-1)
     H = landscape.hessian(Z).as_matrix()
@@ -77,7 +97,7 @@ def _step(landscape: Any, lane: Lanes, rtol: jax.Array) -> Lanes:
     trial = Z + step if landscape.constraint is None else landscape.constraint.retract(Z, step)
     residual = _relative_norm(landscape, trial)
     norm = jnp.linalg.norm(landscape.gradient(trial))
-    resting = lane.residual <= rtol
+    resting = (lane.residual <= rtol) | (lane.since_progress >= STALL) | (lane.steps >= max_steps)
     accepted = (norm < jnp.linalg.norm(g)) & jnp.isfinite(residual) & ~resting
     damping = jnp.clip(lane.damping * jnp.where(accepted, SHRINK, GROW), FLOOR, CEILING)
     new_residual = jnp.where(accepted, residual, lane.residual)

@@ -97,13 +97,17 @@ class ConstrainedMCR2(eqx.Module):
 
     def _held(self, Z: np.ndarray, G: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Unit normals (n, c) of the held groups, and the multiplier of each column."""
-        normals = self.constraint.normals(Z)
-        inner = normals.T @ G.ravel()
-        keep = inner > 0 if not self.constraint.boundary_only else np.ones(inner.size, dtype=bool)
-        normals = normals[:, keep]
-        norms = np.array([np.linalg.norm(Z.ravel()[column != 0]) for column in normals.T])
-        per_entry = (normals != 0) @ (inner[keep] / norms) if norms.size else np.zeros(Z.size)
-        return normals, per_entry.reshape(Z.shape)
+        normals: list[np.ndarray] = []
+        multipliers = np.zeros(Z.shape[1])
+        for columns in self.constraint.active_groups(Z):
+            block = np.zeros_like(Z)
+            block[:, columns] = Z[:, columns]
+            norm = np.linalg.norm(block)
+            inner = float(np.sum(G * block)) / norm
+            if self.constraint.boundary_only or inner > 0:
+                normals.append(block.ravel() / norm)
+                multipliers[columns] = inner / norm
+        return (np.stack(normals, axis=1) if normals else np.zeros((Z.size, 0))), multipliers
 
     def evaluate(self, Z: np.ndarray) -> tuple[float, np.ndarray, float]:
         """Value, Riemannian gradient and gradient scale in float64 NumPy."""
@@ -119,7 +123,7 @@ class ConstrainedMCR2(eqx.Module):
         G, _ = closed_form.gradient_and_scale(p, Z, regularized=False)
         normals, multipliers = self._held(Z, G)
         H = closed_form.hessian_matrix(p, Z, regularized=False)
-        H[np.diag_indices_from(H)] -= multipliers.ravel()
+        H[np.diag_indices_from(H)] -= np.tile(multipliers, self.dim)
         HN = H @ normals
         return H - HN @ normals.T - normals @ HN.T + normals @ (normals.T @ HN) @ normals.T
 
