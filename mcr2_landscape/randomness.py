@@ -20,10 +20,11 @@ def generator(key: Any) -> np.random.Generator:
         if key < 0:
             raise InputError(f"key: found the negative seed {key}; pass a seed of zero or more, or jax.random.key(seed)")
         return np.random.default_rng(int(key))
-    if hasattr(key, "dtype") and hasattr(key, "shape"):
+    dtype = getattr(key, "dtype", None)
+    if dtype is not None:
         import jax
 
-        data = jax.random.key_data(key) if jax.dtypes.issubdtype(key.dtype, jax.dtypes.prng_key) else key
+        data = jax.random.key_data(key) if jax.dtypes.issubdtype(dtype, jax.dtypes.prng_key) else key
         words = np.asarray(data)
         if words.dtype == np.uint32 and words.ndim == 1:
             return np.random.default_rng([int(word) for word in words])

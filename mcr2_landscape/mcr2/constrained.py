@@ -18,6 +18,7 @@ from mcr2_landscape.mcr2 import kernels
 from mcr2_landscape.mcr2.hessian import RateHessian
 from mcr2_landscape.mcr2.problem import _leaf
 from mcr2_landscape.precision import traced_array
+from mcr2_landscape.randomness import generator
 from mcr2_landscape.stacking import ClassLayout
 from mcr2_landscape.validation import InputError, class_sizes, positive_integer
 
@@ -140,6 +141,19 @@ class ConstrainedMCR2(eqx.Module):
         """Columns that span the tangent space of the symmetry orbit: O(d) × Π O(m_k), only O(d) for unit columns."""
         generators = closed_form.orbit_tangent(self.parameters, Z)
         return generators[:, : self.dim * (self.dim - 1) // 2] if self.kind == "unit columns" else generators
+
+    def random_starts(self, key: Any, count: int) -> np.ndarray:
+        """Starting points for the search, shape (count, d, m): each class gets a random rank of at least one and singular values spread
+        over a decade, then the point is made feasible."""
+        random = generator(key)
+        points = np.zeros((count, *self.shape))
+        for point in points:
+            for block in self.parameters.blocks(point):
+                rank = int(random.integers(1, min(block.shape) + 1))
+                scales = 10 ** random.uniform(-0.5, 0.5, size=rank)
+                block[...] = random.standard_normal((self.dim, rank)) * scales @ random.standard_normal((rank, block.shape[1]))
+        with jax.enable_x64(True):
+            return np.array(jax.vmap(self.constraint.project)(jnp.asarray(points)))
 
     def invariants(self, Z: np.ndarray) -> np.ndarray:
         """What the symmetry group leaves alone: singular values of Z and of its class blocks."""

@@ -1,0 +1,75 @@
+"""The features as a point of the landscape: curvature, and what kind of point they are."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mcr2_landscape import catalog
+from mcr2_landscape.analysis.results import Curvature, Position
+from mcr2_landscape.curvature import extreme_eigenpair, spectral_density
+from mcr2_landscape.landscape import classify
+from mcr2_landscape.mcr2 import MCR2
+from mcr2_landscape.verdict import Kind
+
+CRITICAL = 1e-8
+# Up to this many unknowns all signs of the Hessian are counted, which takes a second.
+_COUNTED = 1000
+# Numbers that the Lanczos basis may hold: 1.2 GB.
+_BASIS = 150_000_000
+_NEAR = 0.01
+
+
+def curvature_at(
+    problem: MCR2, small: MCR2, Z: np.ndarray, z: np.ndarray, random: np.random.Generator
+) -> tuple[Curvature, np.ndarray | None]:
+    """The curvature at Z, and the steepest direction as a direction at the compressed point z (`None` where it lies in the
+    columns that the compression leaves out)."""
+    steps = int(np.clip(_BASIS // max(z.size, 1), 20, 120))
+    pair = extreme_eigenpair(small, z, which="largest", max_steps=steps, rtol=1e-6, key=random)
+    density = spectral_density(small, z, num_probes=2, steps=min(steps, 50), key=random)
+    values, counts = problem.complement_spectrum(Z)
+    top, residual, direction = pair.value, pair.residual, pair.vector
+    if values.size and values.max() > top:
+        top, residual, direction = float(values.max()), 0.0, None
+    total = z.size + int(counts.sum())
+    nodes = np.concatenate([density.nodes, values])
+    weights = np.concatenate([density.weights * (z.size / total), counts / total])
+    order = np.argsort(nodes, kind="stable")
+    p = problem.parameters
+    noise = 1e-10 * problem.curvature_scale()
+    escapes = top > max(residual, noise)
+    return Curvature(top, residual, escapes, 9 / 8 * p.alpha - p.regularization, nodes[order], weights[order]), direction
+
+
+def position_at(problem: MCR2, small: MCR2, Z: np.ndarray, z: np.ndarray, curvature: Curvature) -> Position:
+    """What kind of point Z is. Signs are all counted for small problems; at a point that theory recognizes its index is exact;
+    elsewhere the gradient or the largest eigenvalue decides, or nothing does."""
+    _, gradient, scale = small.evaluate(z)
+    norm = float(np.linalg.norm(gradient))
+    relative = norm / scale if scale > 0 else 0.0
+    near = catalog.recognize(small.parameters, z, rtol=_NEAR)
+    family = None if near is None else near.family.label
+    distance = None if near is None else near.residual
+    if z.size <= _COUNTED:
+        point = classify(problem, Z, rtol=CRITICAL)
+        label = point.family or family
+        return Position(norm, relative, point.kind, point.reason, label, distance, point.inertia)
+    kind, reason = _kind(relative, near, curvature)
+    return Position(norm, relative, kind, reason, family, distance, None)
+
+
+def _kind(relative: float, near: catalog.Recognition | None, curvature: Curvature) -> tuple[Kind, str]:
+    if relative > CRITICAL:
+        return Kind.NOT_CRITICAL, f"relative gradient norm {relative:.2e} exceeds {CRITICAL:.0e}"
+    top = f"largest eigenvalue {curvature.top_eigenvalue:.6g} with residual {curvature.residual:.1e}"
+    if near is not None and near.residual <= 1e-6:
+        exact = near.family
+        if (exact.index > 0) == curvature.escapes:
+            return exact.kind, f"exact index {exact.index} and nullity {exact.nullity} of {exact.label}; {top} agrees"
+        return (
+            Kind.UNDECIDED,
+            f"recognized as {exact.label} of exact index {exact.index}, but {top}; more precise features may decide",
+        )
+    if curvature.escapes:
+        return Kind.STRICT_SADDLE, f"{top} leads up"
+    return Kind.UNDECIDED, f"too many unknowns to count all signs, and the {top} alone does not decide"

@@ -1,0 +1,99 @@
+"""`mcr2-landscape analyze`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+
+
+def analyze(
+    features: str,
+    /,
+    *,
+    labels: str | None = None,
+    epsilon: float = 0.5,
+    regularization: float | None = None,
+    normalize: Literal["none", "samples", "classes", "scale"] = "none",
+    center: Annotated[bool, Parameter(negative="")] = False,
+    features_name: str | None = None,
+    labels_name: Annotated[str | None, Parameter(name=["--labels-name", "--label-column"])] = None,
+    ascent: bool = True,
+    max_steps: int = 3000,
+    seed: int = 0,
+    json: str | None = None,
+    report: str | None = None,
+) -> int:
+    """Say where labeled features sit in the landscape, and what to change.
+
+    Parameters
+    ---------- features A file (.npz, .npy, .csv, .tsv, .parquet, .safetensors) of one row a sample, or the word digits for
+    the handwritten digits that come with the package. labels A second file with the labels, where the first holds none.
+    epsilon Coding precision. regularization The weight lambda of the penalty; by default half of the limit up to which every
+    class has critical directions. normalize Bring each sample to length 1, each class to ‖Z_k‖² = m_k, or all features by one
+    factor to the scale at which F is largest. center Subtract the mean of all samples first. features_name The name of the
+    features in an .npz, .safetensors or .parquet file. labels_name The name of the labels there, or the label column of a
+    table (its name, or its number from 0). ascent Climb from the features and say where that ends. max_steps Gradients to
+    spend on the climb. seed Seed of the random vectors in the eigenvalue computations. json Write everything to this JSON
+    file; - is standard output. report Write an HTML report with pictures to this file.
+    """
+    from mcr2_landscape.cli.output import Output, show_progress
+
+    output = Output(json, report)
+    from mcr2_landscape.data import digits, load_features
+    from mcr2_landscape.validation import InputError
+
+    if features == "digits":
+        if labels is not None:
+            raise InputError("--labels: the digits have their labels; leave it out, or write ./digits for a file of that name")
+        data = digits()
+    else:
+        data = load_features(features, labels, features_name, labels_name)
+    from mcr2_landscape.analysis import analyze_features
+    from mcr2_landscape.report.files import document
+
+    result = analyze_features(
+        data.features,
+        data.labels,
+        epsilon=epsilon,
+        regularization=regularization,
+        normalize=normalize,
+        center=center,
+        key=seed,
+        ascent=ascent,
+        max_steps=max_steps,
+        source=data.source,
+        notes=data.notes,
+        progress=show_progress(),
+    )
+    from mcr2_landscape.report import contents, tables
+
+    if result.regularization_defaulted:
+        output.note(
+            f"lambda = {result.regularization:.6g}, half of the limit {result.regularization_limit:.6g} (--regularization "
+            "sets it)"
+        )
+    output.sentences(f"{result.source}: {result.num_samples} samples of {result.dim} features", ())
+    output.sentences("What was found", result.summary)
+    output.sentences("What to change", result.advice or ("Nothing: the parameters suit these features.",))
+    output.sentences("Notes", result.notes)
+    output.table(tables.rates(result))
+    output.table(tables.classes(result), limit=40)
+    configuration = {
+        "features": features if features == "digits" else data.features,
+        "labels": data.labels,
+        "epsilon": epsilon,
+        "regularization": result.regularization,
+        "normalize": normalize,
+        "center": center,
+        "ascent": ascent,
+        "max_steps": max_steps,
+    }
+    plain = document("analysis", result, configuration=configuration, key=seed)
+    output.files(plain, lambda: contents.analysis_page(result, plain["provenance"]))
+    if result.interrupted:
+        output.note(
+            "interrupted: the ascent stopped early; everything above was kept" + (" and written" if json or report else "")
+        )
+        return 130
+    return 0

@@ -1,0 +1,86 @@
+"""The program: its commands, and what happens to errors, interruptions and closed pipes."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from cyclopts import App
+
+_USER, _INTERRUPTED, _PIPE = 2, 130, 141
+_COMMANDS = ("analyze", "catalog", "survey", "info")
+
+# Process-wide settings are the program's to make, before JAX is imported. NPROC: on two cores several threads of one process
+# can wait for each other for ever inside JAX. Whoever sets either keeps the say.
+_SETTINGS = {"NPROC": "1", "JAX_ENABLE_X64": "1"}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    **Arguments:** the words after the program's name, by default those of the process.
+
+    **Returns:** the exit status: 0, or 2 after a user's mistake (one message on standard error, no traceback), 130 after
+    Ctrl-C, 141 where the reader of standard output has gone. A defect keeps its traceback.
+    """
+    for name, value in _SETTINGS.items():
+        os.environ.setdefault(name, value)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that lacks a letter shows another
+    try:
+        status = _run(sys.argv[1:] if arguments is None else list(arguments))
+        sys.stdout.flush()
+        return status
+    except KeyboardInterrupt:
+        print("interrupted: nothing was kept", file=sys.stderr)
+        return _INTERRUPTED
+    except BrokenPipeError:
+        # Python flushes standard output once more at exit, which must not fail again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _PIPE
+
+
+def _run(words: list[str]) -> int:
+    from cyclopts import CycloptsError
+
+    try:
+        status = app()(words, exit_on_error=False, print_error=False, result_action="return_value")
+    except CycloptsError as error:
+        return _complain(str(error).strip(), hint=True)
+    except ValueError as error:
+        from mcr2_landscape.validation import InputError
+
+        if not isinstance(error, InputError):
+            raise
+        return _complain(str(error))
+    return status if isinstance(status, int) else 0
+
+
+def _complain(message: str, *, hint: bool = False) -> int:
+    print(f"error: {message}", file=sys.stderr)
+    if hint:
+        print("Run mcr2-landscape --help, or a command with --help, to see what it takes.", file=sys.stderr)
+    return _USER
+
+
+def app() -> App:
+    """The application. A command's module is imported when the command runs, or its help is shown."""
+    from cyclopts import App
+
+    import mcr2_landscape
+
+    program = App(
+        name="mcr2-landscape",
+        help="See where features sit in the landscape of the maximal coding rate reduction, and what theory knows of it.",
+        version=mcr2_landscape.__version__,
+        version_flags=["--version"],
+        help_flags=["--help", "-h"],
+    )
+    for name in _COMMANDS:
+        program.command(f"mcr2_landscape.cli.{name}:{name}", name=name)
+    return program

@@ -1,0 +1,112 @@
+"""Files that are written whole or not at all, and the JSON document that every command writes."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from mcr2_landscape.provenance import provenance
+from mcr2_landscape.record import to_plain
+from mcr2_landscape.validation import InputError
+
+SCHEMA_VERSION = 1
+
+
+def check_writable(path: str | os.PathLike[str], what: str = "output") -> Path:
+    """`path` as a `Path`, if a file can be written there. For use before long work, whose result would have nowhere to go.
+
+    The check makes a temporary file beside `path` and removes it; an existing file is left as it is.
+
+    **Raises:** `InputError` for a directory, a parent that is missing or no directory, or one that cannot be written to.
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise InputError(f"{what} {path}: is a directory; give the name of a file")
+    if path.exists() and not path.is_file():
+        return path  # a pipe or a device, such as /dev/stdout: written in place
+    parent = path.parent
+    if not parent.exists():
+        raise InputError(f"{what} {path}: the folder {parent} does not exist; make it first")
+    if not parent.is_dir():
+        raise InputError(f"{what} {path}: {parent} is no folder; give another path")
+    try:
+        _remove(_temporary(path))
+    except OSError as error:
+        raise InputError(f"{what} {path}: cannot be written ({error.strerror or error}); give another path") from None
+    if path.exists() and not os.access(path, os.W_OK):
+        raise InputError(f"{what} {path}: the file is write-protected; give another path")
+    return path
+
+
+def write_text(path: str | os.PathLike[str], text: str, what: str = "output") -> None:
+    """Write a text file in UTF-8 whole or not at all: a temporary file beside it takes its place.
+
+    **Raises:** `InputError` where the file cannot be written; an earlier file is then untouched.
+    """
+    path = check_writable(path, what)
+    if path.exists() and not path.is_file():
+        path.write_text(text, encoding="utf-8")
+        return
+    temporary = None
+    try:
+        temporary = _temporary(path)
+        with open(temporary, "w", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~_umask())
+        os.replace(temporary, path)
+    except OSError as error:
+        raise InputError(f"{what} {path}: cannot be written ({error.strerror or error})") from None
+    finally:
+        if temporary is not None:
+            _remove(temporary)
+
+
+def document(kind: str, result: Any, *, configuration: Any, key: Any = None) -> dict[str, Any]:
+    """The JSON document of a result: what it is, where it comes from, and its plain form.
+
+    **Arguments:** `kind`: "analysis", "catalog", "survey" or "info". `configuration`: what the result was computed from.
+    `key`: the source of randomness, if any.
+    """
+    return {
+        "schema": f"mcr2_landscape/{kind}",
+        "schema_version": SCHEMA_VERSION,
+        "provenance": to_plain(provenance(configuration, key=key)),
+        "configuration": to_plain(configuration),
+        "result": to_plain(result),
+    }
+
+
+def to_json(plain: Any) -> str:
+    """Plain values as JSON text. NaN and infinity are errors: `to_plain` has made them `null`."""
+    return json.dumps(plain, allow_nan=False, ensure_ascii=False, indent=1) + "\n"
+
+
+def write_json(path: str | os.PathLike[str], plain: Any, what: str = "JSON file") -> None:
+    """Write plain values as a JSON file, whole or not at all.
+
+    **Raises:** `InputError` where the file cannot be written.
+    """
+    write_text(path, to_json(plain), what)
+
+
+def _temporary(path: Path) -> str:
+    handle, name = tempfile.mkstemp(prefix=f".{path.name[:100]}.", suffix=".part", dir=path.parent)
+    os.close(handle)
+    return name
+
+
+def _remove(name: str) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(name)
+
+
+def _umask() -> int:
+    mask = os.umask(0o022)
+    os.umask(mask)
+    return mask

@@ -1,0 +1,68 @@
+"""One HTML page that needs no other file and no network."""
+
+from __future__ import annotations
+
+import importlib.resources
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from mcr2_landscape.report.files import write_text
+from mcr2_landscape.report.tables import Table
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture as a `data:` address, with a caption, and what it shows in words for those who cannot see it."""
+
+    source: str
+    caption: str
+    alternative: str
+    wide: bool = True
+
+
+@dataclass(frozen=True)
+class Section:
+    """A heading with text, pictures and tables under it."""
+
+    title: str
+    text: str = ""
+    pictures: tuple[Picture, ...] = ()
+    tables: tuple[Table, ...] = ()
+
+
+@dataclass(frozen=True)
+class Page:
+    """A report: what it is about, key numbers, what was found, what to change, and the sections."""
+
+    title: str
+    subtitle: str
+    facts: tuple[tuple[str, str], ...] = ()
+    findings: tuple[str, ...] = ()
+    advice: tuple[str, ...] | None = None
+    notes: tuple[str, ...] = ()
+    warning: str = ""
+    sections: tuple[Section, ...] = ()
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+
+
+def render(page: Page) -> str:
+    """The page as HTML."""
+    import jinja2
+
+    source = (
+        importlib.resources.files("mcr2_landscape.report").joinpath("templates/report.html.jinja").read_text(encoding="utf-8")
+    )
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
+    )
+    return environment.from_string(source).render(page=page)
+
+
+def write_page(path: str | os.PathLike[str], page: Page) -> None:
+    """Write the page, whole or not at all.
+
+    **Raises:** `InputError` where it cannot be written.
+    """
+    write_text(path, render(page), "report")
