@@ -1,0 +1,1 @@
+"""One module for each figure: it reads results and draws; it never computes."""

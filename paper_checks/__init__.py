@@ -1,0 +1,1 @@
+"""Published theorems as checkable claims: one folder for each paper."""

@@ -1,0 +1,45 @@
+"""What holds for the whole suite. Settings go into the environment, so that JAX is loaded only by the tests that need it."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+# Before JAX is imported: several batched inverses on two cores can wait for each other for ever (see test_two_cores.py).
+os.environ["NPROC"] = "1"
+_SETTINGS = {
+    "JAX_ENABLE_X64": "1",
+    "JAX_NUMPY_DTYPE_PROMOTION": "strict",
+    "JAX_NUMPY_RANK_PROMOTION": "raise",
+    "MPLBACKEND": "Agg",
+}
+os.environ.update(_SETTINGS)
+assert "jax" not in sys.modules, "a pytest plugin imported JAX before the suite's settings were made"
+
+import hypothesis  # noqa: E402
+import jaxtyping  # noqa: E402
+import pytest  # noqa: E402
+
+# A property's examples are the same in every run here; `thorough` draws new ones and more.
+hypothesis.settings.register_profile("ci", derandomize=True, deadline=None, max_examples=25)
+hypothesis.settings.register_profile("thorough", deadline=None, max_examples=300)
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+
+# Shapes and types in the signatures of traced functions are checked at every call of the suite. Functions that take what a
+# user passes are left out: their own messages about wrong types are what the suite tests.
+jaxtyping.install_import_hook(["mcr2_landscape.mcr2.kernels", "mcr2_landscape.stacking"], "beartype.beartype")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _compiled_programs_are_dropped():
+    yield
+    if "jax" in sys.modules:
+        import jax
+
+        jax.clear_caches()
+
+
+@pytest.fixture(scope="session")
+def user_environment() -> dict[str, str]:
+    """The environment for a subprocess that runs as a user's would: without the suite's settings."""
+    return {name: value for name, value in os.environ.items() if name not in _SETTINGS or name == "MPLBACKEND"}

@@ -1,0 +1,129 @@
+"""What the documentation shows is run: README's blocks, and the examples of every docstring.
+
+It runs as a reader would run it: in a process of its own, in an empty folder, with none of the suite's settings.
+"""
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+README = Path(__file__).resolve().parent.parent / "README.md"
+# Before a block that needs a network, a GPU or the reader's own files: <!-- not run: the reason -->
+NOT_RUN = "<!-- not run"
+
+
+class Block(NamedTuple):
+    language: str
+    line: int  # of its first line of code
+    code: str
+
+
+def blocks(text):
+    found = []
+    lines = text.split("\n")
+    position = 0
+    while position < len(lines):
+        fence = re.fullmatch(r"```(\w+)", lines[position])
+        if fence:
+            end = lines.index("```", position)
+            before = next((line for line in reversed(lines[:position]) if line.strip()), "")
+            if not before.startswith(NOT_RUN):
+                found.append(Block(fence[1], position + 2, "\n".join(lines[position + 1 : end])))
+            position = end
+        position += 1
+    return found
+
+
+def commands(found):
+    """The mcr2-landscape commands of console blocks, with or without a prompt; what they print is left out."""
+    joined = (
+        (block, block.code.replace("\\\n", " ")) for block in found if block.language in {"console", "sh", "bash", "shell"}
+    )
+    return [
+        (block.line, words[1:])
+        for block, code in joined
+        for line in code.split("\n")
+        if (words := shlex.split(line.removeprefix("$ "), comments=True))[:1] == ["mcr2-landscape"]
+    ]
+
+
+RUN_BLOCKS = """
+import sys
+namespace = {"__name__": "__main__"}
+text = open(sys.argv[1], encoding="utf-8").read()
+for line in map(int, sys.argv[2:]):
+    code = "\\n".join(text.split("\\n")[line - 1:]).split("\\n```")[0]
+    exec(compile("\\n" * (line - 1) + code, "README.md", "exec"), namespace)
+"""
+SHOWN = blocks(README.read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("reader")
+
+
+@pytest.mark.timeout(180)
+def test_the_python_blocks_of_readme_run_one_after_the_other(folder, user_environment):
+    lines = [str(block.line) for block in SHOWN if block.language == "python"]
+    result = subprocess.run(
+        [sys.executable, "-W", "error::DeprecationWarning:__main__", "-c", RUN_BLOCKS, str(README), *lines],
+        env=user_environment,
+        cwd=folder,
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 0, result.stderr
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize(
+    ("line", "words"), commands(SHOWN), ids=lambda value: value if isinstance(value, int) else shlex.join(value)
+)
+def test_the_commands_of_readme_run(folder, user_environment, line, words):
+    """In the folder in which its Python blocks ran: a command may read what they wrote."""
+    command = "import sys; from mcr2_landscape.cli import main; sys.argv[0] = 'mcr2-landscape'; sys.exit(main())"
+    result = subprocess.run(
+        [sys.executable, "-c", command, *words], env=user_environment, cwd=folder, capture_output=True, text=True
+    )
+    assert result.returncode == 0, f"README.md, line {line}:\n{result.stdout}{result.stderr}"
+
+
+RUN_EXAMPLES = """
+import doctest, importlib, pkgutil, sys
+import mcr2_landscape, paper_checks
+import mcr2_landscape.experiments, mcr2_landscape.figures
+
+failed = attempted = 0
+tops = [mcr2_landscape, mcr2_landscape.experiments, mcr2_landscape.figures, paper_checks]
+names = [top.__name__ for top in tops]
+names += [module.name for top in tops for module in pkgutil.walk_packages(top.__path__, top.__name__ + ".")]
+for name in dict.fromkeys(names):
+    if not name.endswith("__main__"):
+        outcome = doctest.testmod(importlib.import_module(name), optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE)
+        failed, attempted = failed + outcome.failed, attempted + outcome.attempted
+print(f"{attempted} examples in {len(names)} modules, {failed} wrong")
+sys.exit(failed > 0)
+"""
+
+
+@pytest.mark.timeout(180)
+def test_the_examples_of_docstrings_are_right(tmp_path, user_environment):
+    result = subprocess.run(
+        [sys.executable, "-c", RUN_EXAMPLES], env=user_environment, cwd=tmp_path, capture_output=True, text=True
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_blocks_and_commands_are_found():
+    text = "a\n\n```python\nx = 1\n```\n<!-- not run: large -->\n\n```console\n$ mcr2-landscape info\n```\n"
+    assert blocks(text) == [Block("python", 4, "x = 1")]
+    shown = blocks(
+        "```console\n$ mcr2-landscape catalog --dim 3 \\\n    --top 5   # five\nmcr2 prints this\n$ pip install x\n```\n"
+    )
+    assert commands(shown) == [(2, ["catalog", "--dim", "3", "--top", "5"])]

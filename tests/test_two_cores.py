@@ -1,0 +1,82 @@
+"""JAX 0.10 can hang for ever on two cores: independent batched inverses inside one vmapped loop wait for each other.
+
+The library factorizes all classes in one stacked Cholesky, and every program sets `NPROC` before JAX is imported. Both are
+checked in a subprocess, which can be killed when it hangs.
+"""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+# With `inverses` and no NPROC, every run of this hung on two cores (JAX 0.10.2). Small changes of the program hide it: a
+# stack of the inverses' factors, for instance, did not hang.
+SEARCH = """
+import jax, jax.numpy as jnp
+
+dim, classes, size, starts = 16, 4, 10, 64
+
+def inverses(grams):
+    return [jnp.linalg.inv(gram) for gram in grams]
+
+def stacked_cholesky(grams):
+    factors = jnp.linalg.cholesky(jnp.stack(grams))
+    half = jax.lax.linalg.triangular_solve(
+        factors, jnp.broadcast_to(jnp.eye(dim), factors.shape), left_side=True, lower=True)
+    return half.mT @ half
+
+def gradient(z):
+    blocks = [z[:, k * size:(k + 1) * size] for k in range(classes)]
+    whole, *parts = METHOD([jnp.eye(dim) + z @ z.T, *(jnp.eye(dim) + 3 * block @ block.T for block in blocks)])
+    return whole @ z - jnp.concatenate([part @ block for part, block in zip(parts, blocks)], axis=1) - 0.05 * z
+
+def ascend(z):
+    keep_going = lambda state: (state[1] < 100) & (jnp.linalg.norm(gradient(state[0])) > 1e-9)
+    return jax.lax.while_loop(keep_going, lambda state: (state[0] + 0.3 * gradient(state[0]), state[1] + 1), (z, 0))
+
+search = jax.jit(jax.vmap(ascend))
+for seed in range(2):
+    search(jax.random.normal(jax.random.key(seed), (starts, dim, classes * size)))[0].block_until_ready()
+print("finished")
+"""
+
+
+@pytest.mark.timeout(90)
+@pytest.mark.parametrize(
+    ("method", "threads"), [("stacked_cholesky", None), ("inverses", "1")], ids=["stacked Cholesky", "inverses with NPROC=1"]
+)
+def test_it_does_not_hang(user_environment, method, threads):
+    environment = {name: value for name, value in user_environment.items() if name != "NPROC"} | {"JAX_ENABLE_X64": "1"}
+    if threads:
+        environment["NPROC"] = threads
+    result = subprocess.run(
+        [sys.executable, "-c", SEARCH.replace("METHOD", method)], env=environment, capture_output=True, text=True, timeout=60
+    )
+    assert result.stdout == "finished\n", result.stderr
+
+
+def test_the_suite_itself_runs_with_one_thread():
+    assert os.environ["NPROC"] == "1"
+
+
+def test_the_command_sets_it_before_jax_is_imported(user_environment):
+    environment = {name: value for name, value in user_environment.items() if name != "NPROC"}
+    program = """
+import builtins, os, sys
+real = builtins.__import__
+def watched(name, *rest, **named):
+    if name == "jax" and "jax" not in sys.modules:
+        print("NPROC is", os.environ.get("NPROC"))
+    return real(name, *rest, **named)
+builtins.__import__ = watched
+from mcr2_landscape.cli import main
+sys.argv = ["mcr2-landscape", "catalog", "--dim", "3", "--sizes", "2,2,2", "--epsilon", "0.5", "--top", "1"]
+try:
+    main()
+finally:
+    import jax
+"""
+    result = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, timeout=60)
+    assert result.returncode == 0, result.stderr
+    assert "NPROC is 1\n" in result.stdout
