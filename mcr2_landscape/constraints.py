@@ -113,7 +113,7 @@ class Balls(Spheres):
         return Z * self.spread(jnp.where(norms > radii, radii / jnp.where(norms > 0, norms, 1), 1), Z)
 
 
-def UnitColumns(num_columns: int, radius: float = 1.0) -> Spheres:  # noqa: N802 - a constructor of a constraint, named like one
+def UnitColumns(num_columns: int, radius: float = 1.0) -> Spheres:
     """Every column on the sphere of the given radius."""
     count = positive_integer("num_columns", num_columns)
     return Spheres((1,) * count, (radius,) * count)

@@ -4,8 +4,8 @@
     R_c(Z, Π)  = Σ_k tr(Π_k)/(2m) logdet(I + d/(tr(Π_k) eps²) Z Π_k Zᵀ)
     ΔR(Z, Π)   = R(Z) − R_c(Z, Π)
 
-for Z of shape (d, m), in nats. Each log-determinant is taken on the smaller side (d × d or samples × samples), all classes in one
-stacked Cholesky factorization; rank-deficient features, zero rows and zero columns need no care, since I + G is always
+for Z of shape (d, m), in nats. Each log-determinant is taken on the smaller side (d × d or samples × samples), all classes in
+one stacked Cholesky factorization; rank-deficient features, zero rows and zero columns need no care, since I + G is always
 positive definite. All functions can be traced and differentiated twice.
 
 Source: Yu, Chan, You, Song, Ma, *Learning Diverse and Discriminative Representations via the Principle of Maximal Coding Rate
@@ -19,6 +19,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jax.scipy.linalg import cho_solve
 from jaxtyping import Array, Float
 
@@ -202,7 +203,7 @@ def _epsilon(value: Any) -> Any:
 
 def _memberships(value: Any, num_samples: int) -> tuple[int, ...] | jax.Array:
     """Hard labels as a tuple (static under `jit`), soft memberships as an array."""
-    if isinstance(value, jax.core.Tracer):
+    if isinstance(value, Tracer):
         if value.ndim != 2:
             raise InputError(
                 "memberships: found traced labels; labels decide shapes and must be concrete: close over them, or pass "
@@ -244,7 +245,9 @@ def _labels(array: np.ndarray, num_samples: int) -> tuple[int, ...]:
             "np.unique(labels, return_inverse=True)[1]"
         )
     if array.size != num_samples:
-        raise InputError(f"memberships: found {array.size} labels for {num_samples} samples (columns of Z); pass one label each")
+        raise InputError(
+            f"memberships: found {array.size} labels for {num_samples} samples (columns of Z); pass one label each"
+        )
     if array.min() < 0:
         raise InputError(f"memberships: found the negative label {array.min()}; pass integers 0 … K−1")
     present = np.unique(array)

@@ -64,7 +64,9 @@ def class_sizes(name: str, value: Any) -> tuple[int, ...]:
         if isinstance(size, (bool, np.bool_)) or not isinstance(size, (int, np.integer)):
             raise InputError(f"{name}[{position}]: found {_describe(size)}; pass an integer")
         if size < 1:
-            raise InputError(f"{name}[{position}]: found {int(size)}; every class needs at least one sample: drop empty classes")
+            raise InputError(
+                f"{name}[{position}]: found {int(size)}; every class needs at least one sample: drop empty classes"
+            )
     if len(sizes) < 2:
         raise InputError(
             f"{name}: found {len(sizes)} class{'es' if len(sizes) != 1 else ''}; pass at least two: with one class the rate "
@@ -73,7 +75,9 @@ def class_sizes(name: str, value: Any) -> tuple[int, ...]:
     return tuple(int(size) for size in sizes)
 
 
-def float64_matrix(name: str, value: Any, shape: tuple[int | None, ...] | None = None, *, refuse_float32: bool = True) -> np.ndarray:
+def float64_matrix(
+    name: str, value: Any, shape: tuple[int | None, ...] | None = None, *, refuse_float32: bool = True
+) -> np.ndarray:
     """`value` as a finite float64 array of the given shape (`None` leaves an axis free), for host functions.
 
     **Raises:** `InputError` for a wrong shape, NaN or infinity (their places are named), complex or object data, and for
@@ -127,9 +131,7 @@ def check_finite(name: str, array: np.ndarray) -> None:
     rows = np.flatnonzero(~finite.reshape(array.shape[0], -1).all(axis=1))
     shown = ", ".join(str(row) for row in rows[:8]) + (", …" if rows.size > 8 else "")
     what = "NaN" if np.isnan(array).any() else "infinity"
-    raise InputError(
-        f"{name}: found {what} in {rows.size} of {array.shape[0]} rows (row {shown}); remove or repair those rows"
-    )
+    raise InputError(f"{name}: found {what} in {rows.size} of {array.shape[0]} rows (row {shown}); remove or repair those rows")
 
 
 def _describe(value: Any) -> str:

@@ -45,7 +45,9 @@ def test_value_and_gradient(case):
     gradient, size = closed_form.gradient_and_scale(p, Z)
     assert np.linalg.norm(gradient - oracle_gradient(p, Z)) <= 1e-9 * (size + 1e-300) * (1 + p.alpha * np.sum(Z * Z))
     without = closed_form.value(p, Z, regularized=False)
-    assert without - 0.5 * p.regularization * np.sum(Z * Z) == pytest.approx(closed_form.value(p, Z), rel=1e-10, abs=1e-12 * scale)
+    assert without - 0.5 * p.regularization * np.sum(Z * Z) == pytest.approx(
+        closed_form.value(p, Z), rel=1e-10, abs=1e-12 * scale
+    )
 
 
 @given(cases())
@@ -71,8 +73,6 @@ def test_curvature_lies_within_the_bound(case):
     slack = 1e-12 * (p.alpha + p.regularization)
     assert values[-1] <= 9 / 8 * p.alpha - p.regularization + slack
     assert values[0] >= -9 / 8 * p.alpha - p.regularization - slack
-
-
 
 
 @given(cases())

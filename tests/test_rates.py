@@ -79,7 +79,6 @@ def test_soft_memberships_are_differentiable_twice_where_they_vanish(shape):
     Z = jnp.asarray(sample(shape, 1))
     hard = jnp.asarray(one_hot(LABELS[shape[1]]))
     direction = jnp.asarray(np.random.default_rng(0).random(hard.shape))
-    d, m = shape
 
     def along(t):
         return ml.class_coding_rate(Z, hard + t * direction, 0.7)

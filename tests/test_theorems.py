@@ -18,8 +18,8 @@ def problem_at(dim, sizes, epsilon, fraction):
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_every_found_point_is_listed_and_has_the_predicted_inertia(shape):
-    """T1 and its corollary: exact index and nullity at all points found, none of them outside the catalog, each a local maximizer
-    (orthogonal, large roots) or a strict saddle."""
+    """T1 and its corollary: exact index and nullity at all points found, none of them outside the catalog, each a local
+    maximizer (orthogonal, large roots) or a strict saddle."""
     for epsilon, fraction in ((0.5, 0.1), (0.5, 0.45), (1.3, 0.02)):
         problem = problem_at(*shape, epsilon, fraction)
         result = ml.find_critical_points(problem, key=0, num_starts=120)

@@ -74,7 +74,8 @@ def extreme_eigenpair(
 def spectral_density(landscape: Any, Z: np.ndarray, *, num_probes: int = 4, steps: int = 60, key: Any = 0) -> SpectralDensity:
     """The spectral density of the Hessian at Z by stochastic Lanczos quadrature.
 
-    Source: Ubaru, Chen, Saad, *Fast estimation of tr(f(A)) via stochastic Lanczos quadrature* (SIAM J. Matrix Anal. Appl. 2017).
+    Source: Ubaru, Chen, Saad, *Fast estimation of tr(f(A)) via stochastic Lanczos quadrature* (SIAM J. Matrix Anal. Appl.
+    2017).
     """
     random = generator(key)
     nodes, weights = [], []
@@ -109,8 +110,8 @@ def _tridiagonal(diagonal: list[float], off: list[float]) -> np.ndarray:
 def _lanczos(
     product: Callable[[np.ndarray], np.ndarray], start: np.ndarray, steps: int, goal: tuple[str, float] | None
 ) -> tuple[np.ndarray, list[float], list[float]]:
-    """A Q = Q T + r eᵀ with orthonormal Q: rows of the basis, diagonal and off-diagonal of T (the last off-diagonal is ‖r‖). Stops
-    early at an invariant subspace, or when the wanted Ritz pair has converged."""
+    """A Q = Q T + r eᵀ with orthonormal Q: rows of the basis, diagonal and off-diagonal of T (the last off-diagonal is ‖r‖).
+    Stops early at an invariant subspace, or when the wanted Ritz pair has converged."""
     basis = np.zeros((steps, start.size))
     diagonal: list[float] = []
     off: list[float] = []

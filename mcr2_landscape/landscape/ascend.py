@@ -58,12 +58,12 @@ def ascend(
 ) -> Ascent:
     """Climb from Z with Barzilai–Borwein steps, none of which lowers the value (by more than its rounding).
 
-    A trial that lowers the value is taken back and its step halved, down to the step 1/L where the landscape's curvature bound L
-    promises an increase. Once the increase expected is below the rounding of the value, trials are judged by the gradient norm instead,
-    so that the tolerance can be far below the square root of the working precision.
+    A trial that lowers the value is taken back and its step halved, down to the step 1/L where the landscape's curvature bound
+    L promises an increase. Once the increase expected is below the rounding of the value, trials are judged by the gradient
+    norm instead, so that the tolerance can be far below the square root of the working precision.
 
-    **Arguments:** `landscape`: as for `classify`. `Z`: a start, float64. `rtol`: relative gradient norm to reach. `max_steps`: gradients
-    to spend. `progress`: a bar, or a function of (done, total, 0).
+    **Arguments:** `landscape`: as for `classify`. `Z`: a start, float64. `rtol`: relative gradient norm to reach. `max_steps`:
+    gradients to spend. `progress`: a bar, or a function of (done, total, 0).
 
     **Returns:** `Ascent`. Ctrl-C stops it between chunks of at most about a second and returns what was reached.
 
@@ -172,10 +172,7 @@ def _climb(landscape: Any, state: _State, num_trials: jax.Array, rtol: jax.Array
 
     def trial(s: _State) -> _State:
         move = sign * s.step * s.gradient
-        if landscape.constraint is None:
-            point = s.point + move
-        else:
-            point = landscape.constraint.retract(s.point, move)
+        point = s.point + move if landscape.constraint is None else landscape.constraint.retract(s.point, move)
         gradient, value, relative = _measure(landscape, point)
         expected = s.step * jnp.sum(s.gradient * s.gradient)
         rise = sign * (value - s.value)

@@ -9,7 +9,15 @@ import numpy as np
 
 from mcr2_landscape.curvature import extreme_eigenpair
 from mcr2_landscape.landscape.degenerate import higher_order
-from mcr2_landscape.landscape.inertia import EPS, SignCount, count_signs, curvature_scale, dense_spectrum, normals_of, orbit_basis
+from mcr2_landscape.landscape.inertia import (
+    EPS,
+    SignCount,
+    count_signs,
+    curvature_scale,
+    dense_spectrum,
+    normals_of,
+    orbit_basis,
+)
 from mcr2_landscape.record import Record
 from mcr2_landscape.validation import InputError, float64_matrix, positive_real
 from mcr2_landscape.verdict import Inertia, Kind
@@ -22,11 +30,12 @@ _RECOGNITION_LIMIT = 1e-6
 class CriticalPoint(Record):
     """A classified point.
 
-    `gradient_norm` is the Frobenius norm, `relative_gradient_norm` that over the landscape's gradient scale. `inertia` counts Hessian
-    eigenvalues (on a constraint set, those along it). `family` is the label of the theory's family that the point was recognized as
-    a member of, `None` if of none. `top_eigenvalue` is the largest (for a minimization, the smallest is in `bottom_eigenvalue`),
-    `eigenvalue_tolerance` what an eigenvalue had to exceed to count as signed. `reason` says in words what the kind rests on;
-    `higher_order` what third and fourth derivatives say at a degenerate point. `count` is the number of starts that ended here.
+    `gradient_norm` is the Frobenius norm, `relative_gradient_norm` that over the landscape's gradient scale. `inertia` counts
+    Hessian eigenvalues (on a constraint set, those along it). `family` is the label of the theory's family that the point was
+    recognized as a member of, `None` if of none. `top_eigenvalue` is the largest (for a minimization, the smallest is in
+    `bottom_eigenvalue`), `eigenvalue_tolerance` what an eigenvalue had to exceed to count as signed. `reason` says in words
+    what the kind rests on; `higher_order` what third and fourth derivatives say at a degenerate point. `count` is the number of
+    starts that ended here.
     """
 
     point: np.ndarray = field(repr=False, metadata={"json": False})
@@ -58,11 +67,11 @@ class CriticalPoint(Record):
 def classify(landscape: Any, Z: Any, *, rtol: float = 1e-8) -> CriticalPoint:
     """Say what Z is: local maximizer (minimizer), strict saddle, degenerate, not critical, or undecided.
 
-    Host function in float64. A point with relative gradient norm above `rtol` is "not critical", unless the rounding of its entries
-    explains that norm (large singular values at a tiny lambda). Zero eigenvalues are proved by the
-    dimension of the symmetry orbit's tangent space, or by theory at a point that is recognized as a member of a known family, whose
-    exact index must then agree with the numerical one. Beyond 4,096 unknowns only the extreme eigenvalue is computed, and a kind is
-    given where that and the theory decide it.
+    Host function in float64. A point with relative gradient norm above `rtol` is "not critical", unless the rounding of its
+    entries explains that norm (large singular values at a tiny lambda). Zero eigenvalues are proved by the
+    dimension of the symmetry orbit's tangent space, or by theory at a point that is recognized as a member of a known family,
+    whose exact index must then agree with the numerical one. Beyond 4,096 unknowns only the extreme eigenvalue is computed, and
+    a kind is given where that and the theory decide it.
 
     **Arguments:** `landscape`: an `MCR2`, a `ConstrainedMCR2`, a `Landscape`. `Z`: of the landscape's shape, float64.
 
@@ -99,7 +108,10 @@ def classify(landscape: Any, Z: Any, *, rtol: float = 1e-8) -> CriticalPoint:
     if relative > rtol:
         inertia = Inertia(signs.positive, 0, signs.negative, signs.band)
         return CriticalPoint(
-            kind=Kind.NOT_CRITICAL, inertia=inertia, reason=f"relative gradient norm {relative:.2e} exceeds {rtol:.0e}", **common
+            kind=Kind.NOT_CRITICAL,
+            inertia=inertia,
+            reason=f"relative gradient norm {relative:.2e} exceeds {rtol:.0e}",
+            **common,
         )
     if known is not None:
         return _with_theory(landscape, Z, signs, known, common)
@@ -113,8 +125,8 @@ def _with_theory(landscape: Any, Z: np.ndarray, signs: SignCount, known: Any, co
     if numerical != (family.index, family.nullity):
         inertia = Inertia(signs.positive, 0, signs.negative, signs.band)
         reason = (
-            f"recognized as {family.label}, whose exact index and nullity are {(family.index, family.nullity)}, but the numerical "
-            f"ones are {numerical} at tolerance {signs.tolerance:.1e}; a more precise point may decide"
+            f"recognized as {family.label}, whose exact index and nullity are {(family.index, family.nullity)}, but the "
+            f"numerical ones are {numerical} at tolerance {signs.tolerance:.1e}; a more precise point may decide"
         )
         return CriticalPoint(kind=Kind.UNDECIDED, inertia=inertia, reason=reason, **common)
     inertia = Inertia(signs.positive, signs.band, signs.negative)
@@ -131,8 +143,8 @@ def _without_theory(landscape: Any, Z: np.ndarray, signs: SignCount, common: dic
     if proved > signs.band:
         inertia = Inertia(signs.positive, 0, signs.negative, signs.band)
         reason = (
-            f"the symmetry orbit has dimension {proved}, but only {signs.band} eigenvalues are within {signs.tolerance:.1e} of zero: "
-            "the point is not close enough to a critical one, or the declared symmetry is not one"
+            f"the symmetry orbit has dimension {proved}, but only {signs.band} eigenvalues are within "
+            f"{signs.tolerance:.1e} of zero: the point is not close enough to a critical one, or the declared symmetry is not one"
         )
         return CriticalPoint(kind=Kind.UNDECIDED, inertia=inertia, reason=reason, **common)
     inertia = Inertia(signs.positive, proved, signs.negative, signs.band - proved)
@@ -177,9 +189,12 @@ def _classify_large(
         reason = f"exact inertia of {family.label}; the extreme eigenvalue {pair.value:.6g} agrees with it"
         return CriticalPoint(kind=family.kind, inertia=inertia, reason=reason, **common)
     if escapes and known is None:
-        reason = f"an eigenvalue {pair.value:.6g} leads {'down' if landscape.minimize else 'up'}; {Z.size} unknowns are too many to count"
+        way = "down" if landscape.minimize else "up"
+        reason = f"an eigenvalue {pair.value:.6g} leads {way}; {Z.size} unknowns are too many to count"
         return CriticalPoint(kind=Kind.STRICT_SADDLE, inertia=one, reason=reason, **common)
-    reason = f"{Z.size} unknowns are too many to count all signs, and the extreme eigenvalue {pair.value:.3g} alone does not decide"
+    reason = (
+        f"{Z.size} unknowns are too many to count all signs, and the extreme eigenvalue {pair.value:.3g} alone does not decide"
+    )
     return CriticalPoint(kind=Kind.UNDECIDED, inertia=one, reason=reason, **common)
 
 

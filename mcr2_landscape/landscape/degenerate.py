@@ -1,8 +1,8 @@
 """What a degenerate critical point is: derivatives of third and fourth order along the kernel that symmetry does not explain.
 
 At a critical point with extra kernel N, restricted to the slice across the orbit, the function along the curve
-Z + t v + t² w(v)/2, v in N, w(v) = −H⁺ D³F[v, v, ·], is F(Z) + t³ D³F[v,v,v]/6 + t⁴ q(v)/24 + …  A non-zero cubic term takes both
-signs: such a point is neither a maximizer nor a minimizer. Where the cubic vanishes on N, the sign of q decides.
+Z + t v + t² w(v)/2, v in N, w(v) = −H⁺ D³F[v, v, ·], is F(Z) + t³ D³F[v,v,v]/6 + t⁴ q(v)/24 + …  A non-zero cubic term takes
+both signs: such a point is neither a maximizer nor a minimizer. Where the cubic vanishes on N, the sign of q decides.
 
 Source: splitting lemma of singularity theory (Gromoll and Meyer 1969).
 """
@@ -64,8 +64,8 @@ def _extra_kernel(landscape: Any, Z: np.ndarray, tolerance: float) -> tuple[np.n
 
 
 def _directions(landscape: Any, Z: np.ndarray, kernel: np.ndarray) -> list[np.ndarray]:
-    """Unit vectors of the kernel: the projections of the point's own class blocks (scaling one block is what a double root leaves
-    flat), then the basis, then random ones."""
+    """Unit vectors of the kernel: the projections of the point's own class blocks (scaling one block is what a double root
+    leaves flat), then the basis, then random ones."""
     candidates = []
     parameters = getattr(landscape, "parameters", None)
     if parameters is not None:

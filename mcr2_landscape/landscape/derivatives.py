@@ -59,10 +59,12 @@ class DerivativeCheck(Record):
 def check_derivatives(landscape: Any, Z: Any, *, key: Any = 0, num_directions: int = 3) -> DerivativeCheck:
     """Check `value`, `gradient` and `hessian` of a landscape against each other at Z.
 
-    * Taylor slopes: along random (tangent) directions the remainder after the gradient term falls like t², after the Hessian term
+    * Taylor slopes: along random (tangent) directions the remainder after the gradient term falls like t², after the Hessian
+    term
       like t³. A wrong gradient gives slope 1, a wrong Hessian slope 2.
     * Symmetry ⟨u, Hv⟩ = ⟨v, Hu⟩ and linearity H(au + bv) = aHu + bHv.
-    * Tangency: gradient and Hessian products are tangent to the constraint set; the gradient is orthogonal to the symmetry orbit.
+    * Tangency: gradient and Hessian products are tangent to the constraint set; the gradient is orthogonal to the symmetry
+    orbit.
 
     Host function in float64, deterministic for a given key.
 
@@ -148,7 +150,9 @@ def _slope_test(name: str, remainders: list, expected: int) -> DerivativeTest:
     if not found:
         invisible = all(np.nanmax(remainder / floor) <= 1e3 for _, remainder, floor in remainders)
         if invisible:
-            return DerivativeTest(name, Verdict.HOLDS, None, words, "the Taylor remainder is at the level of rounding at every step")
+            return DerivativeTest(
+                name, Verdict.HOLDS, None, words, "the Taylor remainder is at the level of rounding at every step"
+            )
         return DerivativeTest(name, Verdict.UNDECIDED, None, words, "too few steps stand clear of rounding; scale the problem")
     worst = min(found)
     if worst >= expected - 0.2:

@@ -8,10 +8,10 @@ RELATIVE, ABSOLUTE = 1e-5, 1e-10
 
 
 def same_orbit(invariants: np.ndarray, others: np.ndarray, largest: float) -> np.ndarray:
-    """Which rows of `others` (c, q) agree with `invariants` (q,). Entry by entry, relative to the entry itself (a small singular value
-    beside large ones is told from zero) and to the largest there is."""
+    """Which rows of `others` (c, q) agree with `invariants` (q,). Entry by entry, relative to the entry itself (a small
+    singular value beside large ones is told from zero) and to the largest there is."""
     scale = np.maximum(np.abs(invariants), np.abs(others))
-    return (np.abs(invariants - others) <= RELATIVE * scale + ABSOLUTE * largest).all(axis=1)
+    return np.all(np.abs(invariants - others) <= RELATIVE * scale + ABSOLUTE * largest, axis=1)
 
 
 def group(invariants: list[np.ndarray], values: list[float]) -> list[list[int]]:

@@ -65,14 +65,15 @@ class Landscape(eqx.Module):
     ) -> Landscape:
         """Make a landscape of `f`.
 
-        **Arguments:** `f`: a JAX function from arrays of `example`'s shape to a real scalar, twice differentiable and pure. `minimize`:
-        look for minimizers (losses) instead of maximizers. `constraint`: a constraint set (`mcr2_landscape.constraints`).
-        `symmetry`: a JAX function from a point to tangent vectors of its orbit, shape (q, *shape), for instance Z ↦ (Ω_i Z)_i with Ω_i
-        a basis of the skew matrices where f(QZ) = f(Z) for rotations Q; what it spans is what may be flat at a critical point.
-        `gradient_scale`: the gradient norm that counts as large; by default the median over random points about the example.
+        **Arguments:** `f`: a JAX function from arrays of `example`'s shape to a real scalar, twice differentiable and pure.
+        `minimize`: look for minimizers (losses) instead of maximizers. `constraint`: a constraint set
+        (`mcr2_landscape.constraints`). `symmetry`: a JAX function from a point to tangent vectors of its orbit, shape (q,
+        *shape), for instance Z ↦ (Ω_i Z)_i with Ω_i a basis of the skew matrices where f(QZ) = f(Z) for rotations Q; what it
+        spans is what may be flat at a critical point. `gradient_scale`: the gradient norm that counts as large; by default the
+        median over random points about the example.
 
-        **Raises:** `InputError` where `f` cannot be evaluated, is not scalar, not finite, not differentiable at the example, or gives
-        two values for one point (it has a state).
+        **Raises:** `InputError` where `f` cannot be evaluated, is not scalar, not finite, not differentiable at the example, or
+        gives two values for one point (it has a state).
 
         >>> import jax.numpy as jnp
         >>> bowl = Landscape.from_function(lambda z: jnp.sum(z**2), example=jnp.ones(3), minimize=True)
@@ -83,7 +84,9 @@ class Landscape(eqx.Module):
         if not callable(f):
             raise InputError(f"f: found {type(f).__name__}; pass a function from an array of shape {point.shape} to a scalar")
         if symmetry is not None and not callable(symmetry):
-            raise InputError(f"symmetry: found {type(symmetry).__name__}; pass a function from a point to its orbit's tangent vectors")
+            raise InputError(
+                f"symmetry: found {type(symmetry).__name__}; pass a function from a point to its orbit's tangent vectors"
+            )
         reference = 1.0 if gradient_scale is None else positive_real("gradient_scale", gradient_scale)
         landscape = cls(f, point.shape, bool(minimize), reference, symmetry, constraint, point)
         with jax.enable_x64(True):
@@ -134,7 +137,7 @@ class Landscape(eqx.Module):
         with jax.enable_x64(True):
             vectors = np.array(self.symmetry(jnp.asarray(Z)), dtype=np.float64)
         if vectors.ndim != Z.ndim + 1 or vectors.shape[1:] != Z.shape:
-            raise InputError(f"symmetry: gave shape {vectors.shape}; it must give tangent vectors stacked as (q, {', '.join(map(str, Z.shape))})")
+            raise InputError(f"symmetry: gave shape {vectors.shape}; it must give q tangent vectors stacked as (q, *{Z.shape})")
         return vectors.reshape(vectors.shape[0], -1).T
 
     def invariants(self, Z: np.ndarray) -> np.ndarray:
@@ -142,8 +145,8 @@ class Landscape(eqx.Module):
         return Z.ravel() if self.symmetry is None else np.linalg.eigvalsh(self.hessian_matrix(Z))
 
     def random_starts(self, key: Any, count: int) -> np.ndarray:
-        """Normal perturbations of the example, at sizes log-uniform from a tenth of its scale (1 for a zero example) to ten times
-        it, made feasible."""
+        """Normal perturbations of the example, at sizes log-uniform from a tenth of its scale (1 for a zero example) to ten
+        times it, made feasible."""
         random = generator(key)
         base = float(np.sqrt(np.mean(self.example**2))) or 1.0
         sizes = base * 10 ** random.uniform(-1, 1, size=(count,) + (1,) * len(self.shape))
@@ -194,7 +197,9 @@ def _probe(landscape: Landscape, point: np.ndarray) -> None:
     try:
         first, second = landscape.function(Z), landscape.function(Z)
     except Exception as error:
-        raise InputError(f"f: raised {type(error).__name__} at the example ({error}); it must take an array of shape {point.shape}") from error
+        raise InputError(
+            f"f: raised {type(error).__name__} at the example ({error}); it must take an array of shape {point.shape}"
+        ) from error
     array = np.asarray(first)
     if array.shape != () or array.dtype.kind not in "fiu":
         raise InputError(f"f: gave shape {array.shape} and dtype {array.dtype} at the example; it must give one real number")
@@ -207,10 +212,13 @@ def _probe(landscape: Landscape, point: np.ndarray) -> None:
         product = _hessian_product(landscape, Z, jnp.ones_like(Z))
     except Exception as error:
         raise InputError(
-            f"f: cannot be traced and differentiated twice by JAX ({type(error).__name__}: {error}); use jax.numpy and no branches on values"
+            f"f: cannot be traced and differentiated twice by JAX ({type(error).__name__}: {error}); use "
+            "jax.numpy and no branches on values"
         ) from error
     if not (np.isfinite(np.asarray(gradient)).all() and np.isfinite(np.asarray(product)).all()):
-        raise InputError("f: its gradient or Hessian is not finite at the example; pass an example where f is twice differentiable")
+        raise InputError(
+            "f: its gradient or Hessian is not finite at the example; pass an example where f is twice differentiable"
+        )
     if abs(float(value) - float(array)) > 1e-9 * max(1.0, abs(float(array))):
         raise InputError("f: gives another value under jit than without; it must be a pure function of its argument")
 

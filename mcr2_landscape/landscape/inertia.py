@@ -12,8 +12,8 @@ EPS = float(np.finfo(np.float64).eps)
 
 @dataclass(frozen=True)
 class SignCount:
-    """Eigenvalue counts at one point: `positive` and `negative` lie beyond `tolerance`, `band` within it. `rounding` is the part of
-    the tolerance that is there at an exactly critical point too."""
+    """Eigenvalue counts at one point: `positive` and `negative` lie beyond `tolerance`, `band` within it. `rounding` is the
+    part of the tolerance that is there at an exactly critical point too."""
 
     positive: int
     band: int
@@ -36,8 +36,8 @@ def dense_spectrum(landscape: Any, Z: np.ndarray) -> DenseSpectrum:
     """All eigenvalues at Z, from a dense factorization.
 
     A landscape that can be compressed is: the columns that are left out add, for class k, the eigenvalues of
-    alpha (A − A_k) − lambda with multiplicity (left-out columns), see `MCR2.complement_spectrum`. On a constraint set the normal
-    directions, on which the Riemannian Hessian is zero by definition, are taken out.
+    alpha (A − A_k) − lambda with multiplicity (left-out columns), see `MCR2.complement_spectrum`. On a constraint set the
+    normal directions, on which the Riemannian Hessian is zero by definition, are taken out.
     """
     if hasattr(landscape, "compress"):
         small, point, _ = landscape.compress(Z)
@@ -69,9 +69,10 @@ def normals_of(landscape: Any, Z: np.ndarray) -> np.ndarray:
 def count_signs(landscape: Any, Z: np.ndarray, spectrum: DenseSpectrum, gradient_norm: float) -> SignCount:
     """Count eigenvalues by sign at a point that is nearly critical.
 
-    An eigenvalue counts as signed when it exceeds what can have moved it: the rounding of the dense factorization, and the change
-    of the Hessian between Z and the critical point. If the eigenvalues of at least κ in magnitude are signed and the others belong to
-    the kernel, that point lies within gradient_norm/κ of Z; the smallest κ of which this can be true without contradiction is taken.
+    An eigenvalue counts as signed when it exceeds what can have moved it: the rounding of the dense factorization, and the
+    change of the Hessian between Z and the critical point. If the eigenvalues of at least κ in magnitude are signed and the
+    others belong to the kernel, that point lies within gradient_norm/κ of Z; the smallest κ of which this can be true without
+    contradiction is taken.
     """
     values, counts = spectrum.eigenvalues, spectrum.multiplicities
     n = int(counts.sum())

@@ -32,9 +32,9 @@ class SearchResult(Record):
     """What a search found.
 
     `distinct`: one classified point for each orbit, by decreasing value, with the number of starts that ended there in `count`.
-    `num_converged` starts reached the tolerance; `unconverged` says how many others ended how: "stalled" at a stationary point of
-    ‖∇F‖² that is not critical, or "steps exhausted". `unlisted`: positions in `distinct` of points that theory does not list.
-    `interrupted`: Ctrl-C stopped the search; what was found until then is here.
+    `num_converged` starts reached the tolerance; `unconverged` says how many others ended how: "stalled" at a stationary point
+    of ‖∇F‖² that is not critical, or "steps exhausted". `unlisted`: positions in `distinct` of points that theory does not
+    list. `interrupted`: Ctrl-C stopped the search; what was found until then is here.
     """
 
     distinct: tuple[CriticalPoint, ...]
@@ -65,17 +65,18 @@ def find_critical_points(
 ) -> SearchResult:
     """Find critical points of every index.
 
-    Levenberg–Marquardt on ∇F = 0 from each start (see `mcr2_landscape.landscape.solver`): a critical point attracts whatever its
-    index, so that saddles are reached like maximizers. Every fourth start first takes 60 steps of gradient ascent, which leads to
-    maximizers of large rank that the first method seldom meets. Not reached: orbits whose basin no start falls into; nothing here says that the
-    list is complete. A start that stalls at a non-zero gradient is kicked (perturbed by about a third, then twice, four and eight times
-    as much, its ranks kept where the landscape knows how) up to `max_kicks` times, and counts as unconverged after that.
+    Levenberg–Marquardt on ∇F = 0 from each start (see `mcr2_landscape.landscape.solver`): a critical point attracts whatever
+    its index, so that saddles are reached like maximizers. Every fourth start first takes 60 steps of gradient ascent, which
+    leads to maximizers of large rank that the first method seldom meets. Not reached: orbits whose basin no start falls into;
+    nothing here says that the list is complete. A start that stalls at a non-zero gradient is kicked (perturbed by about a
+    third, then twice, four and eight times as much, its ranks kept where the landscape knows how) up to `max_kicks` times, and
+    counts as unconverged after that.
 
     Points are polished to a relative gradient norm of `rtol`, merged modulo symmetry by invariants and value, and classified.
 
     **Arguments:** `landscape`: an `MCR2`, a `ConstrainedMCR2` or a `Landscape`; classes with more samples than dimensions are
-    compressed first (exact). `key`: a JAX key or integer seed. `starts`: points (num_starts, *shape) to start from instead of random
-    ones. `progress`: show a bar, or a function of (done, total, converged).
+    compressed first (exact). `key`: a JAX key or integer seed. `starts`: points (num_starts, *shape) to start from instead of
+    random ones. `progress`: show a bar, or a function of (done, total, converged).
 
     **Returns:** `SearchResult`. The same key gives the same result.
 
@@ -87,8 +88,8 @@ def find_critical_points(
     unknowns = int(np.prod(small.shape))
     if unknowns > MAX_UNKNOWNS:
         raise InputError(
-            f"landscape: {unknowns} unknowns, beyond the {MAX_UNKNOWNS} that a dense search takes; ascend from chosen points with "
-            "ascend(), or search a problem of smaller dim"
+            f"landscape: {unknowns} unknowns, beyond the {MAX_UNKNOWNS} that a dense search takes; ascend from chosen points "
+            "with ascend(), or search a problem of smaller dim"
         )
     random = generator(key)
     began = time.perf_counter()
@@ -108,12 +109,20 @@ def find_critical_points(
     unlisted = tuple(i for i, point in enumerate(distinct) if point.family is None) if hasattr(landscape, "recognize") else ()
     unconverged = {name: count for name, count in runner.outcomes.items() if count}
     return SearchResult(
-        tuple(distinct), num_starts, len(good), unconverged, runner.total_steps, time.perf_counter() - began, interrupted, unlisted
+        tuple(distinct),
+        num_starts,
+        len(good),
+        unconverged,
+        runner.total_steps,
+        time.perf_counter() - began,
+        interrupted,
+        unlisted,
     )
 
 
 class _Runner:
-    """Keeps a fixed number of lanes busy: a lane whose start has ended takes the next one, so that one compiled program serves."""
+    """Keeps a fixed number of lanes busy: a lane whose start has ended takes the next one, so that one compiled program
+    serves."""
 
     def __init__(self, landscape, points, seeds, rtol, max_steps, max_kicks, bar):
         self.landscape, self.points, self.seeds = landscape, points, seeds
@@ -246,7 +255,7 @@ def _distinct(landscape: Any, small: Any, points: list[np.ndarray]) -> list[Crit
         full = _widen(landscape, small, points[best])
         result.append(dataclasses.replace(classify(landscape, full), count=len(members)))
     result = _merge_labels([point for point in result if point.kind is not Kind.NOT_CRITICAL])
-    return sorted(result, key=lambda point: (point.value if landscape.minimize else -point.value))
+    return sorted(result, key=lambda point: point.value if landscape.minimize else -point.value)
 
 
 def _merge_labels(points: list[CriticalPoint]) -> list[CriticalPoint]:
@@ -268,4 +277,3 @@ def _widen(landscape: Any, small: Any, Z: np.ndarray) -> np.ndarray:
     for source, target in zip(p.blocks(Z), q.blocks(full), strict=True):
         target[:, : source.shape[1]] = source
     return full
-

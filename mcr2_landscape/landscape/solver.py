@@ -42,8 +42,8 @@ def start(landscape: Any, points: jax.Array) -> Lanes:
 
 @jax.jit
 def climb(landscape: Any, points: jax.Array, num_steps: jax.Array) -> jax.Array:
-    """Gradient ascent (descent for a minimization) from each point (b, *shape), for its own number of steps (b,), each of length
-    1/‖H‖_F: a way into the basins of maximizers, for the starts that are to take it."""
+    """Gradient ascent (descent for a minimization) from each point (b, *shape), for its own number of steps (b,), each of
+    length 1/‖H‖_F: a way into the basins of maximizers, for the starts that are to take it."""
     sign = -1.0 if landscape.minimize else 1.0
 
     def one(point: jax.Array, count: jax.Array) -> jax.Array:
@@ -71,8 +71,8 @@ def refill(landscape: Any, lanes: Lanes, points: jax.Array, replace: jax.Array) 
 
 @jax.jit
 def advance(landscape: Any, lanes: Lanes, num_steps: jax.Array, rtol: jax.Array, max_steps: jax.Array) -> Lanes:
-    """Take up to `num_steps` (traced) steps in every lane. A lane that has ended (below `rtol`, stalled, or out of steps) rests, so
-    that its end does not depend on when it is looked at."""
+    """Take up to `num_steps` (traced) steps in every lane. A lane that has ended (below `rtol`, stalled, or out of steps)
+    rests, so that its end does not depend on when it is looked at."""
 
     def body(_: jax.Array, state: Lanes) -> Lanes:
         return jax.vmap(lambda lane: _step(landscape, lane, rtol, max_steps))(state)

@@ -28,12 +28,12 @@ _SETS = ("spheres", "balls", "unit columns")
 class ConstrainedMCR2(eqx.Module):
     """ΔR under a norm constraint, a landscape to maximize.
 
-    **Arguments:** `dim`, `sizes` and `epsilon` as in `MCR2`. `constraint`: "spheres" (‖Z_k‖_F² = m_k), "balls" (‖Z_k‖_F² ≤ m_k) or
-    "unit columns" (every column on the unit sphere).
+    **Arguments:** `dim`, `sizes` and `epsilon` as in `MCR2`. `constraint`: "spheres" (‖Z_k‖_F² = m_k), "balls" (‖Z_k‖_F² ≤ m_k)
+    or "unit columns" (every column on the unit sphere).
 
     `gradient` and `hessian` are Riemannian: the projected gradient, and the Hessian along the constraint set between tangent
-    projections. In balls a class on the boundary whose gradient points outwards is held there; one whose gradient points inwards is
-    free, as it is in the interior. The multiplier of a held class is ⟨∇_k, Z_k⟩/‖Z_k‖².
+    projections. In balls a class on the boundary whose gradient points outwards is held there; one whose gradient points
+    inwards is free, as it is in the interior. The multiplier of a held class is ⟨∇_k, Z_k⟩/‖Z_k‖².
 
     **Raises:** `InputError` for numbers out of range or an unknown constraint.
 
@@ -55,7 +55,7 @@ class ConstrainedMCR2(eqx.Module):
         self.epsilon = _leaf("epsilon", epsilon)
         if constraint not in _SETS:
             raise InputError(f"constraint: found {constraint!r}; pass one of " + ", ".join(repr(name) for name in _SETS))
-        radii = [float(np.sqrt(size)) for size in self.sizes]
+        radii = tuple(float(np.sqrt(size)) for size in self.sizes)
         if constraint == "unit columns":
             self.constraint = UnitColumns(sum(self.sizes))
         else:
@@ -143,8 +143,8 @@ class ConstrainedMCR2(eqx.Module):
         return generators[:, : self.dim * (self.dim - 1) // 2] if self.kind == "unit columns" else generators
 
     def random_starts(self, key: Any, count: int) -> np.ndarray:
-        """Starting points for the search, shape (count, d, m): each class gets a random rank of at least one and singular values spread
-        over a decade, then the point is made feasible."""
+        """Starting points for the search, shape (count, d, m): each class gets a random rank of at least one and singular
+        values spread over a decade, then the point is made feasible."""
         random = generator(key)
         points = np.zeros((count, *self.shape))
         for point in points:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import numpy as np
@@ -26,15 +27,16 @@ def sort_features(X: Any, labels: Any) -> tuple[np.ndarray, tuple[int, ...], np.
     sizes = np.bincount(codes, minlength=len(names))
     if len(names) < 2:
         raise InputError(
-            f"labels: found the single class {names[0]!r}; pass at least two classes: with one the rate reduction is zero everywhere"
+            f"labels: found the single class {names[0]!r}; pass at least two classes: with one the rate reduction "
+            "is zero everywhere"
         )
     order = np.argsort(codes, kind="stable")
     return np.ascontiguousarray(features[order].T), tuple(int(size) for size in sizes), order
 
 
 def encode_labels(labels: Any) -> tuple[np.ndarray, list[Any]]:
-    """Class numbers 0 … K−1 of shape (samples,), and the class names in that order. Kinds that do not sort together keep the order in
-    which they appear.
+    """Class numbers 0 … K−1 of shape (samples,), and the class names in that order. Kinds that do not sort together keep the
+    order in which they appear.
 
     **Raises:** `InputError` for labels that are missing (NaN, None), nested, or no sequence.
     """
@@ -53,9 +55,7 @@ def encode_labels(labels: Any) -> tuple[np.ndarray, list[Any]]:
         names = list(dict.fromkeys(items))
     except TypeError:
         raise InputError("labels: found a label that cannot be hashed; pass strings, numbers or tuples") from None
-    try:
+    with contextlib.suppress(TypeError):  # kinds that do not compare: the order of appearance is as good as any
         names.sort()
-    except TypeError:
-        pass  # kinds that do not compare: the order of appearance is as good as any
     number = {name: code for code, name in enumerate(names)}
     return np.array([number[item] for item in items], dtype=np.int64), names

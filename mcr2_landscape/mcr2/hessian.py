@@ -18,8 +18,8 @@ class RateHessian(eqx.Module):
     """The Hessian of F at one point: symmetric, on arrays of the point's shape, from factors that are computed once.
 
     `shift` is the multiple of the identity that is subtracted: lambda for the regularized problem; per column, the multipliers
-    of the constrained one. For a constrained problem `normals` holds the unit normals of the constraint, so that the operator is the
-    Riemannian Hessian between projections on the tangent space.
+    of the constrained one. For a constrained problem `normals` holds the unit normals of the constraint, so that the operator
+    is the Riemannian Hessian between projections on the tangent space.
     """
 
     factors: kernels.Factors

@@ -9,6 +9,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jaxtyping import Array, Float
 
 from mcr2_landscape import closed_form
@@ -99,26 +100,29 @@ class MCR2(eqx.Module):
 
         **Raises:** `InputError` under `jit` or `vmap`, where the numbers are not known.
         """
-        if isinstance(self.epsilon, jax.core.Tracer) or isinstance(self.regularization, jax.core.Tracer):
+        if isinstance(self.epsilon, Tracer) or isinstance(self.regularization, Tracer):
             raise InputError(
-                "epsilon, regularization: traced here, but the closed-form theory needs their values; call it outside jit and vmap"
+                "epsilon, regularization: traced here, but the closed-form theory needs their values; call it outside "
+                "jit and vmap"
             )
         return Parameters(self.dim, self.sizes, float(self.epsilon), float(self.regularization), self._layout.widths)
 
     @property
     def regularization_limit(self) -> float:
-        """lambda_max, the largest lambda at which every class has non-zero critical directions: the smallest of `thresholds().existence`."""
+        """lambda_max, the largest lambda at which every class has non-zero critical directions: the smallest of
+        `thresholds().existence`."""
         return float(self.thresholds().existence.min())
 
     def thresholds(self) -> Thresholds:
-        """`.existence` (lambda_k: above it class k vanishes at every critical point) and `.value` (lambda_k°: above it the class costs
-        more than it gives), arrays of K."""
+        """`.existence` (lambda_k: above it class k vanishes at every critical point) and `.value` (lambda_k°: above it the
+        class costs more than it gives), arrays of K."""
         from mcr2_landscape import catalog
 
         return catalog.thresholds(self.parameters)
 
     def roots(self) -> np.ndarray:
-        """(K, 2): the squared singular values x_k^- < x_k^+ of the orthogonal critical points; NaN for a class that has none."""
+        """(K, 2): the squared singular values x_k^- < x_k^+ of the orthogonal critical points; NaN for a class that has
+        none."""
         from mcr2_landscape import catalog
 
         return catalog.roots(self.parameters)
@@ -139,8 +143,8 @@ class MCR2(eqx.Module):
         return catalog.global_maximum(self.parameters)
 
     def catalog(self, *, fusion: bool = True, max_frame_dimension: int = 2) -> Iterator[Family]:
-        """All families of critical points that theory knows, by decreasing value, lazily. `fusion` admits the non-orthogonal ones;
-        `max_frame_dimension` above 2 adds frames that are built numerically."""
+        """All families of critical points that theory knows, by decreasing value, lazily. `fusion` admits the non-orthogonal
+        ones; `max_frame_dimension` above 2 adds frames that are built numerically."""
         from mcr2_landscape import catalog
 
         return catalog.catalog(self.parameters, fusion=fusion, max_frame_dimension=max_frame_dimension)
@@ -168,8 +172,8 @@ class MCR2(eqx.Module):
         return 3 * p.alpha**1.5 * (1 + float(np.sqrt(p.ratios.max())))
 
     def complement_spectrum(self, Z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The Hessian's eigenvalues on the columns that `compress` leaves out, with multiplicities: for each class with m_k > d, the
-        eigenvalues of alpha (A − A_k) − lambda, m_k − d times each."""
+        """The Hessian's eigenvalues on the columns that `compress` leaves out, with multiplicities: for each class with m_k >
+        d, the eigenvalues of alpha (A − A_k) − lambda, m_k − d times each."""
         p = self.parameters
         values: list[np.ndarray] = []
         counts: list[np.ndarray] = []
@@ -183,9 +187,9 @@ class MCR2(eqx.Module):
         return np.concatenate(values), np.concatenate(counts)
 
     def random_starts(self, key: Any, count: int) -> np.ndarray:
-        """Starting points for the search, shape (count, d, m): each class gets a random rank, random orthonormal left vectors, and
-        squared singular values log-uniform from a third of x_k^- to three times x_k^+ (about 1/√(alpha alpha_k) where the class has
-        no roots)."""
+        """Starting points for the search, shape (count, d, m): each class gets a random rank, random orthonormal left vectors,
+        and squared singular values log-uniform from a third of x_k^- to three times x_k^+ (about 1/√(alpha alpha_k) where the
+        class has no roots)."""
         return random_starts(self.parameters, key, count)
 
     def perturb(self, Z: np.ndarray, key: Any, size: float) -> np.ndarray:
@@ -200,7 +204,8 @@ class MCR2(eqx.Module):
         return closed_form.orbit_tangent(self.parameters, Z)
 
     def recognize(self, Z: np.ndarray) -> Recognition | None:
-        """The family of critical points that Z belongs to by its structure, with the exact index and nullity; `None` if it shows none."""
+        """The family of critical points that Z belongs to by its structure, with the exact index and nullity; `None` if it
+        shows none."""
         from mcr2_landscape import catalog
 
         return catalog.recognize(self.parameters, Z)
@@ -215,8 +220,8 @@ class MCR2(eqx.Module):
     def compress(self, Z: np.ndarray) -> tuple[MCR2, np.ndarray, list[np.ndarray | None]]:
         """The same landscape with at most d columns for each class, the point in it, and the row-space bases that lead back.
 
-        The objective depends on Z_k Z_kᵀ alone, and gradients keep the row space of each block, so that value, gradient, Hessian
-        along these columns, critical points and ascent paths are the same.
+        The objective depends on Z_k Z_kᵀ alone, and gradients keep the row space of each block, so that value, gradient,
+        Hessian along these columns, critical points and ascent paths are the same.
         """
         parts: list[np.ndarray] = []
         bases: list[np.ndarray | None] = []
@@ -236,14 +241,16 @@ class MCR2(eqx.Module):
         return MCR2(self.dim, self.sizes, self.epsilon, self.regularization, _widths=widths)
 
     @staticmethod
-    def from_features(X: Any, labels: Any, epsilon: float, regularization: float | None = None) -> tuple[MCR2, np.ndarray, np.ndarray]:
+    def from_features(
+        X: Any, labels: Any, epsilon: float, regularization: float | None = None
+    ) -> tuple[MCR2, np.ndarray, np.ndarray]:
         """The problem of a set of labeled features, and the features as a point of it.
 
-        **Arguments:** `X` of shape (samples, features), any real dtype (read as float64); `labels`, one of any hashable and sortable
-        kind a sample, in any order; `regularization` defaults to half of the limit.
+        **Arguments:** `X` of shape (samples, features), any real dtype (read as float64); `labels`, one of any hashable and
+        sortable kind a sample, in any order; `regularization` defaults to half of the limit.
 
-        **Returns:** the problem; Z of shape (features, samples) with classes in column blocks, in the order of `np.unique(labels)`;
-        and `order`, the sample number of each column: `Z = X[order].T`.
+        **Returns:** the problem; Z of shape (features, samples) with classes in column blocks, in the order of
+        `np.unique(labels)`; and `order`, the sample number of each column: `Z = X[order].T`.
 
         **Raises:** `InputError` for NaN rows (which ones), lengths that differ, one class, or numbers out of range.
 

@@ -1,4 +1,5 @@
-"""For tests of your own landscapes and theorems: hypothesis strategies, a dense oracle, and a zoo of problems with known answers.
+"""For tests of your own landscapes and theorems: hypothesis strategies, a dense oracle, and a zoo of problems with known
+answers.
 
 Needs the extra `test` (hypothesis).
 """

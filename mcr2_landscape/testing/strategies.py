@@ -22,8 +22,8 @@ def parameters(
     fractions: tuple[float, float] = (1e-8, 2.0),
     wide_epsilon: bool = True,
 ) -> Parameters:
-    """Regularized problems. `shapes` restricts (dim, sizes) to a few, as compiled code wants; lambda is `fractions` of the limit,
-    log-uniform; epsilon is log-uniform from 1e-3 to 1e3, or from 0.2 to 2."""
+    """Regularized problems. `shapes` restricts (dim, sizes) to a few, as compiled code wants; lambda is `fractions` of the
+    limit, log-uniform; epsilon is log-uniform from 1e-3 to 1e3, or from 0.2 to 2."""
     if shapes is not None:
         dim, sizes = draw(st.sampled_from(shapes))
     else:
@@ -39,8 +39,8 @@ def parameters(
 
 @st.composite
 def points(draw: st.DrawFn, p: Parameters) -> np.ndarray:
-    """Points of a problem: normal entries at a scale about the critical one, with a rank of each class from zero to full, repeated
-    columns and zero rows among them."""
+    """Points of a problem: normal entries at a scale about the critical one, with a rank of each class from zero to full,
+    repeated columns and zero rows among them."""
     random = np.random.default_rng(draw(seeds()))
     scale = 10 ** draw(st.floats(-1.5, 1.0)) / np.sqrt(p.alpha)
     Z = np.zeros(p.shape)
@@ -58,7 +58,9 @@ def points(draw: st.DrawFn, p: Parameters) -> np.ndarray:
 def spectra(draw: st.DrawFn, *, clusters: bool = True, max_size: int = 12) -> np.ndarray:
     """Eigenvalues, ascending; with clusters: exact repetitions, zeros among them."""
     count = draw(st.integers(1, max_size))
-    values = draw(st.lists(st.sampled_from([-3.0, -1.0, -1e-3, 0.0, 1e-3, 0.5, 2.0]), min_size=1, max_size=4)) if clusters else None
+    values = (
+        draw(st.lists(st.sampled_from([-3.0, -1.0, -1e-3, 0.0, 1e-3, 0.5, 2.0]), min_size=1, max_size=4)) if clusters else None
+    )
     if values is None:
         return np.sort(np.array(draw(st.lists(st.floats(-10, 10), min_size=count, max_size=count))))
     picks = draw(st.lists(st.sampled_from(values), min_size=count, max_size=count))

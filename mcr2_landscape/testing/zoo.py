@@ -77,7 +77,13 @@ ZOO: tuple[Specimen, ...] = (
         ),
         8,
     ),
-    Specimen("cubic fold", _make(lambda z: -(z[0] ** 2) + z[1] ** 3, 2), (KnownPoint((0.0, 0.0), Kind.DEGENERATE, None),), None),
-    Specimen("quartic ridge", _make(lambda z: -(z[0] ** 2) - z[1] ** 4, 2), (KnownPoint((0.0, 0.0), Kind.DEGENERATE, None),), None),
-    Specimen("sextic ridge", _make(lambda z: -(z[0] ** 2) - z[1] ** 6, 2), (KnownPoint((0.0, 0.0), Kind.UNDECIDED, None),), None),
+    Specimen(
+        "cubic fold", _make(lambda z: -(z[0] ** 2) + z[1] ** 3, 2), (KnownPoint((0.0, 0.0), Kind.DEGENERATE, None),), None
+    ),
+    Specimen(
+        "quartic ridge", _make(lambda z: -(z[0] ** 2) - z[1] ** 4, 2), (KnownPoint((0.0, 0.0), Kind.DEGENERATE, None),), None
+    ),
+    Specimen(
+        "sextic ridge", _make(lambda z: -(z[0] ** 2) - z[1] ** 6, 2), (KnownPoint((0.0, 0.0), Kind.UNDECIDED, None),), None
+    ),
 )

@@ -72,7 +72,11 @@ def test_decided_inertia_agrees_with_a_dense_eigendecomposition(base, fraction, 
         return
     scale = problem.curvature_scale()
     oracle = dense_inertia(problem.hessian_matrix(Z), found.eigenvalue_tolerance)
-    assert (found.inertia.positive, found.inertia.zero, found.inertia.negative) == (oracle.positive, oracle.zero, oracle.negative)
+    assert (found.inertia.positive, found.inertia.zero, found.inertia.negative) == (
+        oracle.positive,
+        oracle.zero,
+        oracle.negative,
+    )
     assert found.eigenvalue_tolerance < 0.1 * scale
 
 
@@ -87,8 +91,8 @@ def test_points_that_are_not_critical_are_said_to_be(seed):
 
 @given(seed=seeds(), exponent=st.floats(-12, -5))
 def test_a_tiny_point_beside_zero_is_not_taken_for_another_critical_point(seed, exponent):
-    """At a tiny lambda the gradient is small against its terms although the point lies far, by its own size, from the zero it is
-    drawn to: no answer but the one that holds at zero, or none, is right."""
+    """At a tiny lambda the gradient is small against its terms although the point lies far, by its own size, from the zero it
+    is drawn to: no answer but the one that holds at zero, or none, is right."""
     limit = ml.MCR2(3, (2, 3), 0.5, 1.0).regularization_limit
     problem = ml.MCR2(3, (2, 3), 0.5, 1e-8 * limit)
     Z = 10**exponent * np.random.default_rng(seed).standard_normal(problem.shape)
@@ -163,7 +167,10 @@ def test_constrained_points_and_their_kinds():
         Z = np.zeros(problem.shape)
         Z[0, 0] = Z[1, 2] = np.sqrt(2.0)
         rank_one = ml.classify(problem, Z)
-        assert rank_one.kind is (ml.Kind.STRICT_SADDLE if y > 1 else ml.Kind.LOCAL_MAXIMIZER) or rank_one.kind is ml.Kind.LOCAL_MAXIMIZER
+        assert (
+            rank_one.kind is (ml.Kind.STRICT_SADDLE if y > 1 else ml.Kind.LOCAL_MAXIMIZER)
+            or rank_one.kind is ml.Kind.LOCAL_MAXIMIZER
+        )
 
 
 class Saboteur(eqx.Module):
