@@ -16,25 +16,25 @@ def problem_at(dim, sizes, epsilon, fraction):
     return ml.MCR2(dim, sizes, epsilon, fraction * limit)
 
 
+@pytest.mark.parametrize(("epsilon", "fraction"), [(0.5, 0.1), (0.5, 0.45), (1.3, 0.02)])
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
-def test_every_found_point_is_listed_and_has_the_predicted_inertia(shape):
+def test_every_found_point_is_listed_and_has_the_predicted_inertia(shape, epsilon, fraction):
     """T1 and its corollary: exact index and nullity at all points found, none of them outside the catalog, each a local
     maximizer (orthogonal, large roots) or a strict saddle."""
-    for epsilon, fraction in ((0.5, 0.1), (0.5, 0.45), (1.3, 0.02)):
-        problem = problem_at(*shape, epsilon, fraction)
-        result = ml.find_critical_points(problem, key=0, num_starts=120)
-        assert result.num_converged > 80
-        for point in result.distinct:
-            assert point.family is not None, "a critical point that theory does not list"
-            family = problem.recognize(point.point).family
-            assert (point.inertia.positive, point.inertia.zero) == (family.index, family.nullity), point.reason
-            assert point.kind is (ml.Kind.LOCAL_MAXIMIZER if family.index == 0 else ml.Kind.STRICT_SADDLE)
-            if point.kind is ml.Kind.LOCAL_MAXIMIZER:
-                assert family.is_orthogonal
-                assert not any(family.small)
-            rank = np.linalg.matrix_rank(point.point, tol=1e-9)
-            assert problem.regularization * np.sum(point.point**2) < rank or rank == 0
-            assert point.value <= problem.global_maximum().value + 1e-10
+    problem = problem_at(*shape, epsilon, fraction)
+    result = ml.find_critical_points(problem, key=0, num_starts=80)
+    assert result.num_converged > 60
+    for point in result.distinct:
+        assert point.family is not None, "a critical point that theory does not list"
+        family = problem.recognize(point.point).family
+        assert (point.inertia.positive, point.inertia.zero) == (family.index, family.nullity), point.reason
+        assert point.kind is (ml.Kind.LOCAL_MAXIMIZER if family.index == 0 else ml.Kind.STRICT_SADDLE)
+        if point.kind is ml.Kind.LOCAL_MAXIMIZER:
+            assert family.is_orthogonal
+            assert not any(family.small)
+        rank = np.linalg.matrix_rank(point.point, tol=1e-9)
+        assert problem.regularization * np.sum(point.point**2) < rank or rank == 0
+        assert point.value <= problem.global_maximum().value + 1e-10
 
 
 @given(shape=st.sampled_from(SHAPES), fraction=st.floats(0.01, 1.2), seed=seeds())
@@ -76,7 +76,7 @@ def test_maximizers_on_spheres_have_equal_singular_values(shape, epsilon):
     """T4, d ≥ Σ rank: the local maximizers are exactly the orthogonal blocks with equal non-zero singular values and r_k = 1 or
     y_k > 1. "The last singular value differs" never happens at one."""
     problem = ml.ConstrainedMCR2(*shape, epsilon, "spheres")
-    result = ml.find_critical_points(problem, key=0, num_starts=120)
+    result = ml.find_critical_points(problem, key=0, num_starts=80)
     kinds = set()
     for point in result.distinct:
         if point.kind is ml.Kind.UNDECIDED or point.value < 1e-8:

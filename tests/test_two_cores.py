@@ -80,3 +80,21 @@ finally:
     result = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, timeout=60)
     assert result.returncode == 0, result.stderr
     assert "NPROC is 1\n" in result.stdout
+
+
+LIBRARY = """
+import mcr2_landscape as ml
+
+problem = ml.MCR2(8, (2, 2, 2), 0.5, 0.1)  # more dimensions than samples: the factorizations are not of one shape
+result = ml.find_critical_points(problem, key=0, num_starts=60)
+assert result.num_converged > 30
+assert ml.ascend(problem, result.distinct[-1].point).reason
+print("finished")
+"""
+
+
+@pytest.mark.timeout(90)
+def test_search_and_ascent_do_not_hang_without_the_setting(user_environment):
+    environment = {name: value for name, value in user_environment.items() if name != "NPROC"}
+    result = subprocess.run([sys.executable, "-c", LIBRARY], env=environment, capture_output=True, text=True, timeout=80)
+    assert result.stdout == "finished\n", result.stderr

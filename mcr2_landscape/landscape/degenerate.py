@@ -12,7 +12,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from scipy.linalg import eigh
 
 from mcr2_landscape.landscape.inertia import EPS, normals_of, orbit_basis
 from mcr2_landscape.randomness import generator
@@ -53,7 +52,7 @@ def higher_order(landscape: Any, Z: np.ndarray, tolerance: float) -> str | None:
 
 def _extra_kernel(landscape: Any, Z: np.ndarray, tolerance: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Orthonormal basis of the numerical kernel across orbit and normals, and the eigendecomposition of the Hessian."""
-    values, vectors = eigh(landscape.hessian_matrix(Z))
+    values, vectors = np.linalg.eigh(landscape.hessian_matrix(Z))
     kernel = vectors[:, np.abs(values) <= tolerance]
     known = np.concatenate([orbit_basis(landscape, Z), normals_of(landscape, Z)], axis=1)
     if known.shape[1]:

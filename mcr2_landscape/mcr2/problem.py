@@ -47,7 +47,7 @@ class MCR2(eqx.Module):
 
     >>> problem = MCR2(dim=7, sizes=(4, 4, 4), epsilon=0.4, regularization=0.05)
     >>> round(problem.regularization_limit, 6)
-    0.97696
+    0.976898
     """
 
     dim: int = eqx.field(static=True)
