@@ -168,24 +168,38 @@ def _resolvent_derivative(W: np.ndarray, rho: float) -> np.ndarray:
 
 def orbit_tangent(p: Parameters, Z: np.ndarray) -> np.ndarray:
     """Columns that span the tangent space {Ω Z + [Z_1 Ψ_1 … Z_K Ψ_K] : Ω, Ψ_k skew} of the orbit of Z under O(d) × Π O(m_k),
-    shape (d m, number of generators). They are dependent in general; their rank is the dimension of the orbit."""
+    shape (d m, at most d(d−1)/2 + d m). They are dependent in general; their rank is the dimension of the orbit. The first
+    d(d−1)/2 belong to O(d).
+    """
     d, m = p.shape
-    upper = np.triu_indices(d, 1)
-    left = np.zeros((upper[0].size, d, m))
-    numbers = np.arange(upper[0].size)
-    left[numbers, upper[0]] = Z[upper[1]]
-    left[numbers, upper[1]] = -Z[upper[0]]
+    i, j = np.triu_indices(d, 1)
+    left = np.zeros((i.size, d, m))
+    numbers = np.arange(i.size)
+    left[numbers, i] = Z[j]
+    left[numbers, j] = -Z[i]
     columns = [left.reshape(-1, d * m)]
     start = 0
-    for width in p.widths:
-        i, j = np.triu_indices(width, 1)
-        right = np.zeros((i.size, d, m))
-        numbers = np.arange(i.size)
-        right[numbers, :, start + i] = Z[:, start + j].T
-        right[numbers, :, start + j] = -Z[:, start + i].T
-        columns.append(right.reshape(-1, d * m))
+    for block in p.blocks(Z):
+        width = block.shape[1]
+        directions = _right_tangent(block)
+        full = np.zeros((directions.shape[0], d, m))
+        full[:, :, start : start + width] = directions
+        columns.append(full.reshape(-1, d * m))
         start += width
     return np.concatenate(columns).T
+
+
+def _right_tangent(block: np.ndarray) -> np.ndarray:
+    """Matrices that span {Z Ψ : Ψ skew} for a block Z = U S Vᵀ of rank r: with Ψ in the coordinates of V, the part between row
+    space and its complement gives every u_i v⊥ᵀ, the part within the row space U S Ψ Vᵀ. Shape (r (m−r) + r (r−1)/2, d, m)."""
+    U, s, Vt = np.linalg.svd(block, full_matrices=True)
+    r = int((s > 1e-13 * max(s[0], np.finfo(float).tiny)).sum())
+    rest = Vt[r:]
+    across = np.einsum("di,jm->ijdm", U[:, :r], rest).reshape(-1, *block.shape)
+    i, j = np.triu_indices(r, 1)
+    within = s[i, None, None] * np.einsum("di,im->idm", U[:, i], Vt[j])
+    within -= s[j, None, None] * np.einsum("di,im->idm", U[:, j], Vt[i])
+    return np.concatenate([across, within])
 
 
 def resolvent(W: np.ndarray, scale: float) -> np.ndarray:

@@ -16,7 +16,7 @@ from mcr2_landscape.landscape.inertia import (
     curvature_scale,
     dense_spectrum,
     normals_of,
-    orbit_basis,
+    orbit_dimension,
 )
 from mcr2_landscape.record import Record
 from mcr2_landscape.validation import InputError, float64_matrix, positive_real
@@ -139,7 +139,7 @@ def _with_theory(landscape: Any, Z: np.ndarray, signs: SignCount, known: Any, co
 
 def _without_theory(landscape: Any, Z: np.ndarray, signs: SignCount, common: dict[str, Any]) -> CriticalPoint:
     ascent, descent = (signs.negative, signs.positive) if landscape.minimize else (signs.positive, signs.negative)
-    proved = orbit_basis(landscape, Z).shape[1]
+    proved = orbit_dimension(landscape, Z)
     if proved > signs.band:
         inertia = Inertia(signs.positive, 0, signs.negative, signs.band)
         reason = (

@@ -111,15 +111,30 @@ def hessian_change(landscape: Any, Z: np.ndarray, distance: float) -> float:
     return 4 * change * (distance / step)
 
 
+_CLEAR = 1e-12  # of the squared singular values of the generators: those below are not clearly non-zero
+
+
+def orbit_dimension(landscape: Any, Z: np.ndarray) -> int:
+    """The dimension of the symmetry orbit at Z, or a lower bound: singular values of the generators that are small without being
+    clearly zero are left out, so that every zero eigenvalue it proves is one."""
+    unit = _unit_generators(landscape, Z)
+    if unit.shape[1] == 0:
+        return 0
+    squares = np.linalg.eigvalsh(unit.T @ unit if unit.shape[1] <= unit.shape[0] else unit @ unit.T)
+    return int((squares > _CLEAR * squares[-1]).sum())
+
+
 def orbit_basis(landscape: Any, Z: np.ndarray) -> np.ndarray:
-    """Orthonormal basis (n, q) of the orbit's tangent space at Z. Its dimension is a lower bound: singular values of the
-    generators that are small without being clearly zero are left out, so that every zero it proves is one."""
+    """Orthonormal basis (n, q) of the orbit's tangent space at Z, q as in `orbit_dimension`."""
+    unit = _unit_generators(landscape, Z)
+    if unit.shape[1] == 0:
+        return unit
+    U, s, _ = np.linalg.svd(unit, full_matrices=False)
+    return U[:, s**2 > _CLEAR * s[0] ** 2]
+
+
+def _unit_generators(landscape: Any, Z: np.ndarray) -> np.ndarray:
     generators = landscape.orbit_tangent(Z)
-    if generators.shape[1] == 0:
-        return generators
     norms = np.linalg.norm(generators, axis=0)
-    keep = norms > 1e-9 * max(float(norms.max()), np.finfo(float).tiny)
-    if not keep.any():
-        return np.zeros((Z.size, 0))
-    U, s, _ = np.linalg.svd(generators[:, keep] / norms[keep], full_matrices=False)
-    return U[:, s > 1e-7 * s[0]]
+    keep = norms > 1e-9 * float(norms.max(initial=0.0))
+    return generators[:, keep] / norms[keep]
