@@ -1,10 +1,10 @@
 """All families by decreasing value, one at a time: best-first search with exact bounds.
 
-A family is a multiset of blocks. The search chooses the blocks that are no lines of one class first (an *outer* node), and
-completes them by lines of single classes (`_completions`). The best completion of an outer node is known in closed form,
-because lines cost one dimension each: classes in increasing size, as in the theorem on the global maximum. By that theorem no
-block is worth more than the lines that it displaces, so values can only fall as blocks are added, and the heap gives the
-families in order without ever looking at the rest.
+A family is a multiset of blocks. The search chooses the blocks that are no lines of one class first, each built up class by
+class, and completes them by lines of single classes. The best completion is known in closed form, because lines cost one
+dimension each: classes in increasing size, as in the theorem on the global maximum. By that theorem no block is worth more
+than the lines that it displaces, and a block is worth less the more samples its classes have. So bounds can only fall from a
+choice to those that extend it, and the heap gives the families in order without ever looking at the rest.
 
 Values are compared as integers (float64 values of single directions, scaled by a power of two), so that families tie exactly
 when they should. Families of equal value come in an order that depends on the problem alone.
@@ -16,14 +16,14 @@ import bisect
 import heapq
 import itertools
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import lru_cache
 
 from mcr2_landscape.catalog.blocks import Block, is_admissible, line
 from mcr2_landscape.catalog.families import Family, block_height
 from mcr2_landscape.catalog.frames import irreducible_frame_found
-from mcr2_landscape.catalog.scalar import Sign, class_ratio, normalized_regularization, normalized_roots
+from mcr2_landscape.catalog.scalar import Sign, class_ratio, height, normalized_regularization, normalized_roots
 from mcr2_landscape.closed_form import Parameters
 from mcr2_landscape.validation import positive_integer
 
@@ -46,7 +46,7 @@ def catalog(p: Parameters, *, fusion: bool = True, max_frame_dimension: int = 2)
     positive_integer("max_frame_dimension", max_frame_dimension)
     if not fusion or p.num_classes == 2:
         max_frame_dimension = 0
-    return _search(p, [_BlockList(p, n) for n in range(1, max_frame_dimension + 1)])
+    return _search(p, max_frame_dimension)
 
 
 def count_orthogonal_families(p: Parameters) -> int:
@@ -66,56 +66,127 @@ def count_orthogonal_families(p: Parameters) -> int:
 
 
 @dataclass(frozen=True)
-class _Outer:
+class _Chosen:
     """A multiset of blocks that are no lines of one class, with what is left for the others."""
 
-    blocks: tuple[tuple[int, int], ...]  # (dimension, place in the list of that dimension), never descending
+    blocks: tuple[Block, ...]
+    last: tuple[int, str, tuple[int, ...]]  # dimension, sign and ranks (by size of class) of the last block; none comes before
     value: int
     dim: int
     capacities: tuple[int, ...]
 
 
-def _search(p: Parameters, lists: list[_BlockList]) -> Iterator[Family]:
+@dataclass(frozen=True)
+class _Partial:
+    """All ways to add one more block of a dimension and sign that begins with the given ranks, classes taken by increasing
+    size, and has at least one class more."""
+
+    chosen: _Chosen
+    dimension: int
+    sign: Sign
+    ranks: tuple[int, ...]
+    weight: int
+
+
+def _search(p: Parameters, max_dimension: int) -> Iterator[Family]:
     lines = _Lines(p)
+    order = sorted(range(p.num_classes), key=lambda k: (p.sizes[k], k))
+    ell = normalized_regularization(p)
     ticket = itertools.count()
-    heap: list[tuple[int, int, str, tuple]] = []
+    heap: list[tuple[int, int, _Chosen | _Partial | _Completed]] = []
 
-    def push(bound: int, what: str, *data: object) -> None:
-        heapq.heappush(heap, (-bound, next(ticket), what, data))
+    def push(bound: int, item: _Chosen | _Partial | _Completed) -> None:
+        heapq.heappush(heap, (-bound, next(ticket), item))
 
-    def push_chain(node: _Outer, n: int, place: int) -> None:
-        """The children of `node` by the blocks of dimension n from `place` on, under a bound that falls along the list."""
-        entry = lists[n - 1].get(place) if node.dim >= n else None
-        if entry is not None:
-            push(node.value + entry[0] + lines.best(node.dim - n, node.capacities), "chain", node, n, place)
+    @lru_cache(maxsize=65536)
+    def block_value(dimension: int, weight: int, sign: Sign) -> int | None:
+        """What a block with Σ p_k m_k = weight adds; it falls as the weight grows, at either root, until no root is left."""
+        if weight >= dimension * p.num_samples:
+            return None
+        ratio = Fraction(dimension * p.num_samples, weight)
+        found = normalized_roots(ratio, ell)
+        if found is None or (found.double and sign is Sign.SMALL):
+            return None
+        return dimension * _scaled(height(ratio, ell, found.at(sign)))
 
-    root = _Outer((), 0, p.dim, p.widths)
-    push(lines.best(p.dim, p.widths), "node", root)
-    while heap:
-        _, _, what, data = heapq.heappop(heap)
-        if what == "chain":
-            node, n, place = data
-            push_chain(node, n, place + 1)
-            value, block = lists[n - 1].entry(place)
-            capacities = tuple(c - rank for c, rank in zip(node.capacities, block.ranks, strict=True))
-            if min(capacities) >= 0:
-                child = _Outer((*node.blocks, (n, place)), node.value + value, node.dim - n, capacities)
-                push(child.value + lines.best(child.dim, capacities), "node", child)
-            continue
-        if what == "node":
-            (node,) = data
-            stream = lines.completions(node.dim, node.capacities)
-            n_last, last = node.blocks[-1] if node.blocks else (1, 0)
-            for n in range(n_last, len(lists) + 1):
-                push_chain(node, n, last if n == n_last else 0)
-        else:
-            node, stream, family = data
-            yield family
-        following = next(stream, None)
+    def left(chosen: _Chosen, ranks: tuple[int, ...]) -> tuple[int, ...] | None:
+        capacities = list(chosen.capacities)
+        for k, rank in zip(order, ranks, strict=False):
+            capacities[k] -= rank
+        return None if min(capacities) < 0 else tuple(capacities)
+
+    def push_partial(limit: int, part: _Partial) -> None:
+        """Queue `part` under an upper bound for all blocks in it: no more than `limit`, the bound of what it extends, and no
+        more than the value at the least weight that is possible, with only the given ranks taken from the classes."""
+        n, place = part.dimension, len(part.ranks)
+        capacities = left(part.chosen, part.ranks)
+        if place == len(order) or part.chosen.dim < n or capacities is None:
+            return
+        if (n, part.sign.value) == part.chosen.last[:2] and part.ranks > part.chosen.last[2][:place]:
+            return
+        size = p.sizes[order[place]]
+        proper = sum(0 < rank < n or n == 1 for rank in part.ranks if rank)
+        missing = max(1, (2 if n == 1 else 3) - proper)
+        # Each class present has n m_k ≤ Σ p_k m_k.
+        value = block_value(n, max(part.weight + missing * size, n * size), part.sign)
+        if value is not None:
+            push(min(limit, part.chosen.value + value + lines.best(part.chosen.dim - n, capacities)), part)
+
+    def push_block(limit: int, part: _Partial, ranks: tuple[int, ...], weight: int) -> None:
+        """Queue the choice of the block with exactly these ranks, if there is one."""
+        chosen, n = part.chosen, part.dimension
+        full = ranks + (0,) * (len(order) - len(ranks))
+        capacities, value = left(chosen, full), block_value(n, weight, part.sign)
+        if capacities is None or value is None:
+            return
+        if (n, part.sign.value) == chosen.last[:2] and full > chosen.last[2]:
+            return
+        named = [0] * len(order)
+        for k, rank in zip(order, full, strict=True):
+            named[k] = rank
+        if not _exists(p.sizes, n, tuple(named)):
+            return
+        blocks = (*chosen.blocks, Block(n, tuple(named), part.sign))
+        child = _Chosen(blocks, (n, part.sign.value, full), chosen.value + value, chosen.dim - n, capacities)
+        push(min(limit, child.value + lines.best(child.dim, capacities)), child)
+
+    def push_family(chosen: _Chosen, completions: Iterator[tuple[int, list[tuple[Block, int]]]]) -> None:
+        following = next(completions, None)
         if following is not None:
             value, own = following
-            chosen = [(lists[n - 1].entry(place)[1], 1) for n, place in node.blocks]
-            push(node.value + value, "family", node, stream, Family(p, tuple(chosen + own)))
+            family = Family(p, (*((block, 1) for block in chosen.blocks), *own))
+            push(chosen.value + value, _Completed(family, chosen, completions))
+
+    root = _Chosen((), (0, "", ()), 0, p.dim, p.widths)
+    push(lines.best(p.dim, p.widths), root)
+    while heap:
+        negative, _, item = heapq.heappop(heap)
+        bound = -negative
+        if isinstance(item, _Completed):
+            yield item.family
+            push_family(item.chosen, item.completions)
+        elif isinstance(item, _Chosen):
+            push_family(item, lines.completions(item.dim, item.capacities))
+            for n in range(1, max_dimension + 1):
+                for sign in Sign:
+                    if (n, sign.value) >= item.last[:2]:
+                        push_partial(bound, _Partial(item, n, sign, (), 0))
+        else:
+            push_partial(bound, replace(item, ranks=(*item.ranks, 0)))
+            size = p.sizes[order[len(item.ranks)]]
+            for rank in range(1, min(item.dimension, size) + 1):
+                ranks, weight = (*item.ranks, rank), item.weight + rank * size
+                push_block(bound, item, ranks, weight)
+                push_partial(bound, replace(item, ranks=ranks, weight=weight))
+
+
+@dataclass(frozen=True)
+class _Completed:
+    """The next family with the chosen blocks."""
+
+    family: Family
+    chosen: _Chosen
+    completions: Iterator[tuple[int, list[tuple[Block, int]]]]
 
 
 class _Lines:
@@ -215,73 +286,11 @@ class _Lines:
         ]
 
 
-class _BlockList:
-    """The blocks of one dimension other than lines of one class, by decreasing value, found as far as they are asked for."""
-
-    def __init__(self, p: Parameters, dimension: int):
-        self._found: list[tuple[int, Block]] = []
-        streams = [_blocks(p, dimension, sign) for sign in Sign]
-        self._rest = heapq.merge(*streams, key=lambda entry: -entry[0])
-
-    def get(self, place: int) -> tuple[int, Block] | None:
-        while len(self._found) <= place:
-            entry = next(self._rest, None)
-            if entry is None:
-                return None
-            self._found.append(entry)
-        return self._found[place]
-
-    def entry(self, place: int) -> tuple[int, Block]:
-        entry = self.get(place)
-        assert entry is not None
-        return entry
-
-
-def _blocks(p: Parameters, dimension: int, sign: Sign) -> Iterator[tuple[int, Block]]:
-    """The blocks of one dimension and sign. Their value falls as Σ p_k m_k grows, at either root, until no root is left."""
-    ell = normalized_regularization(p)
-    for weight, ranks in _ranks_by_weight(p.sizes, dimension):
-        if weight >= dimension * p.num_samples:
-            return
-        found = normalized_roots(Fraction(dimension * p.num_samples, weight), ell)
-        if found is None:
-            return
-        if (found.double and sign is Sign.SMALL) or not _exists(p.sizes, dimension, ranks):
-            continue
-        block = Block(dimension, ranks, sign)
-        yield dimension * _scaled(block_height(p, block)), block
-
-
 @lru_cache(maxsize=65536)
 def _exists(sizes: tuple[int, ...], dimension: int, ranks: tuple[int, ...]) -> bool:
     if dimension == 1:
         return 1 < sum(ranks) < len(sizes)
     return is_admissible(sizes, dimension, ranks) and (dimension == 2 or irreducible_frame_found(sizes, dimension, ranks))
-
-
-def _ranks_by_weight(sizes: tuple[int, ...], dimension: int) -> Iterator[tuple[int, tuple[int, ...]]]:
-    """All non-zero (p_1 … p_K) with p_k ≤ min(dimension, m_k) by increasing Σ p_k m_k.
-
-    Each is reached once: from its last non-zero place, in order of size, grow there, or go on to the next place, taking a
-    single one along or leaving it.
-    """
-    order = sorted(range(len(sizes)), key=lambda k: (sizes[k], k))
-    heap: list[tuple[int, tuple[tuple[int, int], ...]]] = [(sizes[order[0]], ((0, 1),))]
-    while heap:
-        weight, digits = heapq.heappop(heap)
-        ranks = [0] * len(sizes)
-        for place, digit in digits:
-            ranks[order[place]] = digit
-        yield weight, tuple(ranks)
-        place, digit = digits[-1]
-        here = sizes[order[place]]
-        if digit < min(dimension, here):
-            heapq.heappush(heap, (weight + here, (*digits[:-1], (place, digit + 1))))
-        if place + 1 < len(order):
-            there = sizes[order[place + 1]]
-            heapq.heappush(heap, (weight + there, (*digits, (place + 1, 1))))
-            if digit == 1:
-                heapq.heappush(heap, (weight + there - here, (*digits[:-1], (place + 1, 1))))
 
 
 def _scaled(value: float) -> int:

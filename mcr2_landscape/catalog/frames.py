@@ -157,8 +157,8 @@ def _balanced(
 ) -> Bases | None:
     """Random subspaces of ranks p_k, moved by one linear map so that S = Σ m_k P_k / c = I.
 
-    Each step applies S^{-1/2} (Tyler's iteration, which always descends), once close a Newton step for the map exp(Y). Where the
-    generic subspaces are not stable the maps have no limit: their product's condition grows without bound.
+    Each step applies S^{-1/2} (Tyler's iteration, which always descends), once close a Newton step for the map exp(Y). Where
+    the generic subspaces are not stable the maps have no limit: their product's condition grows without bound.
     """
     weights = np.array(sizes) * n / sum(rank * size for rank, size in zip(ranks, sizes, strict=True))
     shape = [(n, rank) for rank in ranks]

@@ -15,15 +15,21 @@ from mcr2_landscape.catalog.blocks import Block, is_admissible
 from mcr2_landscape.catalog.commutant import IsotypicComponent, commutant
 from mcr2_landscape.catalog.families import Family
 from mcr2_landscape.catalog.scalar import Sign, class_ratio, normalized_regularization, normalized_roots
-from mcr2_landscape.closed_form import Parameters
+from mcr2_landscape.closed_form import Parameters, gradient
 from mcr2_landscape.record import Record
 from mcr2_landscape.validation import InputError, float64_matrix, positive_real
 
 # Backward error, relative to the largest singular value, that a point computed in float64 may carry: singular values are
 # known to this, however small they are.
 _FLOOR = 1e-11
-# No agreement is read off singular values or subspaces that are less well known than this.
-_COARSEST = 0.03
+# No agreement is read off singular values, angles or projectors that are less well known than this.
+_COARSEST = 0.2
+_COARSEST_ANGLE = 0.03
+_COARSEST_PROJECTOR = 0.003
+# The distance that is allowed where the Hessian does not fix the point, and the gradient, relative to the curvature times ‖Z‖,
+# that counts as zero then.
+_EXCESS_RTOL = 1e-4
+_ROUNDING = 1e-13
 # A jump in the singular values that separates levels.
 _LEVEL = 30.0
 
@@ -49,13 +55,26 @@ def recognize(p: Parameters, Z: np.ndarray, *, rtol: float = 1e-7) -> Recognitio
     when what decides it (a rank, the multiplicities, which of two roots) is not clear at the accuracy of Z.
 
     `rtol` bounds the relative distance to an exact critical point, and the relative error of the singular values of each block
-    as far as float64 knows them (to 1e-11 of the largest one of Z).
+    as far as float64 knows them (to 1e-11 of the largest one of Z). Where the Hessian is more singular than the orbit explains
+    (double roots, polygons that collapse) a vanishing gradient fixes the point less well, to its second or third root: at a
+    gradient of the size of rounding, families with excess nullity are therefore accepted up to a distance of 1e-4.
 
     **Raises:** `InputError` for a wrong shape, NaN, float32, or an `rtol` outside (0, 0.01].
     """
     Z = float64_matrix("Z", Z, p.shape)
     if positive_real("rtol", rtol) > 0.01:
         raise InputError(f"rtol: found {rtol:g}; pass at most 0.01, beyond which different families cannot be told apart")
+    found = _recognize(p, Z, rtol)
+    if found is not None or rtol >= _EXCESS_RTOL:
+        return found
+    rounding = _ROUNDING * (1.125 * p.alpha + p.regularization) * float(np.linalg.norm(Z))
+    if float(np.linalg.norm(gradient(p, Z))) > rounding:
+        return None
+    found = _recognize(p, Z, _EXCESS_RTOL)
+    return found if found is not None and found.family.nullity > found.family.orbit_dimension else None
+
+
+def _recognize(p: Parameters, Z: np.ndarray, rtol: float) -> Recognition | None:
     W = np.sqrt(p.alpha) * Z
     ell = normalized_regularization(p)
     found = [normalized_roots(class_ratio(p, k), ell) for k in range(p.num_classes)]
@@ -100,13 +119,13 @@ class _Fit:
             smallest = min(smallest, values[kept].min(initial=np.inf))
         weights = np.linalg.svd(np.concatenate(bases, axis=1), compute_uv=False)
         # At a critical point Σ P_k ≥ 1 on the column space of Z: Σ m_k P_k = c I with c ≥ m_k for each class present.
-        if weights.size < frame.shape[1] or (weights < 1 - _COARSEST).any():
+        if weights.size < frame.shape[1] or (weights < 1 - _COARSEST_ANGLE).any():
             return False
         accuracy = self.known_to(float(smallest))
         before = self.entries, self.nearest, self.block_residual
         for tol in sorted({min(accuracy, 1e-9), accuracy / 10, accuracy}):
             self.entries, self.nearest, self.block_residual = list(before[0]), before[1].copy(), before[2]
-            structure = commutant(bases, tol=min(tol, _COARSEST / 10))
+            structure = commutant(bases, tol=min(tol, _COARSEST_PROJECTOR))
             if structure is not None and all(self._add_component(frame, bases, component) for component in structure.types):
                 return True
         return False
@@ -152,7 +171,7 @@ class _Fit:
             count = rank * q
             U, cosines, _ = np.linalg.svd(space.T @ B, full_matrices=True)
             cosines = np.concatenate([cosines, np.zeros(size - cosines.size)])
-            if (cosines[:count] < 1 - _COARSEST).any() or (cosines[count:] > _COARSEST).any():
+            if (cosines[:count] < 1 - _COARSEST_ANGLE).any() or (cosines[count:] > _COARSEST_ANGLE).any():
                 return False
             if not count:
                 continue

@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from mcr2_landscape.catalog import Family, catalog, regularization_limit, thresholds
-from mcr2_landscape.closed_form import Parameters, hessian_matrix
+from mcr2_landscape.closed_form import Parameters, gradient, hessian_matrix
 
 
 def with_limit(dim: int, sizes: tuple[int, ...], epsilon: float, fraction: float) -> Parameters:
@@ -48,6 +48,27 @@ def dense_eigenvalues(family: Family, key: int = 0) -> np.ndarray:
     """The Hessian's eigenvalues at a random point of the family, ascending, relative to alpha."""
     p = family.parameters
     return np.linalg.eigvalsh(hessian_matrix(p, family.point(key=key))) / p.alpha
+
+
+def newton(p: Parameters, Z: np.ndarray, steps: int = 80) -> tuple[np.ndarray, float]:
+    """A critical point of any index near Z by damped Newton steps on the gradient's norm, and its gradient relative to
+    alpha ‖Z‖. Knows nothing of the theory."""
+    damping = 1.0
+    slope = gradient(p, Z)
+    for _ in range(steps):
+        values, vectors = np.linalg.eigh(hessian_matrix(p, Z))
+        coefficients = vectors.T @ slope.ravel()
+        while damping < 1e6:
+            step = vectors @ (values * coefficients / (values**2 + (damping * p.alpha) ** 2))
+            moved = Z - step.reshape(Z.shape)
+            following = gradient(p, moved)
+            if np.linalg.norm(following) < np.linalg.norm(slope):
+                Z, slope, damping = moved, following, max(damping / 5, 1e-9)
+                break
+            damping *= 3
+        else:
+            break
+    return Z, float(np.linalg.norm(slope) / (p.alpha * max(np.linalg.norm(Z), 1e-6 / p.alpha**0.5)))
 
 
 def orbit_rank(p: Parameters, Z: np.ndarray) -> int:

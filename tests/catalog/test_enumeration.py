@@ -63,12 +63,18 @@ def check_complete(found: list[Family], expected: set[Family]) -> None:
     assert all(before.value >= after.value for before, after in itertools.pairwise(found))
 
 
-@given(problems(max_classes=4, max_size=3, max_dim=3))
+@given(problems(max_classes=3, max_size=3, max_dim=3))
 def test_catalog_is_complete_and_ordered(p):
     check_complete(list(catalog(p)), brute_force(p))
 
 
-@given(problems(max_classes=4, max_size=4, max_dim=3))
+@pytest.mark.parametrize(("dim", "sizes"), [(2, (1, 2, 2, 2)), (3, (2, 1, 1, 2)), (4, (1, 1, 1, 1)), (2, (1, 2, 3, 1, 1))])
+def test_catalog_is_complete_with_polygons_and_filled_planes(dim, sizes):
+    p = with_limit(dim, sizes, 0.5, 0.4)
+    check_complete(list(catalog(p)), brute_force(p))
+
+
+@given(problems(max_classes=3, max_size=4, max_dim=3))
 def test_without_planes_and_without_fusion(p):
     check_complete(list(catalog(p, max_frame_dimension=1)), brute_force(p, planes=False))
     orthogonal = list(catalog(p, fusion=False))
@@ -77,7 +83,7 @@ def test_without_planes_and_without_fusion(p):
 
 
 def test_missing_and_misplaced_families_are_caught():
-    p = with_limit(3, (2, 2, 3), 0.5, 0.4)
+    p = with_limit(3, (1, 2, 4), 0.5, 0.4)
     found, expected = list(catalog(p)), brute_force(p)
     check_complete(found, expected)
     for wrong in (found[:-1], [*found, found[-1]], [found[1], found[0], *found[2:]]):
@@ -139,8 +145,14 @@ def test_frame_dimension_is_checked(bad):
 @given(problems(max_classes=3, max_size=6, max_dim=6), st.integers(0, 3))
 def test_nothing_lies_above_the_last_threshold(p, seed):
     """Above the largest threshold only Z = 0 is critical; between thresholds, classes above theirs are zero everywhere."""
-    above = Parameters(p.dim, p.sizes, p.epsilon, 1.0001 * p.alpha * ((p.ratios.max() ** 0.5 - 1) / (p.ratios.max() ** 0.5 + 1)))
+    above = Parameters(
+        p.dim, p.sizes, p.epsilon, 1.0001 * p.alpha * ((p.ratios.max() ** 0.5 - 1) / (p.ratios.max() ** 0.5 + 1))
+    )
     assert [family.label for family in catalog(above)] == ["zero"]
-    zero = [k for k in range(p.num_classes) if eigenspace_roots(p, Block(1, np.eye(p.num_classes, dtype=int)[k]).ratio(p.sizes)) is None]
+    zero = [
+        k
+        for k in range(p.num_classes)
+        if eigenspace_roots(p, Block(1, np.eye(p.num_classes, dtype=int)[k]).ratio(p.sizes)) is None
+    ]
     for family in itertools.islice(catalog(p), 200):
         assert all(family.ranks[k] == 0 for k in zero)

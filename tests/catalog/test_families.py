@@ -12,8 +12,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from mcr2_landscape.catalog import Block, Family, catalog, orthogonal_family, thresholds
-from mcr2_landscape.catalog import Sign, Spectrum
+from mcr2_landscape.catalog import Block, Family, Sign, Spectrum, catalog, orthogonal_family, thresholds
 from mcr2_landscape.closed_form import Parameters, gradient, value
 from mcr2_landscape.validation import InputError
 from mcr2_landscape.verdict import Kind
@@ -147,7 +146,7 @@ def test_double_root_of_a_shared_line():
 
 @given(st.sampled_from([(3, 3), (1, 2, 4), (2, 2, 3)]), st.integers(1, 3), st.data())
 def test_third_power_at_a_double_root(sizes, rank, data):
-    """Scaling the block of a class at its double root by 1 + t changes F by −c t³ with c > 0: up on one side, down on the other."""
+    """Scaling the block of a class at its double root by 1 + t changes F by −c t³ with c > 0."""
     k = data.draw(st.integers(0, len(sizes) - 1))
     level = thresholds(Parameters(4, sizes, 0.6, 1.0)).existence
     p = Parameters(4, sizes, 0.6, float(level[k]))
@@ -207,7 +206,7 @@ def test_printed_values(dim, sizes, epsilon, fraction, large, printed):
 
 
 def test_equal_ratios_share_an_eigenspace_exactly():
-    """With m_3 = m_1 + m_2 the line of class 3 and the line of classes 1 and 2 have the same eigenvalue, by exact arithmetic."""
+    """With m_3 = m_1 + m_2 the line of class 3 and that of classes 1 and 2 have the same eigenvalue, by exact arithmetic."""
     p = with_limit(4, (3, 4, 7), 0.5, 0.4)
     family = Family(p, ((Block(1, (1, 1, 0)), 1), (Block(1, (0, 0, 1)), 1)))
     assert len(family.eigenspaces) == 1
@@ -305,7 +304,7 @@ def test_blocks_that_make_no_sense(make):
 def test_dense_spectrum_has_a_limit():
     p = with_limit(90, (40, 40, 40), 0.5, 0.2)
     family = Family(p, ((Block(1, (1, 1, 0)), 20), (Block(1, (0, 0, 1)), 40)))
-    with pytest.raises(InputError, match="4800 rows.* index, nullity and orbit_dimension are known"):
+    with pytest.raises(InputError, match=r"4800 rows.* index, nullity and orbit_dimension are known"):
         family.spectrum()
 
 

@@ -98,7 +98,11 @@ def test_above_every_threshold_it_is_zero():
     assert (found.value, found.family.label, found.unique) == (0.0, "zero", True)
 
 
-@given(st.fractions(Fraction(11, 10), 20, max_denominator=50), st.fractions(Fraction(11, 10), 20, max_denominator=50), st.floats(0.01, 1.0))
+@given(
+    st.fractions(Fraction(11, 10), 20, max_denominator=50),
+    st.fractions(Fraction(11, 10), 20, max_denominator=50),
+    st.floats(0.01, 1.0),
+)
 def test_best_height_is_convex_and_decreasing_in_the_share(first, second, ell):
     """The lemma behind the global maximum, for t = 1/rho."""
     exact = Fraction(ell)

@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mcr2_landscape.catalog import Block, Family, Sign, catalog, orthogonal_family, recognize
-from mcr2_landscape.closed_form import Parameters, gradient
+from mcr2_landscape.closed_form import Parameters, gradient, hessian_matrix
 from mcr2_landscape.validation import InputError
 
-from .problems import families, problems, with_limit
+from .problems import families, newton, problems, with_limit
 
 
 def check_round_trip(family: Family, Z: np.ndarray, noise: float) -> None:
@@ -66,7 +66,7 @@ def test_both_roots_of_a_class_at_the_ends_of_the_range(epsilon, share):
     ],
 )
 def test_larger_frames_are_recognized(blocks):
-    family = Family(with_limit(8, (4, 4, 4, 4), 0.5, 0.3), blocks)
+    family = Family(with_limit(8, (4, 4, 4, 4), 0.5, 0.1), blocks)
     check_round_trip(family, family.point(key=4), 0.0)
 
 
@@ -77,6 +77,37 @@ def test_equal_eigenvalues_of_different_blocks():
         own = orthogonal_family(p, large=large)
         family = Family(p, (*own.blocks, (Block(1, (1, 1, 0)), 1)))
         check_round_trip(family, family.point(key=0), 0.0)
+
+
+@pytest.mark.parametrize(
+    ("dim", "sizes", "share", "seed"),
+    [
+        (3, (2, 2, 2), 0.4, 0),
+        (3, (1, 2, 3), 0.5, 1),  # 3 = 1 + 2: triangles collapse, and are known to 1e-5 only
+        (2, (2, 2, 2, 1), 0.3, 2),
+        (2, (2, 2, 3), 1.0, 3),  # class 3 at its double root
+    ],
+)
+def test_every_critical_point_that_a_search_finds_is_recognized(dim, sizes, share, seed):
+    """The structure theorem from the other side: points of all indices, found without it."""
+    p = with_limit(dim, sizes, 0.5, share)
+    rng = np.random.default_rng(seed)
+    labels, bent = set(), 0
+    for _ in range(40):
+        Z, slope = newton(p, 10 ** rng.uniform(-1, 0.5) * rng.standard_normal(p.shape) / p.alpha**0.5)
+        if slope > 1e-14:
+            continue
+        found = recognize(p, Z)
+        assert found is not None
+        labels.add(found.family.label)
+        eigenvalues = np.linalg.eigvalsh(hessian_matrix(p, Z)) / p.alpha
+        # Where the point is known to 1e-5, zero eigenvalues are known to as much.
+        zero = 1e-7 if found.residual < 1e-9 else 1e-3
+        assert int((eigenvalues > zero).sum()) == found.family.index
+        assert int((np.abs(eigenvalues) <= zero).sum()) == found.family.nullity
+        bent += found.residual > 1e-9
+    assert len(labels) >= 5
+    assert bool(bent) == (sizes == (1, 2, 3) or share == 1.0)
 
 
 def test_what_is_near_a_critical_point_is_measured():
@@ -96,7 +127,10 @@ def test_what_is_near_a_critical_point_is_measured():
     assert recognize(p, Z + 1e-6 * noise, rtol=1e-5).family == family
 
 
-@given(families(problems(max_classes=3, max_size=4, max_dim=4, fractions=st.floats(0.05, 0.95))), st.sampled_from([1e-5, 1e-3, 0.1]))
+@given(
+    families(problems(max_classes=3, max_size=4, max_dim=4, fractions=st.floats(0.05, 0.95))),
+    st.sampled_from([1e-5, 1e-3, 0.1]),
+)
 def test_scaled_points_are_not_recognized(family, change):
     """A planted violation: right subspaces, wrong singular values."""
     Z = family.point(key=0)

@@ -22,9 +22,7 @@ RATIOS = st.one_of(
     st.fractions(Fraction(101, 100), 50, max_denominator=1000),
 )
 # From the smallest regularizations to a relative distance of 1e-8 from the threshold.
-SHARES = st.one_of(
-    st.floats(-8, -0.01).map(lambda e: Fraction(10**e)), st.floats(-8, -0.5).map(lambda e: 1 - Fraction(10**e))
-)
+SHARES = st.one_of(st.floats(-8, -0.01).map(lambda e: Fraction(10**e)), st.floats(-8, -0.5).map(lambda e: 1 - Fraction(10**e)))
 
 
 @pytest.fixture(autouse=True)
