@@ -15,6 +15,7 @@ import numpy as np
 from mcr2_landscape.landscape import solver
 from mcr2_landscape.landscape.classify import CriticalPoint, classify
 from mcr2_landscape.landscape.distinct import group
+from mcr2_landscape.landscape.inertia import curvature_scale
 from mcr2_landscape.landscape.progress import Progress
 from mcr2_landscape.randomness import generator
 from mcr2_landscape.record import Record
@@ -22,7 +23,9 @@ from mcr2_landscape.validation import InputError, float64_matrix, positive_integ
 from mcr2_landscape.verdict import Kind
 
 MAX_UNKNOWNS = 1500
-_LANES = 256
+_LANE_NUMBERS = (
+    4096  # unknowns times lanes: a lane that has ended still computes until it is refilled, so large problems get few
+)
 _CHUNK_SECONDS = 0.5
 _CLIMB_STEPS = 60
 
@@ -133,7 +136,8 @@ class _Runner:
 
     def run(self) -> bool:
         """Work through all starts; true if Ctrl-C cut it short."""
-        width = min(_LANES, len(self.points))
+        lanes_wanted = min(256, max(4, _LANE_NUMBERS // int(np.prod(self.landscape.shape))))
+        width = min(lanes_wanted, len(self.points))
         owners = np.arange(width)
         kicks = np.zeros(width, dtype=int)
         queue = iter(range(width, len(self.points)))
@@ -160,7 +164,9 @@ class _Runner:
         counts = np.where((owners >= 0) & (owners % 4 == 0), _CLIMB_STEPS, 0)
         if not counts.any():
             return points
-        return np.array(solver.climb(self.landscape, jnp.asarray(points), jnp.asarray(counts)))
+        bound = curvature_scale(self.landscape)
+        step = jnp.asarray(1 / bound if bound > 0 else 0.0)
+        return np.array(solver.climb(self.landscape, jnp.asarray(points), jnp.asarray(counts), step))
 
     def _collect(self, lanes: solver.Lanes, owners: np.ndarray, kicks: np.ndarray, queue: Iterator[int]):
         """Take what has ended off the lanes; give each its next start, a kick, or rest."""

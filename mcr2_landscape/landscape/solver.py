@@ -41,16 +41,19 @@ def start(landscape: Any, points: jax.Array) -> Lanes:
 
 
 @jax.jit
-def climb(landscape: Any, points: jax.Array, num_steps: jax.Array) -> jax.Array:
-    """Gradient ascent (descent for a minimization) from each point (b, *shape), for its own number of steps (b,), each of
-    length 1/‖H‖_F: a way into the basins of maximizers, for the starts that are to take it."""
+def climb(landscape: Any, points: jax.Array, num_steps: jax.Array, step: jax.Array) -> jax.Array:
+    """Gradient ascent (descent for a minimization) from each point (b, *shape), for its own number of steps (b,): a way into
+    the basins of maximizers, for the starts that are to take it. `step` is one over the landscape's curvature bound; a landscape
+    that has none is asked for its Hessian's norm at every point."""
     sign = -1.0 if landscape.minimize else 1.0
 
     def one(point: jax.Array, count: jax.Array) -> jax.Array:
-        def body(step: jax.Array, Z: jax.Array) -> jax.Array:
-            H = landscape.hessian(Z).as_matrix()
-            length = 1 / jnp.maximum(jnp.linalg.norm(H), jnp.finfo(Z.dtype).tiny)
-            move = jnp.where(step < count, sign * length, 0) * landscape.gradient(Z)
+        def body(number: jax.Array, Z: jax.Array) -> jax.Array:
+            if hasattr(landscape, "curvature_scale"):
+                length = step
+            else:
+                length = 1 / jnp.maximum(jnp.linalg.norm(landscape.hessian(Z).as_matrix()), jnp.finfo(Z.dtype).tiny)
+            move = jnp.where(number < count, sign * length, 0) * landscape.gradient(Z)
             return Z + move if landscape.constraint is None else landscape.constraint.retract(Z, move)
 
         return jax.lax.fori_loop(0, jnp.max(num_steps), body, point)
