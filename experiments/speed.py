@@ -81,9 +81,21 @@ def measure() -> list[dict[str, Any]]:
 
     _, (seconds, converged, families, others, _) = python(SEARCH, "500")
     right = int(converged) >= 425 and int(families) >= 65 and int(others) >= 6
-    row("search, 500 starts, with compilation", float(seconds), 10, right, f"{converged} converged, {families} families, {others} not orthogonal")
+    row(
+        "search, 500 starts, with compilation",
+        float(seconds),
+        10,
+        right,
+        f"{converged} converged, {families} families, {others} not orthogonal",
+    )
     _, (seconds, converged, families, _, missing) = python(SEARCH, "2000")
-    row("search, 2000 starts", float(seconds), 40, missing == "0", f"{converged} converged, {families} families, {missing} orthogonal ones missing")
+    row(
+        "search, 2000 starts",
+        float(seconds),
+        40,
+        missing == "0",
+        f"{converged} converged, {families} families, {missing} orthogonal ones missing",
+    )
     for shape in ("(44, (15, 15, 15))", "(20, (30, 40, 30))", "(5, (100, 150, 150))"):
         _, (seconds, right_kind) = python(CLASSIFY, shape)
         row(f"classify, dim and sizes {shape}", float(seconds), 2, right_kind == "True", "compile time apart")
@@ -96,7 +108,13 @@ def measure() -> list[dict[str, Any]]:
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.html"
         seconds = command("analyze", "digits", "--report", str(report))
-        row("analyze digits with report", seconds, 60, report.stat().st_size > 10_000, f"report of {report.stat().st_size // 1000} kB")
+        row(
+            "analyze digits with report",
+            seconds,
+            60,
+            report.stat().st_size > 10_000,
+            f"report of {report.stat().st_size // 1000} kB",
+        )
     return rows
 
 
@@ -108,7 +126,9 @@ def main(arguments: list[str]) -> int:
         print(f"{r['what']:45} {r['seconds']:8.3f} s  (bound {r['bound']:g} s)  {verdict:6}  {r['note']}")
     print(f"{os.cpu_count()} cores; " + ", ".join(f"{name} {version}" for name, version in versions().items()))
     if arguments:
-        Path(arguments[0]).write_text(json.dumps({"figures": rows, "versions": versions(), "cores": os.cpu_count()}, indent=1) + "\n")
+        Path(arguments[0]).write_text(
+            json.dumps({"figures": rows, "versions": versions(), "cores": os.cpu_count()}, indent=1) + "\n"
+        )
     return 0 if all(r["right"] and r["seconds"] <= r["bound"] for r in rows) else 1
 
 
