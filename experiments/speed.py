@@ -17,7 +17,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-
 from mcr2_landscape.provenance import versions
 
 SEARCH = """
