@@ -1,7 +1,7 @@
 """How long the things take that people wait for, on this machine: `python -m mcr2_landscape.experiments.speed [OUT.json]`.
 
-Every timing is of a fresh process where start-up is part of what is waited for, and each is gated: a figure counts only with the
-result that it is a figure for. Comparisons are interleaved, A B A B …, and quoted as medians.
+Every timing is of a fresh process where start-up is part of what is waited for, and each is gated: a figure counts only with
+the result that it is a figure for. Comparisons are interleaved, A B A B …, and quoted as medians.
 """
 
 from __future__ import annotations
