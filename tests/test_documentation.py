@@ -17,6 +17,11 @@ README = Path(__file__).resolve().parent.parent / "README.md"
 NOT_RUN = "<!-- not run"
 
 
+def run_as_reader(command, folder, environment):
+    result = subprocess.run(command, env=environment, cwd=folder, capture_output=True, text=True)
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
 class Block(NamedTuple):
     language: str
     line: int  # of its first line of code
@@ -60,38 +65,18 @@ for line in map(int, sys.argv[2:]):
     code = "\\n".join(text.split("\\n")[line - 1:]).split("\\n```")[0]
     exec(compile("\\n" * (line - 1) + code, "README.md", "exec"), namespace)
 """
+RUN_COMMAND = "import sys; from mcr2_landscape.cli import main; sys.argv[0] = 'mcr2-landscape'; sys.exit(main())"
 SHOWN = blocks(README.read_text(encoding="utf-8"))
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return tmp_path_factory.mktemp("reader")
-
-
-@pytest.mark.timeout(180)
-def test_the_python_blocks_of_readme_run_one_after_the_other(folder, user_environment):
+@pytest.mark.timeout(300)
+def test_readme_runs(tmp_path, user_environment):
+    """First its Python blocks, one after the other, then its commands: one may read what an earlier one wrote."""
     lines = [str(block.line) for block in SHOWN if block.language == "python"]
-    result = subprocess.run(
-        [sys.executable, "-W", "error::DeprecationWarning:__main__", "-c", RUN_BLOCKS, str(README), *lines],
-        env=user_environment,
-        cwd=folder,
-        capture_output=True,
-        text=True,
-    )
-    assert result.returncode == 0, result.stderr
-
-
-@pytest.mark.timeout(180)
-@pytest.mark.parametrize(
-    ("line", "words"), commands(SHOWN), ids=lambda value: value if isinstance(value, int) else shlex.join(value)
-)
-def test_the_commands_of_readme_run(folder, user_environment, line, words):
-    """In the folder in which its Python blocks ran: a command may read what they wrote."""
-    command = "import sys; from mcr2_landscape.cli import main; sys.argv[0] = 'mcr2-landscape'; sys.exit(main())"
-    result = subprocess.run(
-        [sys.executable, "-c", command, *words], env=user_environment, cwd=folder, capture_output=True, text=True
-    )
-    assert result.returncode == 0, f"README.md, line {line}:\n{result.stdout}{result.stderr}"
+    run_as_reader([sys.executable, "-c", RUN_BLOCKS, str(README), *lines], tmp_path, user_environment)
+    for line, words in commands(SHOWN):
+        print(f"README.md, line {line}: mcr2-landscape {shlex.join(words)}")
+        run_as_reader([sys.executable, "-c", RUN_COMMAND, *words], tmp_path, user_environment)
 
 
 RUN_EXAMPLES = """
@@ -114,10 +99,7 @@ sys.exit(failed > 0)
 
 @pytest.mark.timeout(180)
 def test_the_examples_of_docstrings_are_right(tmp_path, user_environment):
-    result = subprocess.run(
-        [sys.executable, "-c", RUN_EXAMPLES], env=user_environment, cwd=tmp_path, capture_output=True, text=True
-    )
-    assert result.returncode == 0, result.stdout + result.stderr
+    run_as_reader([sys.executable, "-c", RUN_EXAMPLES], tmp_path, user_environment)
 
 
 def test_blocks_and_commands_are_found():

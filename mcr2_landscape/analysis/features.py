@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 
 from mcr2_landscape import catalog
-from mcr2_landscape.analysis import advice, measures
+from mcr2_landscape.analysis import measures
+from mcr2_landscape.analysis.advice import advise
 from mcr2_landscape.analysis.local import curvature_at, position_at
 from mcr2_landscape.analysis.preparation import Prepared, prepare
 from mcr2_landscape.analysis.results import ClassSummary, Endpoint, FeatureAnalysis, Rates, Target
+from mcr2_landscape.analysis.summary import summarize
 from mcr2_landscape.closed_form import Parameters
 from mcr2_landscape.landscape import Ascent, ascend
 from mcr2_landscape.mcr2 import MCR2
@@ -62,7 +64,7 @@ def analyze_features(
     limit = MCR2(dim, data.sizes, epsilon, 1.0).regularization_limit
     strength = 0.5 * limit if regularization is None else positive_real("regularization", regularization)
     problem = MCR2(dim, data.sizes, epsilon, strength)
-    target, even = _target(problem)
+    target = _target(problem)
     small, z, bases = problem.compress(Z)
     scale = _scale(problem.parameters, small, z, target.norm)
     said = [*notes, *_notes(center, normalize)]
@@ -100,6 +102,7 @@ def analyze_features(
         classes=_classes(problem, small, z, data, target),
         capacity=sum(min(size, dim) for size in data.sizes),
         scale=scale,
+        common_mean=measures.common_mean(Z, data.sizes),
         summary=(),
         advice=(),
         notes=tuple(said),
@@ -109,10 +112,7 @@ def analyze_features(
         similarity=picture,
         similarity_classes=picture_classes,
     )
-    mean_share = float(Z.shape[1] * np.sum(Z.mean(axis=1) ** 2) / np.sum(Z**2))
-    return dataclasses.replace(
-        result, summary=advice.summarize(result), advice=advice.advise(result, data, even_value=even, mean_share=mean_share)
-    )
+    return dataclasses.replace(result, summary=summarize(result), advice=advise(result, data))
 
 
 def _notes(center: bool, normalize: str) -> list[str]:
@@ -126,21 +126,20 @@ def _notes(center: bool, normalize: str) -> list[str]:
     return notes
 
 
-def _target(problem: MCR2) -> tuple[Target, float | None]:
-    """The global maximum (its gap is filled in later), and the value of the local maximizers that spread the directions
-    evenly."""
+def _target(problem: MCR2) -> Target:
+    """The global maximum; its gap is filled in later."""
     p = problem.parameters
     best = problem.global_maximum()
     roots = catalog.roots(p)
-    norm = float(np.sqrt(np.nansum(np.array(best.family.ranks) * np.nan_to_num(roots[:, 1]))))
-    target = Target(best.value, 0.0, best.family.label, tuple(best.family.ranks), best.unique, norm)
-    if not np.isfinite(roots).all():
-        return target, None
-    ranks = [0] * p.num_classes
-    for _ in range(min(p.dim, sum(min(size, p.dim) for size in p.sizes))):
-        free = [k for k, size in enumerate(p.sizes) if ranks[k] < size]
-        ranks[min(free, key=lambda k: (ranks[k], p.sizes[k], k))] += 1
-    return target, problem.orthogonal_family(ranks).value
+    norm = float(np.sqrt(np.sum(np.array(best.family.ranks) * np.nan_to_num(roots[:, 1]))))
+    even = None
+    if np.isfinite(roots).all():
+        ranks = [0] * p.num_classes
+        for _ in range(min(p.dim, sum(min(size, p.dim) for size in p.sizes))):
+            free = [k for k, size in enumerate(p.sizes) if ranks[k] < size]
+            ranks[min(free, key=lambda k: (ranks[k], p.sizes[k], k))] += 1
+        even = problem.orthogonal_family(ranks).value
+    return Target(best.value, 0.0, best.family.label, tuple(best.family.ranks), best.unique, norm, even)
 
 
 def _rates(p: Parameters, small: MCR2, z: np.ndarray) -> Rates:
@@ -204,8 +203,10 @@ def _endpoint(small: MCR2, z: np.ndarray, climb: Ascent, target: Target, value: 
     gap = max(target.value - climb.value, 0.0)
     start_gap = target.value - value
     tiny = 1e-12 * max(1.0, abs(target.value))
+    # Near Z = 0 the terms to which the gradient is relative vanish too: there the structure decides.
+    at_zero = known is not None and known.family.rank == 0 and not climb.interrupted
     return Endpoint(
-        value=climb.value,
+        value=0.0 if at_zero else climb.value,
         gap=gap,
         gap_closed=1.0 if start_gap <= tiny else float((climb.value - value) / start_gap),
         family=words,
@@ -214,7 +215,7 @@ def _endpoint(small: MCR2, z: np.ndarray, climb: Ascent, target: Target, value: 
         distance=distance,
         relative_distance=distance / size,
         relative_gradient_norm=climb.relative_gradient_norm,
-        converged=climb.converged,
+        converged=climb.converged or at_zero,
         reason=climb.reason,
         num_gradients=climb.num_gradients,
         history=climb.history,

@@ -26,7 +26,7 @@ def curvature_at(
     columns that the compression leaves out)."""
     steps = int(np.clip(_BASIS // max(z.size, 1), 20, 120))
     pair = extreme_eigenpair(small, z, which="largest", max_steps=steps, rtol=1e-6, key=random)
-    density = spectral_density(small, z, num_probes=2, steps=min(steps, 50), key=random)
+    density = spectral_density(small, z, num_probes=4, steps=min(steps, 50), key=random)
     values, counts = problem.complement_spectrum(Z)
     top, residual, direction = pair.value, pair.residual, pair.vector
     if values.size and values.max() > top:
@@ -48,14 +48,14 @@ def position_at(problem: MCR2, small: MCR2, Z: np.ndarray, z: np.ndarray, curvat
     norm = float(np.linalg.norm(gradient))
     relative = norm / scale if scale > 0 else 0.0
     near = catalog.recognize(small.parameters, z, rtol=_NEAR)
-    family = None if near is None else near.family.label
+    family, kind = (None, None) if near is None else (near.family.label, near.family.kind)
     distance = None if near is None else near.residual
     if z.size <= _COUNTED:
         point = classify(problem, Z, rtol=CRITICAL)
         label = point.family or family
-        return Position(norm, relative, point.kind, point.reason, label, distance, point.inertia)
-    kind, reason = _kind(relative, near, curvature)
-    return Position(norm, relative, kind, reason, family, distance, None)
+        return Position(norm, relative, point.kind, point.reason, label, kind, distance, point.inertia)
+    own, reason = _kind(relative, near, curvature)
+    return Position(norm, relative, own, reason, family, kind, distance, None)
 
 
 def _kind(relative: float, near: catalog.Recognition | None, curvature: Curvature) -> tuple[Kind, str]:

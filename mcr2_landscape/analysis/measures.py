@@ -65,6 +65,19 @@ def similarity(Z: np.ndarray, sizes: Sequence[int]) -> tuple[np.ndarray, np.ndar
     return np.minimum(np.abs(unit.T @ unit), 1.0), owners
 
 
+def common_mean(Z: np.ndarray, sizes: Sequence[int]) -> float:
+    """The share of ‖Z‖² that is the mean of all samples, if the means of the classes point the same way (median cosine above
+    one half), else zero: the mean of orthogonal classes is large too, and no fault."""
+    total = float(np.sum(Z**2))
+    means = np.stack([block.mean(axis=1) for block in np.split(Z, np.cumsum(sizes)[:-1], axis=1)])
+    norms = np.linalg.norm(means, axis=1, keepdims=True)
+    unit = means / np.where(norms > 0, norms, 1.0)
+    cosines = (unit @ unit.T)[np.triu_indices(len(sizes), 1)]
+    if total == 0 or np.median(cosines) <= 0.5:
+        return 0.0
+    return float(Z.shape[1] * np.sum(Z.mean(axis=1) ** 2) / total)
+
+
 def best_scale(p: Parameters, whole: np.ndarray, classes: Sequence[np.ndarray], norm: float) -> tuple[float | None, float]:
     """The factor t that maximizes F(tZ), and that maximum; `None` and 0 where no factor makes it positive.
 

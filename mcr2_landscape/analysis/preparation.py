@@ -71,10 +71,12 @@ def _normalize_classes(Z: np.ndarray, sizes: tuple[int, ...], names: tuple[str, 
 
 
 def _duplicates(Z: np.ndarray, sizes: tuple[int, ...]) -> tuple[int, int]:
-    """How many samples equal an earlier one, and how many of them one of another class."""
+    """How many samples equal an earlier one, and how many of them one of another class. Zeros are counted elsewhere."""
     owners = np.repeat(np.arange(len(sizes)), sizes)
     first: dict[bytes, int] = {}
-    mixed = 0
+    count = mixed = 0
     for owner, column in zip(owners.tolist(), np.ascontiguousarray(Z.T + 0.0), strict=True):  # + 0.0 makes −0 a 0
-        mixed += first.setdefault(column.tobytes(), owner) != owner
-    return Z.shape[1] - len(first), mixed
+        if column.any():
+            count += 1
+            mixed += first.setdefault(column.tobytes(), owner) != owner
+    return count - len(first), mixed

@@ -28,7 +28,8 @@ class Target(Record):
     """The global maximum, in closed form, and how far below it the features are (`gap` ≥ 0).
 
     `ranks`: the directions that each class has there. `unique`: whether all global maximizers are rotations of each other.
-    `norm`: their ‖Z‖.
+    `norm`: their ‖Z‖. `even_value`: the value of the local maximizers that share the dimensions among the classes as evenly as
+    possible (`None` where lambda is above some class's threshold).
     """
 
     value: float
@@ -37,6 +38,7 @@ class Target(Record):
     ranks: tuple[int, ...]
     unique: bool
     norm: float
+    even_value: float | None
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,7 @@ class Position(Record):
     kind: Kind
     reason: str
     family: str | None
+    family_kind: Kind | None
     family_distance: float | None
     inertia: Inertia | None
 
@@ -135,7 +138,8 @@ class FeatureAnalysis(Record):
 
     `summary` and `advice` are sentences: what was found, and what to change. `notes` say what was done to the features.
     `scale`: the factor by which to multiply the features so that they have the size at which critical points live.
-    `capacity`: Σ min(m_k, d), the directions that the classes could fill.
+    `capacity`: Σ min(m_k, d), the directions that the classes could fill. `common_mean`: the share of the features' squared
+    norm that is their mean, if that is a direction which the classes share (zero otherwise).
 
     `problem` and `point` are the problem and the features as a point of it, `ascent` the full record of the ascent;
     `similarity` is |cos| between samples in class order, thinned out to a picture, and `similarity_classes` the class number
@@ -159,6 +163,7 @@ class FeatureAnalysis(Record):
     classes: tuple[ClassSummary, ...]
     capacity: int
     scale: float
+    common_mean: float
     summary: tuple[str, ...]
     advice: tuple[str, ...]
     notes: tuple[str, ...]

@@ -40,10 +40,10 @@ class SurveyResult(Record):
     """What a search found, beside what theory lists.
 
     **Fields:** `parameters`; `regularization_limit`; `maximum`, the global maximum in closed form, with `maximum_family` and
-    whether it was found; `found`, by decreasing value; `listed`, the catalog's families by decreasing value, all of them
-    where `listed_all`; `num_orthogonal`, how many orthogonal families exist, and `num_orthogonal_found`; `num_starts`,
-    `num_converged` and `unconverged` (how the others ended) of the search; `interrupted`. `search` is the search's own
-    result, not part of the JSON form.
+    whether it was found; `found`, by decreasing value; `listed`, the catalog's families by decreasing value: all of them
+    where `listed_all`, else the first ones and those found; `num_orthogonal`, how many orthogonal families exist, and
+    `num_orthogonal_found`; `num_starts`, `num_converged` and `unconverged` (how the others ended) of the search;
+    `interrupted`. `search` is the search's own result, not part of the JSON form.
     """
 
     parameters: Parameters
@@ -73,7 +73,7 @@ def survey(
     *,
     key: Any,
     num_starts: int = 500,
-    max_listed: int = 400,
+    max_listed: int = 2000,
     progress: bool | Callable[[int, int, int], None] = False,
 ) -> SurveyResult:
     """Search a problem for critical points of every index, and match them with the catalog.
@@ -94,6 +94,8 @@ def survey(
     matches = [catalog.recognize(p, point.point) for point in search.distinct if point.family is not None]
     known = {match.family.label: match.family for match in matches if match is not None}
     families, listed_all = first_families(p, max_listed)
+    names = {family.label for family in families}
+    families += sorted((known[label] for label in known.keys() - names), key=lambda family: (-family.value, family.label))
     listed = tuple(ListedFamily.of(family, family.label in known) for family in families)
     best = problem.global_maximum()
     found = tuple(

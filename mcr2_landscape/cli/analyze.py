@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
+from mcr2_landscape.cli.options import File, check_count, check_seed
+
 
 def analyze(
     features: str,
@@ -17,28 +19,50 @@ def analyze(
     normalize: Literal["none", "samples", "classes", "scale"] = "none",
     center: Annotated[bool, Parameter(negative="")] = False,
     features_name: str | None = None,
-    labels_name: Annotated[str | None, Parameter(name=["--labels-name", "--label-column"])] = None,
+    labels_name: Annotated[str | None, Parameter(name=["--labels-name", "--label-column"], allow_leading_hyphen=True)] = None,
     ascent: bool = True,
     max_steps: int = 3000,
     seed: int = 0,
-    json: str | None = None,
-    report: str | None = None,
+    json: File = None,
+    report: File = None,
 ) -> int:
     """Say where labeled features sit in the landscape, and what to change.
 
     Parameters
-    ---------- features A file (.npz, .npy, .csv, .tsv, .parquet, .safetensors) of one row a sample, or the word digits for
-    the handwritten digits that come with the package. labels A second file with the labels, where the first holds none.
-    epsilon Coding precision. regularization The weight lambda of the penalty; by default half of the limit up to which every
-    class has critical directions. normalize Bring each sample to length 1, each class to ‖Z_k‖² = m_k, or all features by one
-    factor to the scale at which F is largest. center Subtract the mean of all samples first. features_name The name of the
-    features in an .npz, .safetensors or .parquet file. labels_name The name of the labels there, or the label column of a
-    table (its name, or its number from 0). ascent Climb from the features and say where that ends. max_steps Gradients to
-    spend on the climb. seed Seed of the random vectors in the eigenvalue computations. json Write everything to this JSON
-    file; - is standard output. report Write an HTML report with pictures to this file.
+    ----------
+    features
+        A file (.npz, .npy, .csv, .tsv, .parquet, .safetensors) of one row a sample, or the word digits for the handwritten
+        digits that come with the package.
+    labels
+        A second file with the labels, where the first holds none.
+    epsilon
+        Coding precision.
+    regularization
+        The weight lambda of the penalty; by default half of the limit up to which every class has critical directions.
+    normalize
+        Bring each sample to length 1, each class to ‖Z_k‖² = m_k, or all features by one factor to the scale at which F is
+        largest.
+    center
+        Subtract the mean of all samples first.
+    features_name
+        The name of the features in an .npz, .safetensors or .parquet file.
+    labels_name
+        The name of the labels there, or the label column of a table (its name, or its number from 0).
+    ascent
+        Climb from the features and say where that ends.
+    max_steps
+        Gradients to spend on the climb.
+    seed
+        Seed of the random vectors in the eigenvalue computations.
+    json
+        Write everything to this JSON file; - is standard output.
+    report
+        Write an HTML report with pictures to this file.
     """
     from mcr2_landscape.cli.output import Output, show_progress
 
+    check_seed(seed)
+    check_count("--max-steps", max_steps)
     output = Output(json, report)
     from mcr2_landscape.data import digits, load_features
     from mcr2_landscape.validation import InputError
@@ -66,22 +90,11 @@ def analyze(
         notes=data.notes,
         progress=show_progress(),
     )
+    from mcr2_landscape.provenance import configuration_hash
     from mcr2_landscape.report import contents, tables
 
-    if result.regularization_defaulted:
-        output.note(
-            f"lambda = {result.regularization:.6g}, half of the limit {result.regularization_limit:.6g} (--regularization "
-            "sets it)"
-        )
-    output.sentences(f"{result.source}: {result.num_samples} samples of {result.dim} features", ())
-    output.sentences("What was found", result.summary)
-    output.sentences("What to change", result.advice or ("Nothing: the parameters suit these features.",))
-    output.sentences("Notes", result.notes)
-    output.table(tables.rates(result))
-    output.table(tables.classes(result), limit=40)
     configuration = {
-        "features": features if features == "digits" else data.features,
-        "labels": data.labels,
+        "data": configuration_hash({"features": data.features, "labels": data.labels}),
         "epsilon": epsilon,
         "regularization": result.regularization,
         "normalize": normalize,
@@ -91,6 +104,17 @@ def analyze(
     }
     plain = document("analysis", result, configuration=configuration, key=seed)
     output.files(plain, lambda: contents.analysis_page(result, plain["provenance"]))
+    if result.regularization_defaulted:
+        output.note(
+            f"lambda = {result.regularization:.6g}, half of the limit {result.regularization_limit:.6g} (--regularization "
+            "sets it)"
+        )
+    output.heading(f"{result.source}: {result.num_samples} samples of {result.dim} features, {len(result.classes)} classes")
+    output.sentences("What was found", result.summary)
+    output.sentences("What to change", result.advice or ("Nothing: the parameters suit these features.",))
+    output.sentences("Notes", result.notes)
+    output.table(tables.rates(result))
+    output.table(tables.classes(result), limit=40)
     if result.interrupted:
         output.note(
             "interrupted: the ascent stopped early; everything above was kept" + (" and written" if json or report else "")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from mcr2_landscape.cli.options import File, check_count
+
 
 def catalog(
     *,
@@ -11,8 +13,8 @@ def catalog(
     regularization: float | None = None,
     top: int = 20,
     fusion: bool = True,
-    json: str | None = None,
-    report: str | None = None,
+    json: File = None,
+    report: File = None,
 ) -> int:
     """List the families of critical points that theory knows, with exact value, index and nullity.
 
@@ -37,6 +39,7 @@ def catalog(
     """
     from mcr2_landscape.cli.output import Output
 
+    check_count("--top", top)
     output = Output(json, report)
     from mcr2_landscape.analysis import list_catalog
     from mcr2_landscape.cli.problems import problem_of
@@ -45,12 +48,12 @@ def catalog(
 
     problem, defaulted = problem_of(dim, sizes, epsilon, regularization)
     listing = list_catalog(problem, top=top, fusion=fusion)
+    configuration = {"parameters": listing.parameters, "top": top, "fusion": fusion}
+    plain = document("catalog", listing, configuration=configuration)
+    output.files(plain, lambda: contents.catalog_page(listing, plain["result"], plain["provenance"]))
     if defaulted:
         output.note(f"lambda = {problem.regularization:.6g}, half of the limit (--regularization sets it)")
     output.sentences(contents.describe(listing.parameters), contents.catalog_findings(listing))
     output.table(tables.class_thresholds(listing), limit=40)
     output.table(tables.listed(listing))
-    configuration = {"parameters": listing.parameters, "top": top, "fusion": fusion}
-    plain = document("catalog", listing, configuration=configuration)
-    output.files(plain, lambda: contents.catalog_page(listing, plain["result"], plain["provenance"]))
     return 0

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-# A library that each extra brings; what the extra is for.
-_EXTRAS = {
-    "solvers": ("optimistix", "diffrax", "optax"),
-    "data": ("safetensors", "pyarrow", "sklearn"),
-    "study": ("pyarrow", "duckdb"),
-    "cluster": ("dask", "distributed"),
-}
+from mcr2_landscape.cli.options import File
+
+# The others are for developers.
+_EXTRAS = ("solvers", "data", "study", "cluster", "cuda")
+_SETTINGS = ("NPROC", "OPENBLAS_NUM_THREADS", "JAX_ENABLE_X64", "JAX_PLATFORMS", "XLA_FLAGS")
 
 
-def info(*, json: str | None = None) -> int:
+def info(*, json: File = None) -> int:
     """Show versions, devices, and which optional parts are installed.
 
     Parameters
@@ -19,7 +17,6 @@ def info(*, json: str | None = None) -> int:
     json
         Write it to this JSON file; - is standard output.
     """
-    import importlib.util
     import os
 
     from mcr2_landscape.cli.output import Output
@@ -31,26 +28,44 @@ def info(*, json: str | None = None) -> int:
     from mcr2_landscape.report.files import document
     from mcr2_landscape.report.tables import Table
 
-    def missing(names: tuple[str, ...]) -> list[str]:
-        return [name for name in names if importlib.util.find_spec(name) is None]
-
-    extras = {extra: missing(names) for extra, names in _EXTRAS.items()}
+    extras = {extra: _missing(extra) for extra in _EXTRAS}
     found = {
         "versions": versions(),
         "device": describe_device(),
         "devices": [str(device) for device in jax.devices()],
-        "settings": {name: os.environ.get(name) for name in ("NPROC", "JAX_ENABLE_X64", "JAX_PLATFORMS", "XLA_FLAGS")},
-        "extras": {extra: not absent for extra, absent in extras.items()},
-        "missing": {extra: absent for extra, absent in extras.items() if absent},
+        "settings": {name: os.environ.get(name) for name in _SETTINGS},
+        "extras": {extra: not missing for extra, missing in extras.items()},
+        "missing": {extra: missing for extra, missing in extras.items() if missing},
     }
+    output.files(document("info", found, configuration={}), None)
     output.table(Table.of("Versions", ("what", "version"), found["versions"].items(), left=(0, 1)))
-    output.table(Table.of("Devices", ("number", "device"), enumerate([found["device"], *found["devices"]]), left=(0, 1)))
+    devices = [("computes on", found["device"]), ("visible", ", ".join(found["devices"]))]
+    output.table(Table.of("Devices", ("", "device"), devices, left=(0, 1)))
     settings = [(name, value) for name, value in found["settings"].items() if value is not None]
     output.table(Table.of("Settings of this process", ("variable", "value"), settings, left=(0, 1)))
     rows = [
-        (extra, f'missing: {", ".join(absent)}; pip install "mcr2_landscape[{extra}]"' if absent else "installed")
-        for extra, absent in extras.items()
+        (extra, f'missing: {", ".join(missing)}; pip install "mcr2_landscape[{extra}]"' if missing else "installed")
+        for extra, missing in extras.items()
     ]
     output.table(Table.of("Optional parts", ("extra", "state"), rows, left=(0, 1)))
-    output.files(document("info", found, configuration={}), lambda: NotImplemented)
     return 0
+
+
+def _missing(extra: str) -> list[str]:
+    """The distributions of an extra that are not installed, from the package's own metadata."""
+    import importlib.metadata
+    import re
+
+    missing = []
+    try:
+        requirements = importlib.metadata.requires("mcr2-landscape") or []
+    except importlib.metadata.PackageNotFoundError:
+        return ["unknown: the package runs without having been installed"]
+    for requirement in requirements:
+        if re.search(rf"extra == ['\"]{extra}['\"]", requirement):
+            name = re.split(r"[\s\[<>=!~;(]", requirement, maxsplit=1)[0]
+            try:
+                importlib.metadata.version(name)
+            except importlib.metadata.PackageNotFoundError:
+                missing.append(name)
+    return missing

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,35 +41,45 @@ class Output:
         """A remark on standard error."""
         print(words, file=sys.stderr)
 
+    def heading(self, words: str) -> None:
+        """A line above all else."""
+        if not self.quiet:
+            print(words, end="\n\n")
+
     def sentences(self, title: str, sentences: Iterable[str]) -> None:
         """A titled list."""
         sentences = tuple(sentences)
         if self.quiet or not sentences:
             return
-        console = _console()
-        console.print(title, style="bold", markup=False, highlight=False)
-        for sentence in sentences:
-            if console.is_terminal:
+        # Rich is for terminals only: it ends the program where a reader of standard output has gone.
+        if sys.stdout.isatty():
+            console = _console()
+            console.print(title, style="bold", markup=False, highlight=False)
+            for sentence in sentences:
                 console.print(_bullet(sentence))
-            else:
+        else:
+            print(title)
+            for sentence in sentences:
                 print(f"  - {sentence}")
-        console.print()
+        print()
 
     def table(self, table: Table, limit: int | None = None) -> None:
         """A table; of more than `limit` rows the first ones only, which is said."""
         if self.quiet:
             return
-        console = _console()
         rows = table.rows if limit is None else table.rows[:limit]
-        if console.is_terminal:
-            console.print(_rich_table(table, rows))
+        if sys.stdout.isatty():
+            console = _console()
+            console.print(table.caption, style="bold", markup=False, highlight=False)
+            for columns in _column_groups(table, rows, console.width):
+                console.print(_rich_table(table, rows, columns, console.width))
         else:
             _plain_table(table, rows)
         if len(rows) < len(table.rows):
             print(f"  … and {len(table.rows) - len(rows)} more (all of them: --json, --report)")
         print()
 
-    def files(self, document: Mapping[str, Any], page: Callable[[], Page]) -> None:
+    def files(self, document: Mapping[str, Any], page: Callable[[], Page] | None) -> None:
         """Write what was asked for."""
         from mcr2_landscape.report.files import to_json, write_json
         from mcr2_landscape.report.page import write_page
@@ -79,7 +89,7 @@ class Output:
         elif self.json is not None:
             write_json(self.json, document, "--json")
             self.note(f"wrote {self.json}")
-        if self.report is not None:
+        if self.report is not None and page is not None:
             write_page(self.report, page())
             self.note(f"wrote {self.report}")
 
@@ -106,21 +116,59 @@ def _bullet(sentence: str) -> Any:
     return grid
 
 
-def _rich_table(table: Table, rows: Iterable[tuple[str, ...]]) -> Any:
+_GAP = 2
+
+
+def _least_width(table: Table, rows: Sequence[tuple[str, ...]], position: int) -> int:
+    """The width at which no number is cut: headings and words may wrap between words."""
+    name = max(map(len, table.columns[position].split()))
+    cells = [row[position] for row in rows]
+    if position in table.left:
+        return max([name, *(min(len(cell), 24) for cell in cells)])
+    return max([name, *map(len, cells)])
+
+
+def _column_groups(table: Table, rows: Sequence[tuple[str, ...]], width: int) -> list[list[int]]:
+    """Positions of the columns that fit beside each other; the first column begins each group."""
+    groups, used = [[0]], _least_width(table, rows, 0) + _GAP
+    first = used
+    for position in range(1, len(table.columns)):
+        needed = _least_width(table, rows, position) + _GAP
+        if used + needed > width and len(groups[-1]) > 1:
+            groups.append([0])
+            used = first
+        groups[-1].append(position)
+        used += needed
+    return groups
+
+
+def _widths(table: Table, rows: Sequence[tuple[str, ...]], columns: Sequence[int], width: int) -> list[int]:
+    """A width for each column: as wide as it is, narrowed where most can be gained until the row fits."""
+    least = [_least_width(table, rows, position) for position in columns]
+    widths = [max(len(row[position]) for row in (table.columns, *rows)) for position in columns]
+    while sum(widths) + _GAP * len(columns) > width:
+        slack = [own - needed for own, needed in zip(widths, least, strict=True)]
+        if max(slack) <= 0:
+            break
+        widths[slack.index(max(slack))] -= 1
+    return widths
+
+
+def _rich_table(table: Table, rows: Sequence[tuple[str, ...]], columns: Sequence[int], width: int) -> Any:
     from rich import box
     from rich.table import Table as Grid
     from rich.text import Text
 
-    grid = Grid(title=table.caption, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, padding=(0, 1))
-    for position, name in enumerate(table.columns):
-        words = position in table.left
-        grid.add_column(Text(name), justify="left" if words else "right", overflow="fold", no_wrap=not words)
+    grid = Grid(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, _GAP - 1, 0, 0))
+    for position, own in zip(columns, _widths(table, rows, columns, width), strict=True):
+        justify = "left" if position in table.left else "right"
+        grid.add_column(Text(table.columns[position]), justify=justify, overflow="fold", width=own)
     for row in rows:
-        grid.add_row(*(Text(cell) for cell in row))
+        grid.add_row(*(Text(row[position]) for position in columns))
     return grid
 
 
-def _plain_table(table: Table, rows: Iterable[tuple[str, ...]]) -> None:
+def _plain_table(table: Table, rows: Sequence[tuple[str, ...]]) -> None:
     """Columns aligned by spaces, as wide as they are: for files and other programs."""
     rows = [table.columns, *rows]
     widths = [max(len(row[position]) for row in rows) for position in range(len(table.columns))]

@@ -12,11 +12,22 @@ if TYPE_CHECKING:
     from cyclopts import App
 
 _USER, _INTERRUPTED, _PIPE = 2, 130, 141
-_COMMANDS = ("analyze", "catalog", "survey", "info")
+# Said here too, so that the list of commands imports none of them; a test compares these with the commands' own words.
+_COMMANDS = {
+    "analyze": "Say where labeled features sit in the landscape, and what to change.",
+    "catalog": "List the families of critical points that theory knows, with exact value, index and nullity.",
+    "survey": "Search for critical points of every index, and match what is found with the catalog.",
+    "info": "Show versions, devices, and which optional parts are installed.",
+}
 
-# Process-wide settings are the program's to make, before JAX is imported. NPROC: on two cores several threads of one process
-# can wait for each other for ever inside JAX. Whoever sets either keeps the say.
-_SETTINGS = {"NPROC": "1", "JAX_ENABLE_X64": "1"}
+# Process-wide settings are the program's to make, before NumPy and JAX are imported; a user's own settings have precedence.
+# NPROC: on two cores several threads of one process can wait for each other for ever inside JAX. OPENBLAS_NUM_THREADS: a thread
+# that waits spins, and with other work on the machine takes the core of one that works: ten times slower was seen.
+_SETTINGS = {
+    "NPROC": "1",
+    "OPENBLAS_NUM_THREADS": str(max(1, min(4, (os.cpu_count() or 1) // 2))),
+    "JAX_ENABLE_X64": "1",
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -80,7 +91,8 @@ def app() -> App:
         version=mcr2_landscape.__version__,
         version_flags=["--version"],
         help_flags=["--help", "-h"],
+        suppress_keyboard_interrupt=False,
     )
-    for name in _COMMANDS:
-        program.command(f"mcr2_landscape.cli.{name}:{name}", name=name)
+    for name, words in _COMMANDS.items():
+        program.command(f"mcr2_landscape.cli.{name}:{name}", name=name, help=words)
     return program

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from mcr2_landscape.cli.options import File, check_count, check_seed
+
 
 def survey(
     *,
@@ -11,8 +13,8 @@ def survey(
     regularization: float | None = None,
     starts: int = 500,
     seed: int = 0,
-    json: str | None = None,
-    report: str | None = None,
+    json: File = None,
+    report: File = None,
 ) -> int:
     """Search for critical points of every index, and match what is found with the catalog.
 
@@ -37,6 +39,8 @@ def survey(
     """
     from mcr2_landscape.cli.output import Output, show_progress
 
+    check_seed(seed)
+    check_count("--starts", starts)
     output = Output(json, report)
     from mcr2_landscape.analysis import survey as run_survey
     from mcr2_landscape.cli.problems import problem_of
@@ -47,11 +51,11 @@ def survey(
     if defaulted:
         output.note(f"lambda = {problem.regularization:.6g}, half of the limit (--regularization sets it)")
     result = run_survey(problem, key=seed, num_starts=starts, progress=show_progress())
-    output.sentences(contents.describe(result.parameters), contents.survey_findings(result))
-    output.table(tables.found(result), limit=60)
     configuration = {"parameters": result.parameters, "starts": starts}
     plain = document("survey", result, configuration=configuration, key=seed)
     output.files(plain, lambda: contents.survey_page(result, plain["result"], plain["provenance"]))
+    output.sentences(contents.describe(result.parameters), contents.survey_findings(result))
+    output.table(tables.found(result), limit=60)
     if result.interrupted:
         output.note(
             "interrupted: the search stopped early; what it had found was kept" + (" and written" if json or report else "")

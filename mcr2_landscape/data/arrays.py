@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import zipfile
-import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,6 +77,9 @@ class _Lazy(Mapping[str, Any]):
     def __getitem__(self, name: str) -> Any:
         return self._read(name)
 
+    def __contains__(self, name: object) -> bool:
+        return name in self._names
+
     def __iter__(self):
         return iter(self._names)
 
@@ -132,35 +134,38 @@ def _broken(path: Path, error: Exception) -> InputError:
 def _open_npz(path: Path) -> Mapping[str, Any]:
     if not zipfile.is_zipfile(path):
         raise InputError(f"{path}: is no NumPy archive, or one that is cut off; write it again with numpy.savez")
-    try:
-        archive = np.load(path, allow_pickle=False)
-    except (zipfile.BadZipFile, EOFError) as error:
-        raise _broken(path, error) from None
 
-    def read(name: str) -> Any:
-        try:
-            array = archive[name]
-        except ValueError as error:
-            raise (_objects(path, name) if "allow_pickle" in str(error) else _broken(path, error)) from None
-        except (zipfile.BadZipFile, zlib.error, EOFError, OSError, KeyError) as error:
-            raise _broken(path, error) from None
+    def read(name: str | None) -> Any:
+        # The file is opened here: NumPy leaves its own open when an archive turns out to be damaged.
+        with path.open("rb") as file:
+            archive = _parse(path, lambda: np.load(file, allow_pickle=False))
+            if name is None:
+                return archive.files
+            array = _parse(path, lambda: archive[name], name)
         if not isinstance(array, np.ndarray):
             raise InputError(f"{path}: the entry {name!r} is no array; write the file with numpy.savez")
         return array
 
-    return _Lazy(archive.files, read)
+    return _Lazy(read(None), read)
 
 
 def _load_npy(path: Path) -> np.ndarray:
     with path.open("rb") as file:
         if file.read(6) != b"\x93NUMPY":
             raise InputError(f"{path}: is no NumPy array; write it with numpy.save")
+    return _parse(path, lambda: np.load(path, allow_pickle=False))
+
+
+def _parse(path: Path, read: Callable[[], Any], name: str = "") -> Any:
+    """What `read` gives. Damaged bytes make NumPy's reader, and the libraries under it, fail in every way there is: whatever is
+    raised means that the file cannot be read."""
     try:
-        return np.load(path, allow_pickle=False)
-    except ValueError as error:
-        raise (_objects(path) if "allow_pickle" in str(error) else _broken(path, error)) from None
-    except (EOFError, SyntaxError) as error:
-        raise _broken(path, error) from None
+        return read()
+    except MemoryError:
+        raise
+    except Exception as error:
+        # NumPy has no type for this error.
+        raise (_objects(path, name) if "allow_pickle" in str(error) else _broken(path, error)) from None
 
 
 def _open_safetensors(path: Path) -> Mapping[str, Any]:

@@ -93,8 +93,10 @@ def reading(path: Path, what: str) -> Iterator[None]:
         if path.is_file() and path.stat().st_size == 0:
             raise InputError(f"{path}: the file is empty; write it again")
         yield
-    except (InputError, MemoryError):
+    except InputError:
         raise
+    except MemoryError:
+        raise InputError(f"{path}: does not fit into memory, or its header is damaged; use fewer samples or features") from None
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None
     except ValueError as error:

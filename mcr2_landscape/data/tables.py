@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -124,8 +125,10 @@ def _layout(path: Path, *, labels_only: bool = False) -> _Layout:
             raise InputError(f"{path}: is no text in UTF-8; write a CSV file, or another format under its own ending") from None
     if not lines:
         raise InputError(f"{path}: holds blank lines only; write it again")
-    separator = None if labels_only and not any(s in lines[0][1] for s in ",;\t") else _separator(lines[0][1])
-    rows = [_split(line, separator) for _, line in lines]
+    separator = _separator(lines[0][1])
+    # One label a line may hold spaces.
+    whole = labels_only and separator is None
+    rows = [[line.strip()] if whole else _split(line, separator) for _, line in lines]
     has_header = _is_header(rows[0], rows[1], labels_only) if len(rows) > 1 else False
     header = tuple(cell.strip() for cell in rows[0]) if has_header else ()
     skip = lines[1][0] if has_header else lines[0][0]
@@ -175,17 +178,19 @@ def _is_row_number(path: Path, layout: _Layout) -> bool:
 
 
 def _load(path: Path, layout: _Layout, columns: Sequence[int], kind: Any) -> np.ndarray:
-    return np.loadtxt(
-        path,
-        dtype=kind,
-        comments=None,
-        delimiter=layout.separator,
-        quotechar='"',
-        skiprows=layout.skip,
-        usecols=list(columns),
-        ndmin=2,
-        encoding="utf-8-sig",
-    )
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Input line .* contained no data", category=UserWarning)
+        return np.loadtxt(
+            path,
+            dtype=kind,
+            comments=None,
+            delimiter=layout.separator,
+            quotechar='"',
+            skiprows=layout.skip,
+            usecols=list(columns),
+            ndmin=2,
+            encoding="utf-8-sig",
+        )
 
 
 def _load_numbers(path: Path, layout: _Layout, columns: Sequence[int]) -> np.ndarray:
@@ -219,9 +224,7 @@ def _explain(path: Path, layout: _Layout, columns: Sequence[int], error: ValueEr
 
 def _load_text(path: Path, layout: _Layout, column: int) -> np.ndarray:
     try:
-        separator = layout.separator
-        if separator is None and layout.num_columns == 1:
-            # One label a line may hold spaces.
+        if layout.separator is None and layout.num_columns == 1:
             with path.open(encoding="utf-8-sig") as file:
                 lines = [line.strip() for number, line in enumerate(file) if number >= layout.skip]
             while lines and not lines[-1]:

@@ -12,8 +12,13 @@ from mcr2_landscape.report.style import embed
 from mcr2_landscape.report.tables import text
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from mcr2_landscape.analysis import CatalogListing, FeatureAnalysis, SurveyResult
     from mcr2_landscape.closed_form import Parameters
+
+# Rows of a table on a page; the JSON file has them all.
+_LONGEST = 300
 
 
 def analysis_page(result: FeatureAnalysis, provenance: Mapping[str, Any]) -> Page:
@@ -30,7 +35,7 @@ def analysis_page(result: FeatureAnalysis, provenance: Mapping[str, Any]) -> Pag
         (f"lambda{default}", text(result.regularization, 5)),
     )
     climb = pictures.path(result)
-    climb_section = () if climb is None else (_climb_section(result, embed(climb)),)
+    climb_section = () if climb is None else (_climb_section(result, climb),)
     return Page(
         title="Where the features sit in the landscape",
         subtitle=f"{result.source}: {result.num_samples} samples of {result.dim} features in {len(result.classes)} classes",
@@ -51,13 +56,17 @@ def analysis_page(result: FeatureAnalysis, provenance: Mapping[str, Any]) -> Pag
     )
 
 
+def _picture(figure: Figure, caption: str, alternative: str, form: str = "svg") -> Picture:
+    return Picture(embed(figure, form=form), caption, alternative, round(96 * figure.get_figwidth()))
+
+
 def _classes_section(result: FeatureAnalysis) -> Section:
     shown = "" if len(result.classes) <= 20 else " The first 20 classes are shown."
     caption = (
         "Singular values of each class. At a local maximizer those of a class are all equal, to its ideal level, or zero, and "
         f"different classes are orthogonal. A bar on the level shows how many directions are left where ascent ends.{shown}"
     )
-    spectra = Picture(embed(pictures.spectra(result)), caption, "Singular values of each class against their ideal level")
+    spectra = _picture(pictures.spectra(result), caption, "Singular values of each class against their ideal level")
     explained = (
         "Effective rank: exponential of the entropy of the squared singular values' shares. Participation: inverse of the "
         "sum of "
@@ -66,7 +75,7 @@ def _classes_section(result: FeatureAnalysis) -> Section:
         "named. λ_k: above it the class is zero at every critical point. λ_k°: above it the global maximum leaves the class "
         "out."
     )
-    return Section("Classes", explained, (spectra,), (tables.classes(result),))
+    return Section("Classes", explained, (spectra,), (tables.classes(result).first(_LONGEST),))
 
 
 def _similarity(result: FeatureAnalysis) -> Picture:
@@ -76,10 +85,10 @@ def _similarity(result: FeatureAnalysis) -> Picture:
         "the "
         f"diagonal are dark.{thinned}"
     )
-    return Picture(embed(pictures.similarity(result), form="png"), caption, "Cosines between samples by class", wide=False)
+    return _picture(pictures.similarity(result), caption, "Cosines between samples by class", form="png")
 
 
-def _climb_section(result: FeatureAnalysis, source: str) -> Section:
+def _climb_section(result: FeatureAnalysis, picture: Figure) -> Section:
     end = result.endpoint
     assert end is not None
     known = "recognized by theory" if end.recognized else "described by its ranks; theory does not recognize the point"
@@ -90,7 +99,7 @@ def _climb_section(result: FeatureAnalysis, source: str) -> Section:
         "features' norm."
     )
     caption = "What is missing to the global maximum, and the gradient, along the ascent."
-    return Section("Ascent from the features", words, (Picture(source, caption, "Progress of the ascent"),))
+    return Section("Ascent from the features", words, (_picture(picture, caption, "Progress of the ascent"),))
 
 
 def _curvature(result: FeatureAnalysis) -> Picture:
@@ -100,7 +109,7 @@ def _curvature(result: FeatureAnalysis) -> Picture:
         "largest one, "
         f"{text(c.top_eigenvalue, 5)} ± {text(c.residual, 2)}; no Hessian of this problem has one above {text(c.bound, 5)}."
     )
-    return Picture(embed(pictures.curvature(result)), caption, "Density of Hessian eigenvalues")
+    return _picture(pictures.curvature(result), caption, "Density of Hessian eigenvalues")
 
 
 def _thresholds(result: FeatureAnalysis) -> Picture:
@@ -109,7 +118,7 @@ def _thresholds(result: FeatureAnalysis) -> Picture:
         "directions "
         f"at all (λ_k). The limit λ_max = {text(result.regularization_limit, 5)} is the smallest λ_k."
     )
-    return Picture(embed(pictures.thresholds(result)), caption, "Thresholds of each class against the regularization")
+    return _picture(pictures.thresholds(result), caption, "Thresholds of each class against the regularization")
 
 
 def survey_page(result: SurveyResult, plain: Mapping[str, Any], provenance: Mapping[str, Any]) -> Page:
@@ -129,8 +138,8 @@ def survey_page(result: SurveyResult, plain: Mapping[str, Any], provenance: Mapp
         warning="The search was interrupted: this is what it had found." if result.interrupted else "",
         sections=(
             Section("Value and index", pictures=(_scatter(plain),)),
-            Section("Found", tables=(tables.found(result),)),
-            Section("Catalog", tables=(tables.listed(result),)),
+            Section("Found", tables=(tables.found(result).first(_LONGEST),)),
+            Section("Catalog", tables=(tables.listed(result).first(_LONGEST),)),
         ),
         provenance=_flat(provenance),
     )
@@ -172,9 +181,9 @@ def catalog_page(result: CatalogListing, plain: Mapping[str, Any], provenance: M
         ),
         findings=catalog_findings(result),
         sections=(
-            Section("Classes", tables=(tables.class_thresholds(result),)),
+            Section("Classes", tables=(tables.class_thresholds(result).first(_LONGEST),)),
             Section("Value and index", pictures=(_scatter(plain),)),
-            Section("Families", tables=(tables.listed(result),)),
+            Section("Families", tables=(tables.listed(result).first(_LONGEST),)),
         ),
         provenance=_flat(provenance),
     )
@@ -195,7 +204,7 @@ def _scatter(plain: Mapping[str, Any]) -> Picture:
     caption = "Value of the objective against the Morse index. Larger markers were reached from more starts."
     if not plain.get("found"):
         caption = "Value of the objective against the Morse index, for the families that are listed."
-    return Picture(embed(value_against_index(plain)), caption, "Value against Morse index")
+    return _picture(value_against_index(plain), caption, "Value against Morse index")
 
 
 def describe(p: Parameters) -> str:

@@ -14,12 +14,13 @@ from mcr2_landscape.report.tables import Table
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture as a `data:` address, with a caption, and what it shows in words for those who cannot see it."""
+    """A picture as a `data:` address, with a caption, what it shows in words for those who cannot see it, and its width in
+    pixels."""
 
     source: str
     caption: str
     alternative: str
-    wide: bool = True
+    width: int
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,14 @@ def spectra(result: FeatureAnalysis) -> Figure:
         low = 0.02 * min([*ideal, top])
         for k, (axes, c) in enumerate(zip(panels, classes, strict=False)):
             numbers = np.arange(1, c.singular_values.size + 1)
-            axes.plot(numbers, np.maximum(c.singular_values, low), color=BLUE, marker="o", markersize=2.2, linewidth=1.0)
+            axes.plot(
+                numbers,
+                np.where(c.singular_values > low, c.singular_values, np.nan),
+                color=BLUE,
+                marker="o",
+                markersize=2.2,
+                linewidth=1.0,
+            )
             if c.ideal_singular_value is not None:
                 axes.axhline(c.ideal_singular_value, color=GRAY, linestyle=(0, (4, 3)), linewidth=1.0)
                 if result.endpoint is not None and result.endpoint.ranks[k]:
@@ -94,7 +101,7 @@ def curvature(result: FeatureAnalysis) -> Figure:
     low, high = float(c.nodes.min()), max(float(c.nodes.max()), c.top_eigenvalue, 0.0)
     span = max(high - low, 1e-12)
     grid = np.linspace(low - 0.08 * span, high + 0.08 * span, 900)
-    width = 0.008 * span
+    width = 0.02 * span  # about the distance of the quadrature's nodes: less would show them as a comb
     kernel = np.exp(-0.5 * ((grid[:, None] - c.nodes) / width) ** 2) / (width * np.sqrt(2 * np.pi))
     density = np.maximum(kernel @ c.weights, 1e-300)
     above = float(c.weights[c.nodes > 1e-9 * span].sum())
@@ -109,10 +116,8 @@ def curvature(result: FeatureAnalysis) -> Figure:
         axes.set_yscale("log")
         axes.set_ylim(floor, density.max() * 6)
         axes.axvline(c.top_eigenvalue, color=VERMILION, linestyle=(0, (2, 2)), linewidth=1.0)
-        axes.text(
-            0.99, 0.97, f"{above:.1%} of the directions curve up", transform=axes.transAxes, ha="right", va="top", fontsize=8
-        )
-        axes.set_xlabel("Hessian eigenvalue (left of the line: the objective falls along it; right: it rises)")
+        axes.set_title(f"The objective curves up along about {above:.1%} of the directions")
+        axes.set_xlabel("Hessian eigenvalue (left of the line: curved down, right: up)")
         axes.set_ylabel("density")
 
     return draw((5.4, 2.9), paint)
@@ -152,11 +157,16 @@ def thresholds(result: FeatureAnalysis) -> Figure:
     def paint(figure: Figure) -> None:
         axes = figure.subplots()
         height = 0.62 if len(classes) <= _LABELED else 1.0
-        axes.barh(places, value, height=height, color=SKY, label="every direction pays (below λ°)")
+        axes.barh(places, value, height=height, color=SKY, label=r"directions pay (below $\lambda_k^\circ$)")
         axes.barh(
-            places, existence - value, left=value, height=height, color=PALE, label="directions exist, and cost (below λ)"
+            places,
+            existence - value,
+            left=value,
+            height=height,
+            color=PALE,
+            label=r"directions exist, and cost (below $\lambda_k$)",
         )
-        axes.axvline(result.regularization, color=VERMILION, linewidth=1.6, label=f"regularization {result.regularization:.4g}")
+        axes.axvline(result.regularization, color=VERMILION, linewidth=1.6, label=f"λ = {result.regularization:.4g}")
         axes.set_ylim(len(classes) - 0.4, -0.6)
         axes.set_xlim(0, 1.08 * max(float(existence.max()), result.regularization))
         if len(classes) <= _LABELED:
@@ -165,7 +175,7 @@ def thresholds(result: FeatureAnalysis) -> Figure:
         else:
             axes.set_yticks([])
         axes.set_ylabel("class")
-        axes.set_xlabel("regularization")
+        axes.set_xlabel("regularization λ")
         figure.legend(loc="outside upper center", ncols=3)
 
     return draw((6.6, 1.3 + min(0.2 * len(classes), 4.5)), paint)

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 def value_against_index(survey: Mapping[str, Any]) -> Figure:
     """The picture of a survey's or a catalog's plain form (`to_dict`, or the "result" of its JSON file).
 
-    Gray bars are families of the catalog (a light one where the search found no member), markers the points found, their area
-    growing with the number of starts that ended there.
+    Bars are families of the catalog (light ones where a search found no member), markers the points found, their area growing
+    with the number of starts that ended there.
     """
 
     def paint(figure: Figure) -> None:
@@ -42,16 +42,17 @@ def value_against_index(survey: Mapping[str, Any]) -> Figure:
 
 
 def _levels(axes: Axes, listed: list[Mapping[str, Any]]) -> None:
-    searched = any("found" in family for family in listed)
-    for found, color, name in (
-        (True, GRAY, "listed and found"),
-        (False, PALE, "listed" if not searched else "listed, not found"),
-    ):
-        rows = [family for family in listed if bool(family.get("found", False)) is found]
+    if any(family.get("found") is not None for family in listed):
+        # Levels that were found are drawn last: families of equal value lie on each other.
+        groups = [("listed, not found", PALE, [f for f in listed if not f["found"]])]
+        groups.append(("listed and found", GRAY, [f for f in listed if f["found"]]))
+    else:
+        groups = [(kind, color, [f for f in listed if f["kind"] == kind]) for kind, (color, _) in KINDS.items()]
+    for name, color, rows in groups:
         if rows:
             index = np.array([row["index"] for row in rows], dtype=float)
             value = np.array([row["value"] for row in rows], dtype=float)
-            axes.hlines(value, index - 0.38, index + 0.38, color=color, linewidth=1.6 if found else 1.2, label=name, zorder=2)
+            axes.hlines(value, index - 0.38, index + 0.38, color=color, linewidth=1.6, label=name, zorder=2)
 
 
 def _points(axes: Axes, found: list[Mapping[str, Any]]) -> None:

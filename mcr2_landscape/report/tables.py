@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,13 @@ class Table:
         """A table of any values, each written by `text`."""
         return Table(caption, tuple(columns), tuple(tuple(text(cell) for cell in row) for row in rows), frozenset(left))
 
+    def first(self, count: int) -> Table:
+        """The first `count` rows, with a caption that says so."""
+        if len(self.rows) <= count:
+            return self
+        caption = f"{self.caption}; the first {count} of {len(self.rows)} rows, the JSON file has all"
+        return dataclasses.replace(self, caption=caption, rows=self.rows[:count])
+
 
 def text(value: Any, digits: int = 6) -> str:
     """A value for a reader: floats with `digits` significant digits, a dash for `None`."""
@@ -34,7 +42,7 @@ def text(value: Any, digits: int = 6) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):
-        return NONE if value != value else f"{value:.{digits}g}".replace("-", "−", 1 if value < 0 else 0)
+        return NONE if value != value else f"{value:.{digits}g}"
     return str(value)
 
 
@@ -110,7 +118,7 @@ def listed(result: CatalogListing | SurveyResult) -> Table:
         )
         for family in result.listed
     ]
-    count = "all" if result.listed_all else f"the first {len(rows)}"
+    count = "all" if result.listed_all else f"{len(rows)} of them"
     return Table.of(f"Families that theory lists, {count}, by decreasing value", columns, rows, left=(0, 1))
 
 
