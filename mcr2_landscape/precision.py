@@ -7,8 +7,17 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
-from mcr2_landscape.validation import InputError, check_shape
+from mcr2_landscape.validation import InputError, check_shape, positive_real
+
+
+def positive_leaf(name: str, value: Any) -> Any:
+    """A checked Python float, which JAX traces weakly typed, so that it takes the dtype of what it meets; a tracer as it is.
+
+    **Raises:** `InputError` unless it is one finite number above zero (or traced).
+    """
+    return value if isinstance(value, Tracer) else positive_real(name, value)
 
 
 def traced_array(name: str, value: Any, shape: tuple[int | None, ...] | None = None) -> jax.Array:

@@ -23,9 +23,9 @@ from jax.core import Tracer
 from jax.scipy.linalg import cho_solve
 from jaxtyping import Array, Float
 
-from mcr2_landscape.precision import traced_array
+from mcr2_landscape.precision import positive_leaf, traced_array
 from mcr2_landscape.stacking import ClassLayout
-from mcr2_landscape.validation import InputError, positive_real
+from mcr2_landscape.validation import InputError
 
 _PRECISION = jax.lax.Precision.HIGHEST
 
@@ -42,7 +42,7 @@ def coding_rate(Z: Any, epsilon: float) -> Float[Array, ""]:
     0.693147
     """
     Z = _features("Z", Z)
-    return _coding_rate(Z, _epsilon(epsilon))
+    return _coding_rate(Z, positive_leaf("epsilon", epsilon))
 
 
 def class_coding_rate(Z: Any, memberships: Any, epsilon: float) -> Float[Array, ""]:
@@ -55,7 +55,7 @@ def class_coding_rate(Z: Any, memberships: Any, epsilon: float) -> Float[Array, 
     do not sum to one (looked at only when they are not traced).
     """
     Z = _features("Z", Z)
-    return _class_coding_rate(Z, _memberships(memberships, Z.shape[1]), _epsilon(epsilon))
+    return _class_coding_rate(Z, _memberships(memberships, Z.shape[1]), positive_leaf("epsilon", epsilon))
 
 
 def rate_reduction(Z: Any, memberships: Any, epsilon: float) -> Float[Array, ""]:
@@ -67,7 +67,7 @@ def rate_reduction(Z: Any, memberships: Any, epsilon: float) -> Float[Array, ""]
     """
     Z = _features("Z", Z)
     members = _memberships(memberships, Z.shape[1])
-    epsilon = _epsilon(epsilon)
+    epsilon = positive_leaf("epsilon", epsilon)
     return _coding_rate(Z, epsilon) - _class_coding_rate(Z, members, epsilon)
 
 
@@ -195,10 +195,6 @@ def _features(name: str, value: Any) -> jax.Array:
     if 0 in Z.shape:
         raise InputError(f"{name}: found shape {Z.shape}; pass at least one dimension and one sample")
     return Z
-
-
-def _epsilon(value: Any) -> Any:
-    return value if isinstance(value, jax.Array) else positive_real("epsilon", value)
 
 
 def _memberships(value: Any, num_samples: int) -> tuple[int, ...] | jax.Array:

@@ -144,7 +144,7 @@ def _without_theory(landscape: Any, Z: np.ndarray, signs: SignCount, common: dic
         inertia = Inertia(signs.positive, 0, signs.negative, signs.band)
         reason = (
             f"the symmetry orbit has dimension {proved}, but only {signs.band} eigenvalues are within "
-            f"{signs.tolerance:.1e} of zero: the point is not close enough to a critical one, or the declared symmetry is not one"
+            f"{signs.tolerance:.1e} of zero: the point is not close enough to a critical one, or the declared symmetry is false"
         )
         return CriticalPoint(kind=Kind.UNDECIDED, inertia=inertia, reason=reason, **common)
     inertia = Inertia(signs.positive, proved, signs.negative, signs.band - proved)

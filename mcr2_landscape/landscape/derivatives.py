@@ -114,19 +114,22 @@ def _remainders(landscape, point, D, value, gradient, product):
     """(t, |remainder|, rounding floor) after the first and after the second term of the Taylor series along D."""
     scale = max(1e-3, float(jnp.linalg.norm(point)))
     steps = _STEPS * scale
-    direction = jnp.asarray(D)
-
-    def along(t: jax.Array) -> jax.Array:
-        moved = point + t * direction
-        return landscape.value(moved if landscape.constraint is None else landscape.constraint.project(moved))
-
-    values = np.array(jax.vmap(along)(jnp.asarray(steps)))
+    values = np.array(_values_along(landscape, point, jnp.asarray(D), jnp.asarray(steps)))
     linear = float(np.sum(gradient * D))
     quadratic = float(np.sum(product * D))
     floor = 32 * EPS * (np.abs(values) + abs(value) + np.sqrt(D.size))
     one = np.abs(values - value - steps * linear)
     two = np.abs(values - value - steps * linear - 0.5 * steps**2 * quadratic)
     return (steps, one, floor), (steps, two, floor)
+
+
+@jax.jit
+def _values_along(landscape: Any, point: jax.Array, direction: jax.Array, steps: jax.Array) -> jax.Array:
+    def along(t: jax.Array) -> jax.Array:
+        moved = point + t * direction
+        return landscape.value(moved if landscape.constraint is None else landscape.constraint.project(moved))
+
+    return jax.vmap(along)(steps)
 
 
 def _slope(steps: np.ndarray, remainder: np.ndarray, floor: np.ndarray) -> float | None:

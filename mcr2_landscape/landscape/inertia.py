@@ -115,8 +115,8 @@ _CLEAR = 1e-12  # of the squared singular values of the generators: those below 
 
 
 def orbit_dimension(landscape: Any, Z: np.ndarray) -> int:
-    """The dimension of the symmetry orbit at Z, or a lower bound: singular values of the generators that are small without being
-    clearly zero are left out, so that every zero eigenvalue it proves is one."""
+    """The dimension of the symmetry orbit at Z, or a lower bound: singular values of the generators that are small without
+    being clearly zero are left out, so that every zero eigenvalue it proves is one."""
     unit = _unit_generators(landscape, Z)
     if unit.shape[1] == 0:
         return 0

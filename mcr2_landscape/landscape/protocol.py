@@ -12,8 +12,9 @@ import numpy as np
 class SmoothLandscape(Protocol):
     """A twice-differentiable function on arrays of one shape, perhaps on a constraint set, perhaps with a symmetry.
 
-    The first group is traced (JAX in, JAX out); the second runs on the host in float64 NumPy. On a constraint set the gradient
-    is the Riemannian one, and the Hessian the Riemannian one between projections on the tangent space.
+    It is a pytree (an `equinox.Module`, say), since compiled code takes it as an argument. The first group is traced (JAX in,
+    JAX out); the second runs on the host in float64 NumPy. On a constraint set the gradient is the Riemannian one, and the
+    Hessian the Riemannian one between projections on the tangent space.
 
     A landscape may also offer, and the algorithms then use:
 

@@ -43,8 +43,8 @@ def start(landscape: Any, points: jax.Array) -> Lanes:
 @jax.jit
 def climb(landscape: Any, points: jax.Array, num_steps: jax.Array, step: jax.Array) -> jax.Array:
     """Gradient ascent (descent for a minimization) from each point (b, *shape), for its own number of steps (b,): a way into
-    the basins of maximizers, for the starts that are to take it. `step` is one over the landscape's curvature bound; a landscape
-    that has none is asked for its Hessian's norm at every point."""
+    the basins of maximizers, for the starts that are to take it. `step` is one over the landscape's curvature bound; a
+    landscape that has none is asked for its Hessian's norm at every point."""
     sign = -1.0 if landscape.minimize else 1.0
 
     def one(point: jax.Array, count: jax.Array) -> jax.Array:

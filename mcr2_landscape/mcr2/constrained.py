@@ -16,8 +16,7 @@ from mcr2_landscape.closed_form import Parameters
 from mcr2_landscape.constraints import Balls, Spheres, TangentProjection, UnitColumns
 from mcr2_landscape.mcr2 import kernels
 from mcr2_landscape.mcr2.hessian import RateHessian
-from mcr2_landscape.mcr2.problem import _leaf
-from mcr2_landscape.precision import traced_array
+from mcr2_landscape.precision import positive_leaf, traced_array
 from mcr2_landscape.randomness import generator
 from mcr2_landscape.stacking import ClassLayout
 from mcr2_landscape.validation import InputError, class_sizes, positive_integer
@@ -52,7 +51,7 @@ class ConstrainedMCR2(eqx.Module):
     def __init__(self, dim: int, sizes: Sequence[int], epsilon: Any, constraint: str = "spheres"):
         self.dim = positive_integer("dim", dim)
         self.sizes = class_sizes("sizes", sizes)
-        self.epsilon = _leaf("epsilon", epsilon)
+        self.epsilon = positive_leaf("epsilon", epsilon)
         if constraint not in _SETS:
             raise InputError(f"constraint: found {constraint!r}; pass one of " + ", ".join(repr(name) for name in _SETS))
         radii = tuple(float(np.sqrt(size)) for size in self.sizes)

@@ -18,18 +18,13 @@ from mcr2_landscape.mcr2 import kernels
 from mcr2_landscape.mcr2.features import sort_features
 from mcr2_landscape.mcr2.hessian import RateHessian
 from mcr2_landscape.mcr2.starts import random_starts
-from mcr2_landscape.precision import traced_array
+from mcr2_landscape.precision import positive_leaf, traced_array
 from mcr2_landscape.randomness import generator
 from mcr2_landscape.stacking import ClassLayout
-from mcr2_landscape.validation import InputError, class_sizes, positive_integer, positive_real
+from mcr2_landscape.validation import InputError, class_sizes, positive_integer
 
 if TYPE_CHECKING:
     from mcr2_landscape.catalog import Family, GlobalMaximum, Recognition, Thresholds
-
-
-def _leaf(name: str, value: Any) -> Any:
-    """A checked Python float, which JAX traces weakly typed; tracers and arrays on a device pass through."""
-    return value if isinstance(value, jax.Array) else positive_real(name, value)
 
 
 class MCR2(eqx.Module):
@@ -62,8 +57,8 @@ class MCR2(eqx.Module):
     def __init__(self, dim: int, sizes: Sequence[int], epsilon: Any, regularization: Any, *, _widths: Any = None):
         self.dim = positive_integer("dim", dim)
         self.sizes = class_sizes("sizes", sizes)
-        self.epsilon = _leaf("epsilon", epsilon)
-        self.regularization = _leaf("regularization", regularization)
+        self.epsilon = positive_leaf("epsilon", epsilon)
+        self.regularization = positive_leaf("regularization", regularization)
         self._layout = ClassLayout(tuple(_widths) if _widths is not None else self.sizes)
 
     # -- traced -------------------------------------------------------------------------------------------------------------
