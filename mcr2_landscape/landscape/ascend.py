@@ -82,7 +82,7 @@ def ascend(
         safe = jnp.asarray(first if hasattr(small, "curvature_scale") else 0.0)
         history: list[tuple[int, float, float]] = []
         reason, interrupted = "", False
-        best, since, chunk = float(state.relative), 0, _CHUNK
+        best, since, chunk, largest = float(state.relative), 0, 1, _CHUNK
         _record(history, state)
         try:
             while not reason:
@@ -101,8 +101,9 @@ def ascend(
                     reason = f"{trials} gradients spent at relative gradient norm {relative:.2e}"
                 elif trials - since > _STALL and relative < 1e-8:
                     reason = f"no progress below relative gradient norm {best:.2e}, the precision of the gradient"
-                if elapsed > 2 * _CHUNK_SECONDS:
-                    chunk = max(1, chunk // 2)
+                if elapsed > 2 * _CHUNK_SECONDS and trials > 20:  # the first calls compile
+                    largest = max(1, chunk // 2)
+                chunk = min(1 + trials // 10, largest)  # the history is dense where most happens
         except KeyboardInterrupt:
             reason, interrupted = "interrupted", True
         end = _expand(landscape, np.array(state.point), bases)

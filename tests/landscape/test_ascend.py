@@ -68,3 +68,9 @@ def test_budget_and_unbounded_landscapes():
     runaway = ml.Landscape.from_function(lambda z: jnp.sum(jnp.exp(z)), example=np.ones(2))
     with pytest.raises(ml.InputError, match="stops being finite"):
         ml.ascend(runaway, np.ones(2))
+
+
+def test_the_history_is_dense_at_the_beginning():
+    start = np.random.default_rng(1).standard_normal(PROBLEM.shape)
+    gradients = ml.ascend(PROBLEM, start).history["gradients"]
+    assert (np.diff(gradients[:10]) == 1).all()
