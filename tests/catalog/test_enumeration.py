@@ -105,9 +105,9 @@ def test_beginning_of_larger_catalogs_is_ordered(p):
 @pytest.mark.parametrize("sizes", [tuple(range(100, 110)), (100,) * 10, (1,) * 50 + (1000,) * 50])
 def test_large_problems_begin_at_once(sizes):
     p = with_limit(128, sizes, 0.5, 0.4)
-    start = time.perf_counter()
+    start = time.process_time()
     first = list(itertools.islice(catalog(p), 100))
-    assert time.perf_counter() - start < 1.0
+    assert time.process_time() - start < 1.0
     assert first[0].value == global_maximum(p).value
     assert len(set(first)) == 100
 
