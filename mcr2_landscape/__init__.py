@@ -5,8 +5,6 @@ first used.
 """
 
 import importlib
-import os
-import sys
 from typing import Any
 
 __version__ = "0.1.0"
@@ -37,10 +35,3 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted({*globals(), *_HOMES})
-
-
-if not os.path.isdir(os.path.join(os.path.dirname(__file__), "figures")):
-    # An installed package holds its figures. Here the package is a checkout's, whose figures lie beside it.
-    from mcr2_landscape import _checkout
-
-    sys.meta_path.append(_checkout.Finder)

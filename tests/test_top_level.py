@@ -76,15 +76,6 @@ def test_mapped_packages_are_found_from_anywhere(user_environment, tmp_path, sta
     assert result.stdout == "mcr2_landscape.experiments mcr2_landscape.figures\n"
 
 
-def test_a_checkout_finds_its_own_mapped_packages_without_an_installation(user_environment):
-    # -S: no site-packages, so nothing is installed.
-    program = "import sys; sys.path.insert(0, ''); import mcr2_landscape.figures as f; print(f.__file__)"
-    result = subprocess.run(
-        [sys.executable, "-S", "-c", program], env=user_environment, cwd=ROOT, capture_output=True, text=True, check=True
-    )
-    assert result.stdout == f"{ROOT / 'figures' / '__init__.py'}\n"
-
-
 def test_every_package_of_the_checkout_is_built_into_the_wheel():
     configuration = configparser.ConfigParser()
     configuration.read(ROOT / "setup.cfg", encoding="utf-8")
