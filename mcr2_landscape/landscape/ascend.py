@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from mcr2_landscape.landscape.admission import check_blocks, check_landscape
 from mcr2_landscape.landscape.progress import Progress
 from mcr2_landscape.record import Record
 from mcr2_landscape.validation import InputError, float64_matrix, positive_integer, positive_real
@@ -71,7 +72,9 @@ def ascend(
 
     Source: Barzilai and Borwein (IMA J. Numer. Anal. 1988); for MCR² the bound L = (9/8) alpha + lambda.
     """
+    check_landscape(landscape)
     Z = float64_matrix("Z", Z, tuple(landscape.shape))
+    check_blocks(landscape, Z)
     rtol, max_steps = positive_real("rtol", rtol), positive_integer("max_steps", max_steps)
     small, point, bases = landscape.compress(Z) if hasattr(landscape, "compress") else (landscape, Z, None)
     with jax.enable_x64(True), Progress.of(progress, max_steps, "ascending") as bar:
@@ -80,6 +83,8 @@ def ascend(
         first = _first_step(small, point)
         state = _begin(small, jnp.asarray(point), jnp.asarray(first))
         safe = jnp.asarray(first if hasattr(small, "curvature_scale") else 0.0)
+        if not np.isfinite(float(state.value)) or not np.isfinite(float(state.relative)):
+            raise InputError("Z: the landscape's value or gradient is not finite there; scale the start down")
         history: list[tuple[int, float, float]] = []
         reason, interrupted = "", False
         best, since, chunk, largest = float(state.relative), 0, 1, _CHUNK

@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 
-from mcr2_landscape.curvature import extreme_eigenpair
+from mcr2_landscape.curvature import ExtremePair, extreme_eigenpair
+from mcr2_landscape.landscape.admission import admitted_point
 from mcr2_landscape.landscape.degenerate import higher_order
 from mcr2_landscape.landscape.inertia import (
     EPS,
@@ -19,11 +22,10 @@ from mcr2_landscape.landscape.inertia import (
     orbit_dimension,
 )
 from mcr2_landscape.record import Record
-from mcr2_landscape.validation import InputError, float64_matrix, positive_real
+from mcr2_landscape.validation import InputError, positive_real
 from mcr2_landscape.verdict import Inertia, Kind
 
 DENSE_LIMIT = 4096
-_RECOGNITION_LIMIT = 1e-6
 
 
 @dataclass(frozen=True)
@@ -80,8 +82,7 @@ def classify(landscape: Any, Z: Any, *, rtol: float = 1e-8) -> CriticalPoint:
     **Raises:** `InputError` for a wrong shape, NaN, float32 (its rounding can turn a sign), or an infeasible point.
     """
     rtol = positive_real("rtol", rtol)
-    Z = float64_matrix("Z", Z, tuple(landscape.shape))
-    _check_feasible(landscape, Z)
+    Z = admitted_point(landscape, Z)
     value, gradient, scale = landscape.evaluate(Z)
     if not np.isfinite(value) or not np.isfinite(gradient).all():
         raise InputError("Z: the landscape's value or gradient is not finite there; classify a point inside its domain")
@@ -90,8 +91,6 @@ def classify(landscape: Any, Z: Any, *, rtol: float = 1e-8) -> CriticalPoint:
     if scale > 0:  # below this the rounding of the entries of Z alone explains the gradient
         rtol = max(rtol, 8 * EPS * curvature_scale(landscape) * float(np.linalg.norm(Z)) / scale)
     known = landscape.recognize(Z) if relative <= rtol and hasattr(landscape, "recognize") else None
-    if known is not None and known.residual > _RECOGNITION_LIMIT:
-        known = None
     common: dict[str, Any] = {
         "point": Z,
         "value": value,
@@ -103,7 +102,7 @@ def classify(landscape: Any, Z: Any, *, rtol: float = 1e-8) -> CriticalPoint:
     if _dense_size(landscape) > DENSE_LIMIT:
         return _classify_large(landscape, Z, relative, rtol, known, common)
     spectrum = dense_spectrum(landscape, Z)
-    signs = count_signs(landscape, Z, spectrum, norm if relative <= rtol else 0.0)
+    signs = count_signs(landscape, Z, spectrum, norm if relative <= rtol else 0.0, cross_checked=known is not None)
     common |= {"top_eigenvalue": signs.top, "bottom_eigenvalue": signs.bottom, "eigenvalue_tolerance": signs.tolerance}
     if relative > rtol:
         inertia = Inertia(signs.positive, 0, signs.negative, signs.band)
@@ -175,10 +174,13 @@ def _classify_large(
     which = "smallest" if landscape.minimize else "largest"
     pair = extreme_eigenpair(landscape, Z, which=which)
     tolerance = 32 * EPS * max(abs(pair.value), curvature_scale(landscape)) * np.sqrt(Z.size)
+    if relative <= rtol and common["gradient_norm"] > 0:
+        tolerance += _change_along(landscape, Z, pair, common["gradient_norm"])
     escapes = (-pair.value if landscape.minimize else pair.value) > max(tolerance, pair.residual)
     common |= {("bottom_eigenvalue" if landscape.minimize else "top_eigenvalue"): pair.value, "eigenvalue_tolerance": tolerance}
     counted = 1 if escapes else 0
-    one = Inertia(0, 0, counted, Z.size - counted) if landscape.minimize else Inertia(counted, 0, 0, Z.size - counted)
+    unknown = Z.size - normals_of(landscape, Z).shape[1] - counted
+    one = Inertia(0, 0, counted, unknown) if landscape.minimize else Inertia(counted, 0, 0, unknown)
     if relative > rtol:
         return CriticalPoint(
             kind=Kind.NOT_CRITICAL, inertia=one, reason=f"relative gradient norm {relative:.2e} exceeds {rtol:.0e}", **common
@@ -198,22 +200,23 @@ def _classify_large(
     return CriticalPoint(kind=Kind.UNDECIDED, inertia=one, reason=reason, **common)
 
 
+def _change_along(landscape: Any, Z: np.ndarray, pair: ExtremePair, gradient_norm: float) -> float:
+    """How much the extreme curvature can change between Z and a critical point that the gradient norm puts within reach."""
+    distance = gradient_norm / max(abs(pair.value), np.finfo(float).tiny)
+    if hasattr(landscape, "hessian_lipschitz"):
+        return float(landscape.hessian_lipschitz()) * distance
+    step = min(distance, 1e-2 * (1 + float(np.linalg.norm(Z))))
+    _, gradient, _ = landscape.evaluate(Z)
+    changes = []
+    with jax.enable_x64(True):
+        for direction in (pair.vector, -pair.vector, gradient / gradient_norm, -gradient / gradient_norm):
+            moved = jnp.asarray(Z + step * direction)
+            changes.append(
+                abs(float(np.sum(np.asarray(landscape.hessian(moved).mv(jnp.asarray(pair.vector))) * pair.vector)) - pair.value)
+            )
+    return 4 * max(changes) * distance / step
+
+
 def _dense_size(landscape: Any) -> int:
     shape = landscape.narrowed().shape if hasattr(landscape, "narrowed") else landscape.shape
     return int(np.prod(shape))
-
-
-def _check_feasible(landscape: Any, Z: np.ndarray) -> None:
-    if landscape.constraint is None:
-        return
-    import jax
-
-    with jax.enable_x64(True):
-        nearest = np.asarray(landscape.constraint.project(jax.numpy.asarray(Z)))
-    gap = float(np.linalg.norm(nearest - Z))
-    if gap > 1e-8 * (1 + float(np.linalg.norm(Z))):
-        raise InputError(
-            f"Z: lies {gap:.2e} off the constraint set; project it first, for instance with landscape.constraint.project(Z)"
-        )
-    if normals_of(landscape, Z).shape[1] == 0 and getattr(landscape.constraint, "boundary_only", True):
-        raise InputError("Z: a zero block has no place on a sphere; start from non-zero blocks")

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 
 from mcr2_landscape.landscape.inertia import EPS, normals_of, orbit_basis
@@ -86,10 +88,8 @@ def _along(landscape: Any, Z: np.ndarray, v: np.ndarray, w: np.ndarray | None, t
     step = t * v if w is None else t * v + 0.5 * t * t * w
     point = Z + step.reshape(Z.shape)
     if landscape.constraint is not None:
-        import jax
-
         with jax.enable_x64(True):
-            point = np.asarray(landscape.constraint.project(jax.numpy.asarray(point)))
+            point = np.asarray(landscape.constraint.project(jnp.asarray(point)))
     return landscape.evaluate(point)[0]
 
 
@@ -98,7 +98,7 @@ def _third(landscape: Any, Z: np.ndarray, v: np.ndarray, h: float) -> tuple[floa
     f = {t: _along(landscape, Z, v, None, t * h) for t in (-4, -2, -1, 1, 2, 4)}
     fine = (f[2] - 2 * f[1] + 2 * f[-1] - f[-2]) / (2 * h**3)
     coarse = (f[4] - 2 * f[2] + 2 * f[-2] - f[-4]) / (2 * (2 * h) ** 3)
-    rounding = 16 * EPS * max(abs(x) for x in (*f.values(), 1e-300)) * np.sqrt(Z.size) / h**3
+    rounding = _noise(landscape, Z, v, None, h) / h**3
     estimate = (4 * fine - coarse) / 3
     return estimate, abs(estimate - fine) + rounding
 
@@ -110,11 +110,36 @@ def _fourth(landscape: Any, Z: np.ndarray, v: np.ndarray, w: np.ndarray, h: floa
     f = {t: _along(landscape, Z, v, w, t * h) - centre for t in (-2, -1, 1, 2)}
     fine = 12 * (f[1] + f[-1]) / h**4
     coarse = 12 * (f[2] + f[-2]) / (2 * h) ** 4
-    rounding = 48 * EPS * max(abs(centre), 1e-300) * np.sqrt(Z.size) / h**4
+    rounding = 12 * _noise(landscape, Z, v, w, h) / h**4
     return fine, abs(fine - coarse) + rounding
 
 
+def _noise(landscape: Any, Z: np.ndarray, v: np.ndarray, w: np.ndarray | None, h: float) -> float:
+    """How much rounding moves the value near Z, seen: differences between steps that are equal to 1e-8, which the terms that
+    are asked for cannot tell apart. A value that is a small difference of large terms has more of it than its own size
+    tells."""
+    seen = [16 * EPS * abs(_along(landscape, Z, v, w, 0.0))]
+    for side in (-2.0, -1.0, 1.0, 2.0):
+        near = [_along(landscape, Z, v, w, side * h * (1 + k * 1e-9)) for k in range(8)]
+        seen.append(8 * (max(near) - min(near)))
+    return max(seen)
+
+
 def _third_vector(landscape: Any, Z: np.ndarray, v: np.ndarray, h: float) -> np.ndarray:
-    """D³F[v, v, ·] by second differences of the gradient."""
+    """D³F[v, v, ·] by second differences of the gradient; on a constraint set, of the function pulled back to the tangent space
+    by the projection."""
     step = h * v.reshape(Z.shape)
-    return ((landscape.evaluate(Z + step)[1] + landscape.evaluate(Z - step)[1] - 2 * landscape.evaluate(Z)[1]) / h**2).ravel()
+    if landscape.constraint is None:
+        return (
+            (landscape.evaluate(Z + step)[1] + landscape.evaluate(Z - step)[1] - 2 * landscape.evaluate(Z)[1]) / h**2
+        ).ravel()
+    with jax.enable_x64(True):
+        point, move = jnp.asarray(Z), jnp.asarray(step)
+        sides = _pulled_back_gradients(landscape, point, jnp.stack([move, -move, 0 * move]))
+        second = (sides[0] + sides[1] - 2 * sides[2]) / h**2
+        return np.array(landscape.constraint.tangent(point, second)).ravel()
+
+
+@jax.jit
+def _pulled_back_gradients(landscape: Any, point: jax.Array, moves: jax.Array) -> jax.Array:
+    return jax.vmap(jax.grad(lambda move: landscape.value(landscape.constraint.project(point + move))))(moves)

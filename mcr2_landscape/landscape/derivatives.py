@@ -9,10 +9,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mcr2_landscape.landscape.inertia import EPS
+from mcr2_landscape.landscape.admission import admitted_point
+from mcr2_landscape.landscape.inertia import EPS, normals_of
 from mcr2_landscape.randomness import generator
 from mcr2_landscape.record import Record
-from mcr2_landscape.validation import InputError, float64_matrix, positive_integer
+from mcr2_landscape.validation import InputError, positive_integer
 from mcr2_landscape.verdict import Evidence, Verdict
 
 _STEPS = 2.0 ** -np.arange(0, 31)
@@ -72,7 +73,12 @@ def check_derivatives(landscape: Any, Z: Any, *, key: Any = 0, num_directions: i
 
     Source: N. Boumal, *An Introduction to Optimization on Smooth Manifolds* (2023), sections 4.8 and 6.8.
     """
-    Z = float64_matrix("Z", Z, tuple(landscape.shape))
+    Z = admitted_point(landscape, Z)
+    if landscape.constraint is not None and normals_of(landscape, Z).shape[1] < landscape.constraint.normals(Z).shape[1]:
+        raise InputError(
+            "Z: a block lies on the boundary of its ball and its gradient points inwards; the curves to check along leave the "
+            "set, so move that block into the ball"
+        )
     random = generator(key)
     count = positive_integer("num_directions", num_directions)
     with jax.enable_x64(True):

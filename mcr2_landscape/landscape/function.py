@@ -15,8 +15,6 @@ from mcr2_landscape.precision import traced_array
 from mcr2_landscape.randomness import generator
 from mcr2_landscape.validation import InputError, float64_matrix, positive_real
 
-_PROBES = 8
-
 
 class FunctionHessian(eqx.Module):
     """The Hessian of a function landscape at one point, by forward over reverse differentiation."""
@@ -47,8 +45,9 @@ class Landscape(eqx.Module):
     function: Callable[[Any], Any] = eqx.field(static=True)
     shape: tuple[int, ...] = eqx.field(static=True)
     minimize: bool = eqx.field(static=True)
-    reference: float = eqx.field(static=True)
+    reference: float | None = eqx.field(static=True)
     symmetry: Callable[[Any], Any] | None = eqx.field(static=True)
+    told_apart_by: Callable[[Any], Any] | None = eqx.field(static=True)
     constraint: Any
     example: np.ndarray = eqx.field(static=False)
 
@@ -61,6 +60,7 @@ class Landscape(eqx.Module):
         minimize: bool = False,
         constraint: Any = None,
         symmetry: Callable[[Any], Any] | None = None,
+        invariants: Callable[[Any], Any] | None = None,
         gradient_scale: float | None = None,
     ) -> Landscape:
         """Make a landscape of `f`.
@@ -69,11 +69,14 @@ class Landscape(eqx.Module):
         `minimize`: look for minimizers (losses) instead of maximizers. `constraint`: a constraint set
         (`mcr2_landscape.constraints`). `symmetry`: a JAX function from a point to tangent vectors of its orbit, shape (q,
         *shape), for instance Z ↦ (Ω_i Z)_i with Ω_i a basis of the skew matrices where f(QZ) = f(Z) for rotations Q; what it
-        spans is what may be flat at a critical point. `gradient_scale`: the gradient norm that counts as large; by default the
-        median over random points about the example.
+        spans is what may be flat at a critical point. `invariants`: a JAX function from a point to a vector that tells its
+        orbit from others; without it a landscape with a symmetry compares Hessian eigenvalues, which cannot tell mirror images
+        apart. `gradient_scale`: the gradient norm that counts as large; by default an estimate of ‖∇²f(Z)‖_F times the larger
+        of ‖Z‖ and the example's norm, at each point.
 
         **Raises:** `InputError` where `f` cannot be evaluated, is not scalar, not finite, not differentiable at the example, or
-        gives two values for one point (it has a state).
+        gives two values for one point (it has a state); where it computes in less than float64, the declared symmetry is none,
+        or the constraint is one of balls (held or free by the gradient's direction: only `ConstrainedMCR2` knows them).
 
         >>> import jax.numpy as jnp
         >>> bowl = Landscape.from_function(lambda z: jnp.sum(z**2), example=jnp.ones(3), minimize=True)
@@ -87,13 +90,30 @@ class Landscape(eqx.Module):
             raise InputError(
                 f"symmetry: found {type(symmetry).__name__}; pass a function from a point to its orbit's tangent vectors"
             )
-        reference = 1.0 if gradient_scale is None else positive_real("gradient_scale", gradient_scale)
-        landscape = cls(f, point.shape, bool(minimize), reference, symmetry, constraint, point)
+        if point.size == 0:
+            raise InputError(f"example: found shape {point.shape}; pass a point with at least one coordinate")
+        if constraint is not None and not all(
+            hasattr(constraint, name) for name in ("project", "tangent", "retract", "normals")
+        ):
+            raise InputError(f"constraint: found {type(constraint).__name__}; pass one of mcr2_landscape.constraints")
+        if not getattr(constraint, "boundary_only", True):
+            raise InputError("constraint: found balls; only ConstrainedMCR2 handles them, other functions take spheres")
+        reference = None if gradient_scale is None else positive_real("gradient_scale", gradient_scale)
+
+        def function(
+            Z: Any,
+        ) -> Any:  # a fresh closure: a callable that holds arrays could not be part of a compiled program's key
+            return f(Z)
+
+        landscape = cls(
+            function, point.shape, bool(minimize), reference, symmetry, invariants_of(invariants), constraint, point
+        )
         with jax.enable_x64(True):
+            if constraint is not None:
+                landscape.constraint.project(jnp.asarray(point))  # a set of another shape says so itself
             _probe(landscape, point)
-            if gradient_scale is None:
-                reference = _typical_gradient(landscape, point)
-        return cls(f, point.shape, bool(minimize), reference, symmetry, constraint, point)
+            _probe_symmetry(landscape, point)
+        return landscape
 
     def value(self, Z: Any) -> Float[Array, ""]:
         """f(Z).
@@ -111,8 +131,9 @@ class Landscape(eqx.Module):
         return FunctionHessian(self, traced_array("Z", Z, self.shape))
 
     def gradient_scale(self, Z: Any) -> jax.Array:
-        """The gradient norm that counts as large: the same at every point."""
-        return jnp.asarray(self.reference, dtype=jnp.asarray(Z).dtype)
+        """The gradient norm that counts as large at Z: the one that was given, or ‖∇²f‖_F times the larger of ‖Z‖ and the
+        example's norm (1 for a zero example), the Hessian's norm estimated from one product with a fixed random vector."""
+        return _gradient_scale(self, traced_array("Z", Z, self.shape))
 
     # -- landscape protocol (host) --------------------------------------------------------------------------------------------
 
@@ -120,7 +141,7 @@ class Landscape(eqx.Module):
         """Value, gradient and gradient scale, float64."""
         with jax.enable_x64(True):
             value, gradient = _value_and_gradient(self, jnp.asarray(Z))
-            return float(value), np.array(gradient), self.reference
+            return float(value), np.array(gradient), float(_gradient_scale(self, jnp.asarray(Z)))
 
     def hessian_matrix(self, Z: np.ndarray) -> np.ndarray:
         """The dense Hessian, float64 (n, n), C order; on a constraint set zero along the normals."""
@@ -141,7 +162,11 @@ class Landscape(eqx.Module):
         return vectors.reshape(vectors.shape[0], -1).T
 
     def invariants(self, Z: np.ndarray) -> np.ndarray:
-        """The coordinates; with a declared symmetry the Hessian's eigenvalues, which isometries leave alone."""
+        """What was declared; else the coordinates, or with a symmetry the Hessian's eigenvalues, which isometries leave
+        alone."""
+        if self.told_apart_by is not None:
+            with jax.enable_x64(True):
+                return np.array(self.told_apart_by(jnp.asarray(Z)), dtype=np.float64).ravel()
         return Z.ravel() if self.symmetry is None else np.linalg.eigvalsh(self.hessian_matrix(Z))
 
     def random_starts(self, key: Any, count: int) -> np.ndarray:
@@ -175,6 +200,18 @@ def _raw_product(landscape: Landscape, Z: jax.Array, D: jax.Array) -> jax.Array:
     return out if constraint is None else constraint.tangent(Z, out)
 
 
+@jax.jit
+def _gradient_scale(landscape: Landscape, Z: jax.Array) -> jax.Array:
+    if landscape.reference is not None:
+        return jnp.asarray(landscape.reference, dtype=Z.dtype)
+    probe = np.random.default_rng(0).standard_normal(landscape.shape)
+    probe = jnp.asarray(probe / np.linalg.norm(probe) * np.sqrt(probe.size), dtype=Z.dtype)
+    example = jnp.asarray(landscape.example, dtype=Z.dtype)
+    length = jnp.linalg.norm(example.reshape(-1))
+    length = jnp.maximum(jnp.where(length > 0, length, 1), jnp.linalg.norm(Z.reshape(-1)))
+    return jnp.linalg.norm(_raw_product(landscape, Z, probe).reshape(-1)) * length
+
+
 _value = jax.jit(_raw_value)
 _gradient = jax.jit(_raw_gradient)
 _hessian_product = jax.jit(_raw_product)
@@ -203,6 +240,10 @@ def _probe(landscape: Landscape, point: np.ndarray) -> None:
     array = np.asarray(first)
     if array.shape != () or array.dtype.kind not in "fiu":
         raise InputError(f"f: gave shape {array.shape} and dtype {array.dtype} at the example; it must give one real number")
+    if array.dtype.kind == "f" and array.dtype.itemsize < 8:
+        raise InputError(
+            f"f: computes in {array.dtype} where it is given float64; signs need float64 throughout, without casts"
+        )
     if not np.isfinite(array):
         raise InputError(f"f: gave {array} at the example; pass an example where it is finite")
     if not np.array_equal(array, np.asarray(second)):
@@ -223,8 +264,23 @@ def _probe(landscape: Landscape, point: np.ndarray) -> None:
         raise InputError("f: gives another value under jit than without; it must be a pure function of its argument")
 
 
-def _typical_gradient(landscape: Landscape, point: np.ndarray) -> float:
-    starts = landscape.random_starts(0, _PROBES)
-    norms = np.asarray(jax.vmap(lambda Z: jnp.linalg.norm(_raw_gradient(landscape, Z)))(jnp.asarray(starts)))
-    finite = norms[np.isfinite(norms) & (norms > 0)]
-    return float(np.median(finite)) if finite.size else 1.0
+def _probe_symmetry(landscape: Landscape, point: np.ndarray) -> None:
+    """The gradient is orthogonal to the orbits of a symmetry, at every point; two random ones are asked."""
+    if landscape.symmetry is None:
+        return
+    for Z in landscape.random_starts(0, 2):
+        gradient = np.asarray(_gradient(landscape, jnp.asarray(Z))).ravel()
+        generators = landscape.orbit_tangent(Z)
+        sizes = np.linalg.norm(generators, axis=0) * np.linalg.norm(gradient)
+        if np.isfinite(sizes).all() and (np.abs(generators.T @ gradient) > 1e-7 * sizes + 1e-300).any():
+            raise InputError("symmetry: the value changes along it; declare only directions of orbits on which f is constant")
+
+
+def invariants_of(invariants: Any) -> Callable[[Any], Any] | None:
+    """Check the declared invariants.
+
+    **Raises:** `InputError` unless they are a function or none.
+    """
+    if invariants is not None and not callable(invariants):
+        raise InputError(f"invariants: found {type(invariants).__name__}; pass a function from a point to a vector")
+    return invariants

@@ -66,13 +66,16 @@ def normals_of(landscape: Any, Z: np.ndarray) -> np.ndarray:
     return landscape.constraint.normals(Z)
 
 
-def count_signs(landscape: Any, Z: np.ndarray, spectrum: DenseSpectrum, gradient_norm: float) -> SignCount:
+def count_signs(
+    landscape: Any, Z: np.ndarray, spectrum: DenseSpectrum, gradient_norm: float, *, cross_checked: bool
+) -> SignCount:
     """Count eigenvalues by sign at a point that is nearly critical.
 
     An eigenvalue counts as signed when it exceeds what can have moved it: the rounding of the dense factorization, and the
     change of the Hessian between Z and the critical point. If the eigenvalues of at least κ in magnitude are signed and the
     others belong to the kernel, that point lies within gradient_norm/κ of Z; the smallest κ of which this can be true without
-    contradiction is taken.
+    contradiction is taken. By that assumption the eigenvalues below κ are unsigned, all of them, unless the counts are
+    `cross_checked` with exact ones afterwards.
     """
     values, counts = spectrum.eigenvalues, spectrum.multiplicities
     n = int(counts.sum())
@@ -83,8 +86,14 @@ def count_signs(landscape: Any, Z: np.ndarray, spectrum: DenseSpectrum, gradient
     if sizes.size and gradient_norm > 0:
         rate = hessian_change(landscape, Z, gradient_norm / float(sizes[-1])) * float(sizes[-1]) / gradient_norm
         moved = tolerance + rate * gradient_norm / sizes
-        consistent = moved <= 0.5 * sizes
-        tolerance = float(moved[consistent][0]) if consistent.any() else float(moved[-1])
+        consistent = np.flatnonzero(moved <= 0.5 * sizes)
+        if consistent.size:
+            first = int(consistent[0])
+            tolerance = float(moved[first])
+            if not cross_checked and first > 0:
+                tolerance = max(tolerance, float(sizes[first - 1]))
+        else:
+            tolerance = max(float(moved[-1]), float(sizes[-1]))
     positive = int(counts[values > tolerance].sum())
     negative = int(counts[values < -tolerance].sum())
     top = float(values[-1]) if values.size else 0.0
@@ -117,11 +126,23 @@ _CLEAR = 1e-12  # of the squared singular values of the generators: those below 
 def orbit_dimension(landscape: Any, Z: np.ndarray) -> int:
     """The dimension of the symmetry orbit at Z, or a lower bound: singular values of the generators that are small without
     being clearly zero are left out, so that every zero eigenvalue it proves is one."""
+    if hasattr(landscape, "compress"):
+        small, point, _ = landscape.compress(Z)
+        if small.shape != landscape.shape:
+            full, narrow = landscape.parameters, small.parameters
+            left_out = zip(full.widths, narrow.widths, narrow.blocks(point), strict=True)
+            # a column that is left out can be turned into each of the block's directions
+            return orbit_dimension(small, point) + sum((m - w) * _clear_rank(block) for m, w, block in left_out)
     unit = _unit_generators(landscape, Z)
     if unit.shape[1] == 0:
         return 0
     squares = np.linalg.eigvalsh(unit.T @ unit if unit.shape[1] <= unit.shape[0] else unit @ unit.T)
     return int((squares > _CLEAR * squares[-1]).sum())
+
+
+def _clear_rank(block: np.ndarray) -> int:
+    s = np.linalg.svd(block, compute_uv=False)
+    return int((s > 1e-9 * s[0]).sum()) if s[0] > 0 else 0
 
 
 def orbit_basis(landscape: Any, Z: np.ndarray) -> np.ndarray:

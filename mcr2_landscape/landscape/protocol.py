@@ -21,7 +21,10 @@ class SmoothLandscape(Protocol):
     * `normals(Z)`: host, orthonormal columns (n, c) that span the constraint's normal space;
     * `recognize(Z)`: host, an object with `family` (`label`, `index`, `nullity`, `orbit_dimension`, `kind`) if theory knows the
       critical point, else `None`;
-    * `narrowed()`, `compress(Z)`: the same landscape in fewer columns;
+    * `narrowed()`, `compress(Z)`, `complement_spectrum(Z)` with `parameters` (`widths`, `blocks`): the same landscape in fewer
+      columns, and the Hessian's eigenvalues on those left out;
+    * `curvature_scale()`: a bound on |eigenvalues| of the Hessian anywhere;
+    * `perturb(Z, key, size)`: a random change that suits it;
     * `random_starts(key, count)`: starting points that suit it;
     * `hessian_lipschitz()`: a bound on how fast the Hessian changes, in the spectral norm, per unit of Frobenius distance.
     """

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mcr2_landscape.landscape import solver
+from mcr2_landscape.landscape.admission import check_blocks, check_landscape
 from mcr2_landscape.landscape.classify import CriticalPoint, classify
 from mcr2_landscape.landscape.distinct import group
 from mcr2_landscape.landscape.inertia import curvature_scale
@@ -81,11 +82,16 @@ def find_critical_points(
     compressed first (exact). `key`: a JAX key or integer seed. `starts`: points (num_starts, *shape) to start from instead of
     random ones. `progress`: show a bar, or a function of (done, total, converged).
 
-    **Returns:** `SearchResult`. The same key gives the same result.
+    **Returns:** `SearchResult`. The same JAX key or seed gives the same result.
+
+    Where a symmetry is declared without invariants, orbits are told apart by value and Hessian eigenvalues alone; degenerate
+    points, which no solver places sharply, may appear several times.
 
     **Raises:** `InputError` for a landscape with more than 1,500 unknowns after compression, or arguments out of range.
     """
+    check_landscape(landscape)
     num_starts = positive_integer("num_starts", num_starts)
+    max_kicks = positive_integer("max_kicks", max_kicks, minimum=0)
     rtol, max_steps = positive_real("rtol", rtol), positive_integer("max_steps", max_steps)
     small = landscape.narrowed() if hasattr(landscape, "narrowed") else landscape
     unknowns = int(np.prod(small.shape))
@@ -105,10 +111,17 @@ def find_critical_points(
         seeds = random.integers(0, 2**63, size=num_starts)
         runner = _Runner(small, points, seeds, rtol, max_steps, max_kicks, bar)
         interrupted = runner.run()
-        polished = [_polish(small, point, rtol) for point in runner.found.values()]
+        polished: list[tuple[np.ndarray, float]] = []
+        try:
+            for number in sorted(runner.found):  # by start, not by when it ended: that depends on the machine
+                polished.append(_polish(small, runner.found[number], rtol))
+        except KeyboardInterrupt:
+            interrupted = True
+            runner.outcomes["interrupted"] = runner.outcomes.get("interrupted", 0) + len(runner.found) - len(polished)
     good = [point for point, residual in polished if residual <= max(rtol, 1e-12)]
     runner.outcomes["not polished"] = len(polished) - len(good)
-    distinct = _distinct(landscape, small, good)
+    distinct, cut_short = _distinct(landscape, small, good)
+    interrupted = interrupted or cut_short
     unlisted = tuple(i for i, point in enumerate(distinct) if point.family is None) if hasattr(landscape, "recognize") else ()
     unconverged = {name: count for name, count in runner.outcomes.items() if count}
     return SearchResult(
@@ -216,6 +229,10 @@ def _begin(landscape: Any, points: jax.Array) -> solver.Lanes:
 
 def _given_starts(landscape: Any, small: Any, starts: Any) -> np.ndarray:
     array = float64_matrix("starts", starts, (None, *landscape.shape))
+    if len(array) == 0:
+        raise InputError("starts: found none; pass at least one point, or leave it out for random ones")
+    for number, point in enumerate(array):
+        check_blocks(landscape, point, f"starts[{number}]")
     if small.shape != landscape.shape:
         array = np.stack([landscape.compress(point)[1] for point in array])
     if small.constraint is not None:
@@ -249,19 +266,25 @@ def _residual(landscape: Any, Z: np.ndarray) -> float:
     return norm / scale if scale > 0 else norm
 
 
-def _distinct(landscape: Any, small: Any, points: list[np.ndarray]) -> list[CriticalPoint]:
-    """One classified representative, the one with the smallest gradient, for each orbit."""
+def _distinct(landscape: Any, small: Any, points: list[np.ndarray]) -> tuple[list[CriticalPoint], bool]:
+    """One classified representative, the one with the smallest gradient, for each orbit; and whether Ctrl-C cut the
+    classification short."""
     if not points:
-        return []
+        return [], False
     invariants = [small.invariants(point) for point in points]
     values = [small.evaluate(point)[0] for point in points]
-    result = []
-    for members in group(invariants, values):
-        best = min(members, key=lambda number: _residual(small, points[number]))
-        full = _widen(landscape, small, points[best])
-        result.append(dataclasses.replace(classify(landscape, full), count=len(members)))
+    result: list[CriticalPoint] = []
+    cut_short = False
+    try:
+        for members in group(invariants, values):
+            best = min(members, key=lambda number: _residual(small, points[number]))
+            full = _widen(landscape, small, points[best])
+            result.append(dataclasses.replace(classify(landscape, full), count=len(members)))
+    except KeyboardInterrupt:
+        cut_short = True
     result = _merge_labels([point for point in result if point.kind is not Kind.NOT_CRITICAL])
-    return sorted(result, key=lambda point: point.value if landscape.minimize else -point.value)
+    sign = 1 if landscape.minimize else -1
+    return sorted(result, key=lambda point: sign * point.value), cut_short
 
 
 def _merge_labels(points: list[CriticalPoint]) -> list[CriticalPoint]:

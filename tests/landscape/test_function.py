@@ -1,5 +1,6 @@
 """Functions as landscapes: what is accepted, what is refused and why."""
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -37,9 +38,14 @@ def test_inertia_of_a_prescribed_spectrum(spectrum, seed):
 
 
 class Quadratic:
-    """½ zᵀ A z without compilation: the protocol, by hand."""
+    """½ zᵀ A z without compilation: the protocol, by hand. Classifying calls none of the traced methods."""
 
     minimize, constraint, shape = False, None, (6,)
+
+    def _traced(self, Z):
+        raise AssertionError("a host function called a traced method")
+
+    value = gradient = hessian = gradient_scale = invariants = _traced
 
     def __init__(self, matrix):
         self.matrix = np.asarray(matrix)
@@ -84,9 +90,60 @@ def test_bad_functions_are_explained(f, message):
 
 
 def test_a_symmetry_of_the_wrong_shape_is_named():
-    landscape = ml.Landscape.from_function(lambda z: jnp.sum(z**2), example=np.ones(2), symmetry=lambda z: z)
     with pytest.raises(ml.InputError, match="symmetry: gave shape"):
-        ml.classify(landscape, np.zeros(2))
+        ml.Landscape.from_function(lambda z: jnp.sum(z**2), example=np.ones(2), symmetry=lambda z: z)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"symmetry": lambda z: jnp.stack([-z[1], z[0]])[None]}, "symmetry: the value changes along it"),
+        ({"symmetry": 3}, "symmetry: found int"),
+        ({"invariants": 3}, "invariants: found int"),
+        ({"constraint": 3}, "constraint: found int"),
+        ({"constraint": ml.Balls((2,), (1.0,))}, "constraint: found balls"),
+        ({"example": np.ones(0)}, r"example: found shape \(0,\)"),
+        ({"gradient_scale": 0}, "gradient_scale: found 0"),
+    ],
+)
+def test_bad_declarations_are_explained(options, message):
+    """(z_0 − 1)² + z_1³ has no rotation symmetry: taken at its word, it would prove a zero that is none."""
+    with pytest.raises(ml.InputError, match=message):
+        ml.Landscape.from_function(lambda z: -((z[0] - 1) ** 2) + z[1] ** 3, **{"example": np.full(2, 0.5), **options})
+
+
+def test_a_function_that_computes_in_float32_is_refused():
+    with pytest.raises(ml.InputError, match="computes in float32"):
+        ml.Landscape.from_function(lambda z: jnp.sum(z.astype(jnp.float32) ** 2), example=np.ones(2))
+
+
+def test_a_far_point_is_not_critical_because_gradients_are_large_elsewhere():
+    steep = ml.Landscape.from_function(lambda z: jnp.sum(z**12 / 12 - z**2 / 2), example=np.full(2, 4.0), minimize=True)
+    assert ml.classify(steep, np.array([0.5, 0.5])).kind is ml.Kind.NOT_CRITICAL
+
+
+def test_declared_invariants_tell_mirror_images_apart():
+    options = {"example": np.full(3, 0.5), "symmetry": lambda z: jnp.stack([-z[1], z[0], 0 * z[2]])[None]}
+
+    def f(z):
+        return -((z[0] ** 2 + z[1] ** 2 - 1) ** 2) - (z[2] ** 2 - 1) ** 2
+
+    def radius_and_height(z):
+        return jnp.stack([z[0] ** 2 + z[1] ** 2, z[2]])
+
+    apart = ml.Landscape.from_function(f, invariants=radius_and_height, **options)
+    assert len(ml.find_critical_points(apart, key=0, num_starts=200).distinct) == 6
+
+
+def test_functions_that_hold_arrays_are_taken():
+    class Bowl(eqx.Module):
+        center: jax.Array
+
+        def __call__(self, z):
+            return -jnp.sum((z - self.center) ** 2)
+
+    landscape = ml.Landscape.from_function(Bowl(jnp.ones(2)), example=np.zeros(2))
+    assert ml.classify(landscape, np.ones(2)).kind is ml.Kind.LOCAL_MAXIMIZER
 
 
 def test_float64_is_refused_while_64_bit_mode_is_off():

@@ -1,5 +1,6 @@
 """What a search must find, must not return, and how it ends."""
 
+import importlib
 import itertools
 import json
 
@@ -96,6 +97,35 @@ def test_interruption_keeps_what_was_found(monkeypatch):
     assert result.num_converged + sum(result.unconverged.values()) == 500
 
 
+@pytest.mark.parametrize("name", ["_polish", "classify"])
+def test_interruption_after_the_search_keeps_what_is_done(monkeypatch, name):
+    module = importlib.import_module("mcr2_landscape.landscape.search")
+    calls, original = itertools.count(), getattr(module, name)
+
+    def interrupted(*arguments):
+        if next(calls) == 5:
+            raise KeyboardInterrupt
+        return original(*arguments)
+
+    monkeypatch.setattr(module, name, interrupted)
+    result = ml.find_critical_points(problem_at(3, (2, 2, 2), 0.5, 0.4), key=0, num_starts=60)
+    assert result.interrupted
+    assert 0 < len(result.distinct) <= 5
+
+
+def test_the_result_does_not_depend_on_the_clock(monkeypatch):
+    module = importlib.import_module("mcr2_landscape.landscape.search")
+    problem = problem_at(3, (2, 2, 2), 0.5, 0.4)
+    results = []
+    for tick in (0.001, 2.0):
+        ticks = itertools.count()
+        monkeypatch.setattr(module.time, "perf_counter", lambda ticks=ticks, tick=tick: tick * next(ticks))
+        results.append(ml.find_critical_points(problem, key=0, num_starts=300))
+    first, second = results
+    assert [point.count for point in first.distinct] == [point.count for point in second.distinct]
+    assert all(np.array_equal(a.point, b.point) for a, b in zip(first.distinct, second.distinct, strict=True))
+
+
 def test_progress_is_told():
     seen = []
     problem = problem_at(3, (2, 2, 2), 0.5, 0.4)
@@ -127,6 +157,8 @@ def test_starts_can_be_given_and_wide_classes_are_compressed():
         ({"key": 0, "num_starts": 0}, "num_starts: found 0"),
         ({"key": 0, "rtol": -1.0}, "rtol: found -1"),
         ({"key": 0, "starts": np.ones((2, 3, 3))}, r"starts: found shape"),
+        ({"key": 0, "starts": np.ones((0, 3, 6))}, r"starts: found none"),
+        ({"key": 0, "max_kicks": -1}, "max_kicks: found -1"),
     ],
 )
 def test_bad_options_are_named(options, message):
