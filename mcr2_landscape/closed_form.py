@@ -14,14 +14,16 @@ Source of the objective: Wang, Liu, Pai, Yu, Zhu, Qu, Ma, *A Global Geometric An
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
 from mcr2_landscape.record import Record
-from mcr2_landscape.validation import class_sizes, positive_integer, positive_real
+from mcr2_landscape.validation import InputError, class_sizes, positive_integer, positive_real
+
+_SMALLEST_ALPHA = 1e-150  # products of two alphas stay within float64
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,8 @@ class Parameters(Record):
         object.__setattr__(self, "sizes", class_sizes("sizes", self.sizes))
         object.__setattr__(self, "epsilon", positive_real("epsilon", self.epsilon))
         object.__setattr__(self, "regularization", positive_real("regularization", self.regularization))
-        object.__setattr__(self, "widths", tuple(self.widths) or self.sizes)
+        check_epsilon(self.dim, self.sizes, self.epsilon)
+        object.__setattr__(self, "widths", _checked_widths(self.widths, self.sizes))
 
     @property
     def num_samples(self) -> int:
@@ -89,6 +92,36 @@ class Parameters(Record):
         for width in self.widths:
             yield Z[:, start : start + width]
             start += width
+
+
+def check_epsilon(dim: int, sizes: tuple[int, ...], epsilon: float) -> None:
+    """Refuse an epsilon at which alpha, alpha_k or the products of two of them leave the range of float64.
+
+    **Raises:** `InputError`.
+    """
+    square = epsilon * epsilon  # unlike epsilon**2, this overflows to infinity and not to an exception
+    bounds = [dim / (size * square) if square > 0 else np.inf for size in (min(sizes), sum(sizes))]
+    if not all(_SMALLEST_ALPHA <= bound <= 1 / _SMALLEST_ALPHA for bound in bounds):
+        raise InputError(
+            f"epsilon: found {epsilon:g}, at which alpha = d/(m epsilon²) leaves the range of float64; pass a number between "
+            "about 1e-70 and 1e70, or change the units of the features"
+        )
+
+
+def _checked_widths(widths: Iterable[int], sizes: tuple[int, ...]) -> tuple[int, ...]:
+    try:
+        found = tuple(widths)
+    except TypeError:
+        raise InputError(f"widths: found {widths!r}; pass the number of stored columns of each class") from None
+    if not found:
+        return sizes
+    if len(found) != len(sizes):
+        raise InputError(f"widths: found {len(found)} for {len(sizes)} classes; pass one a class")
+    checked = tuple(positive_integer(f"widths[{k}]", width) for k, width in enumerate(found))
+    for k, (width, size) in enumerate(zip(checked, sizes, strict=True)):
+        if width > size:
+            raise InputError(f"widths[{k}]: found {width}, but the class has {size} samples; pass at most that many columns")
+    return checked
 
 
 def value(p: Parameters, Z: np.ndarray, *, regularized: bool = True) -> float:
@@ -187,6 +220,13 @@ def orbit_tangent(p: Parameters, Z: np.ndarray) -> np.ndarray:
         columns.append(full.reshape(-1, d * m))
         start += width
     return np.concatenate(columns).T
+
+
+def invariants(p: Parameters, Z: np.ndarray) -> np.ndarray:
+    """What O(d) × Π O(m_k) leaves alone: the singular values of √alpha Z and of each √alpha_k Z_k, descending."""
+    whole = np.linalg.svd(np.sqrt(p.alpha) * Z, compute_uv=False)
+    classes = [np.linalg.svd(np.sqrt(a) * B, compute_uv=False) for a, B in zip(p.alphas, p.blocks(Z), strict=True)]
+    return np.concatenate([whole, *classes])
 
 
 def _right_tangent(block: np.ndarray) -> np.ndarray:

@@ -26,10 +26,18 @@ from mcr2_landscape.validation import InputError, positive_integer, positive_rea
 _BOUNDARY = 1e-9  # relative distance from the sphere within which a point of a ball counts as on its boundary
 
 
+def _sequence(name: str, value: Any) -> tuple[Any, ...]:
+    try:
+        return tuple(value)
+    except TypeError:
+        raise InputError(f"{name}: found {value!r}; pass a sequence with one number a group") from None
+
+
 class Spheres(eqx.Module):
     """‖Z_k‖_F = radii[k] for consecutive groups of columns (the last axis) of sizes `sizes`.
 
-    **Raises:** `InputError` for an empty group, a radius ≤ 0, or lengths that differ.
+    **Raises:** `InputError` for no group, an empty group, a radius ≤ 0, or lengths that differ; from the methods, for
+    arrays whose last axis is not the sum of the sizes.
     """
 
     sizes: tuple[int, ...] = eqx.field(static=True)
@@ -38,13 +46,26 @@ class Spheres(eqx.Module):
     boundary_only = True
 
     def __init__(self, sizes: Sequence[int], radii: Sequence[float]):
-        self.sizes = tuple(positive_integer(f"sizes[{i}]", size) for i, size in enumerate(sizes))
-        self.radii = tuple(positive_real(f"radii[{i}]", radius) for i, radius in enumerate(radii))
+        self.sizes = tuple(positive_integer(f"sizes[{i}]", size) for i, size in enumerate(_sequence("sizes", sizes)))
+        self.radii = tuple(positive_real(f"radii[{i}]", radius) for i, radius in enumerate(_sequence("radii", radii)))
+        if not self.sizes:
+            raise InputError("sizes: found none; pass the number of columns of each group")
         if len(self.sizes) != len(self.radii):
             raise InputError(f"radii: found {len(self.radii)} for {len(self.sizes)} groups; pass one a group")
 
+    def check_columns(self, Z: jax.Array | np.ndarray) -> None:
+        """The groups must make up the last axis of Z.
+
+        **Raises:** `InputError`.
+        """
+        if Z.ndim == 0 or Z.shape[-1] != sum(self.sizes):
+            raise InputError(
+                f"Z: found shape {tuple(Z.shape)}; pass {sum(self.sizes)} columns (last axis), the sum of the sizes"
+            )
+
     def norms_squared(self, Z: jax.Array) -> jax.Array:
         """‖Z_k‖² of each group."""
+        self.check_columns(Z)
         return class_inner_products(Z, Z, ClassLayout(self.sizes))
 
     def spread(self, values: jax.Array, Z: jax.Array) -> jax.Array:
@@ -70,6 +91,11 @@ class Spheres(eqx.Module):
 
     def tangent(self, Z: jax.Array, D: jax.Array) -> jax.Array:
         """D less its components along the active groups of Z."""
+        self.check_columns(Z)
+        if D.shape != Z.shape:
+            raise InputError(
+                f"D: found shape {tuple(D.shape)}, but Z has {tuple(Z.shape)}; pass a direction of the point's shape"
+            )
         return D - self.spread(self.multipliers(Z, D), Z) * Z
 
     def retract(self, Z: jax.Array, D: jax.Array) -> jax.Array:
@@ -87,6 +113,7 @@ class Spheres(eqx.Module):
 
     def active_groups(self, Z: np.ndarray) -> Iterator[slice]:
         """Host function: the columns of each non-zero group that is on its sphere."""
+        self.check_columns(Z)
         start = 0
         for size, radius in zip(self.sizes, self.radii, strict=True):
             columns = slice(start, start + size)

@@ -89,6 +89,8 @@ def float64_matrix(
         array = np.asarray(value)
     except ValueError as error:
         raise InputError(f"{name}: cannot be read as an array ({error}); pass rows of equal length") from None
+    except TypeError as error:
+        raise _no_array(name, error) from None
     if array.dtype.kind not in "fiub":
         raise InputError(f"{name}: found dtype {array.dtype}; pass real numbers")
     if refuse_float32 and array.dtype.kind == "f" and array.dtype.itemsize < 8:
@@ -101,6 +103,28 @@ def float64_matrix(
         check_shape(name, array.shape, shape)
     check_finite(name, array)
     return array
+
+
+def host_point(value: Any, shape: tuple[int, ...]) -> np.ndarray:
+    """A point Z as a NumPy array of the given shape. Cheap: entries are not looked at (`float64_matrix` does).
+
+    **Raises:** `InputError` for another shape, or for a value that JAX traces.
+    """
+    try:
+        array = np.asarray(value)
+    except ValueError as error:
+        raise InputError(f"Z: cannot be read as an array ({error}); pass rows of equal length") from None
+    except TypeError as error:
+        raise _no_array("Z", error) from None
+    check_shape("Z", array.shape, shape)
+    return array
+
+
+def _no_array(name: str, error: TypeError) -> InputError:
+    # JAX's own class is a TypeError, told by its name because this module does not import JAX.
+    if type(error).__name__ == "TracerArrayConversionError":
+        return InputError(f"{name}: traced here, but this is a host function; call it outside jit, vmap and grad")
+    return InputError(f"{name}: cannot be read as an array ({error}); pass real numbers")
 
 
 def check_shape(name: str, found: tuple[int, ...], expected: tuple[int | None, ...]) -> None:

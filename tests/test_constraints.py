@@ -60,6 +60,10 @@ def test_the_inside_of_a_ball_has_no_normals():
         (lambda: ml.Spheres((2, 0), (1.0, 1.0)), r"sizes\[1\]: found 0"),
         (lambda: ml.Spheres((2, 3), (1.0,)), "radii: found 1 for 2 groups"),
         (lambda: ml.Balls((2,), (-1.0,)), r"radii\[0\]: found -1"),
+        (lambda: ml.Spheres(3, 1.0), "sizes: found 3"),  # pyright: ignore[reportArgumentType]
+        (lambda: ml.Spheres((), ()), "sizes: found none"),
+        (lambda: ml.Balls((2,), (1.0,)).project(jnp.ones((3, 5))), r"Z: found shape \(3, 5\)"),
+        (lambda: ml.Spheres((2,), (1.0,)).tangent(jnp.ones((3, 5)), jnp.ones((3, 5))), r"Z: found shape \(3, 5\)"),
         (lambda: ml.UnitColumns(2.5), "num_columns: found 2.5"),
     ],
 )

@@ -132,6 +132,10 @@ def test_float32_stays_float32_and_float64_needs_64_bit_mode():
         ((np.ones((2, 3)), [0, 1, 1], float("nan")), r"epsilon: found nan"),
         ((np.ones((2, 3)), [0, 1, 1], "small"), r"epsilon: found 'small'"),
         ((np.zeros((0, 3)), [0, 1, 1], 0.5), r"at least one dimension"),
+        ((np.ones((2, 3)), [[0, 1], [2]], 0.5), r"memberships: cannot be read"),
+        ((np.full((2, 3), np.nan), [0, 1, 1], 0.5), r"Z: found NaN"),
+        ((np.ones((2, 3), np.float16), [0, 1, 1], 0.5), r"Z: found float16"),
+        ((1e5 * np.outer(np.arange(1, 6), np.ones(8)), [0, 1] * 4, 0.01), r"Z: too large beside epsilon"),
         (("features", [0, 1, 1], 0.5), r"Z: found 'features'"),
     ],
 )
@@ -143,3 +147,13 @@ def test_bad_input_is_named(arguments, message):
 def test_traced_labels_are_refused_with_the_cure():
     with pytest.raises(ml.InputError, match="labels decide shapes"):
         jax.jit(lambda labels: ml.rate_reduction(jnp.ones((2, 3)), labels, 0.5))(jnp.array([0, 1, 1]))
+
+
+def test_a_traced_epsilon_is_one_number():
+    with pytest.raises(ml.InputError, match="epsilon: found a traced array of shape"):
+        jax.jit(lambda e: ml.coding_rate(jnp.ones((2, 3)), e))(jnp.array([0.5, 0.6]))
+
+
+def test_lists_of_float64_arrays_need_64_bit_mode_too():
+    with jax.enable_x64(False), pytest.raises(ml.InputError, match="64-bit mode is off"):
+        ml.coding_rate([np.ones(3), np.zeros(3)], 0.5)

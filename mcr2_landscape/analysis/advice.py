@@ -95,7 +95,7 @@ def _data(result: FeatureAnalysis, data: Prepared) -> list[str]:
             "so "
             "in alpha = d/(m epsilon²), but tell no classes apart: leave them out."
         )
-    used = _rank(result.point)
+    used = result.rank
     if used < result.dim - len(data.constant_columns) and used < result.num_samples:
         words.append(
             f"The features span {used} of {result.dim} dimensions. Ascent never leaves their span; project them on it, or use "
@@ -159,11 +159,6 @@ def _stuck(result: FeatureAnalysis) -> list[str]:
             f"The ascent stopped early ({end.reason}); give it more steps (max_steps, --max-steps) to see where it ends."
         )
     return words
-
-
-def _rank(Z: np.ndarray) -> int:
-    s = np.linalg.svd(Z, compute_uv=False)
-    return int((s > 1e-10 * s[0]).sum()) if s[0] > 0 else 0
 
 
 def _named(classes: Sequence[ClassSummary]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -66,15 +66,16 @@ def analyze_features(
     problem = MCR2(dim, data.sizes, epsilon, strength)
     target = _target(problem)
     small, z, bases = problem.compress(Z)
-    scale = _scale(problem.parameters, small, z, target.norm)
+    spectra = _Spectra.of(small.parameters, z)
+    scale = _scale(problem.parameters, spectra, target.norm)
     said = [*notes, *_notes(center, normalize)]
     if normalize == "scale":
-        Z, z = scale * Z, scale * z
+        Z, z, spectra = scale * Z, scale * z, spectra.scaled(scale)
         said.append(f"all features were multiplied by {scale:.6g}")
         scale = 1.0
-    rates = _rates(problem.parameters, small, z)
+    rates = _rates(problem.parameters, spectra)
     target = dataclasses.replace(target, gap=max(target.value - rates.value, 0.0))
-    curvature, escape = curvature_at(problem, small, Z, z, random)
+    curvature, escape = curvature_at(problem, small, z, random)
     position = position_at(problem, small, Z, z, curvature)
     climb = endpoint = None
     if ascent:
@@ -99,7 +100,8 @@ def analyze_features(
         position=position,
         curvature=curvature,
         endpoint=endpoint,
-        classes=_classes(problem, small, z, data, target),
+        classes=_classes(problem, spectra, data, target),
+        rank=int((spectra.whole > 1e-10 * spectra.whole[0]).sum()),
         capacity=sum(min(size, dim) for size in data.sizes),
         scale=scale,
         common_mean=measures.common_mean(Z, data.sizes),
@@ -142,35 +144,48 @@ def _target(problem: MCR2) -> Target:
     return Target(best.value, 0.0, best.family.label, tuple(best.family.ranks), best.unique, norm, even)
 
 
-def _rates(p: Parameters, small: MCR2, z: np.ndarray) -> Rates:
-    whole = 0.5 * float(np.log1p(p.alpha * np.linalg.svd(z, compute_uv=False) ** 2).sum())
+class _Spectra(NamedTuple):
+    """The singular values of Z, and of each Z_k with its left singular vectors."""
+
+    whole: np.ndarray
+    classes: list[np.ndarray]
+    left: list[np.ndarray]
+
+    @staticmethod
+    def of(p: Parameters, z: np.ndarray) -> _Spectra:
+        parts = [np.linalg.svd(block, full_matrices=False) for block in p.blocks(z)]
+        return _Spectra(np.linalg.svd(z, compute_uv=False), [s for _, s, _ in parts], [U for U, _, _ in parts])
+
+    def scaled(self, factor: float) -> _Spectra:
+        return _Spectra(factor * self.whole, [factor * s for s in self.classes], self.left)
+
+
+def _rates(p: Parameters, spectra: _Spectra) -> Rates:
+    whole = 0.5 * float(np.log1p(p.alpha * spectra.whole**2).sum())
     classes = 0.0
-    for rho, alpha, block in zip(p.ratios, p.alphas, small.parameters.blocks(z), strict=True):
-        classes += 0.5 / float(rho) * float(np.log1p(alpha * np.linalg.svd(block, compute_uv=False) ** 2).sum())
-    penalty = 0.5 * p.regularization * float(np.sum(z * z))
+    for rho, alpha, s in zip(p.ratios, p.alphas, spectra.classes, strict=True):
+        classes += 0.5 / float(rho) * float(np.log1p(alpha * s**2).sum())
+    penalty = 0.5 * p.regularization * float(np.sum(spectra.whole**2))
     return Rates(whole, classes, whole - classes, penalty, whole - classes - penalty)
 
 
-def _scale(p: Parameters, small: MCR2, z: np.ndarray, norm: float) -> float:
+def _scale(p: Parameters, spectra: _Spectra, norm: float) -> float:
     """The factor at which F is largest; where no factor makes it positive, that which gives the global maximizers' norm."""
-    classes = [np.linalg.svd(block, compute_uv=False) for block in small.parameters.blocks(z)]
-    factor, _ = measures.best_scale(p, np.linalg.svd(z, compute_uv=False), classes, norm)
+    factor, _ = measures.best_scale(p, spectra.whole, spectra.classes, norm)
     if factor is not None:
         return factor
     size = norm if norm > 0 else float(np.sqrt(p.dim / p.alpha))
-    return size / float(np.linalg.norm(z))
+    return size / float(np.linalg.norm(spectra.whole))
 
 
-def _classes(problem: MCR2, small: MCR2, z: np.ndarray, data: Prepared, target: Target) -> tuple[ClassSummary, ...]:
+def _classes(problem: MCR2, spectra: _Spectra, data: Prepared, target: Target) -> tuple[ClassSummary, ...]:
     thresholds, roots = problem.thresholds(), problem.roots()
-    spectra, leading = [], []
-    for block in small.parameters.blocks(z):
-        U, s, _ = np.linalg.svd(block, full_matrices=False)
-        spectra.append(s)
-        leading.append(U[:, : int(np.ceil(measures.effective_rank(s) - 1e-9))])
+    leading = [
+        U[:, : int(np.ceil(measures.effective_rank(s) - 1e-9))] for U, s in zip(spectra.left, spectra.classes, strict=True)
+    ]
     largest, mean = measures.coherences(leading)
     summaries = []
-    for k, (name, size, s) in enumerate(zip(data.names, data.sizes, spectra, strict=True)):
+    for k, (name, size, s) in enumerate(zip(data.names, data.sizes, spectra.classes, strict=True)):
         others = np.delete(mean[k], k)
         summaries.append(
             ClassSummary(

@@ -6,6 +6,7 @@ import numpy as np
 
 from mcr2_landscape import catalog
 from mcr2_landscape.analysis.results import Curvature, Position
+from mcr2_landscape.closed_form import resolvent
 from mcr2_landscape.curvature import extreme_eigenpair, spectral_density
 from mcr2_landscape.landscape import classify
 from mcr2_landscape.mcr2 import MCR2
@@ -14,20 +15,22 @@ from mcr2_landscape.verdict import Kind
 CRITICAL = 1e-8
 # Up to this many unknowns all signs of the Hessian are counted, which takes a second.
 _COUNTED = 1000
-# Numbers that the Lanczos basis may hold: 1.2 GB.
-_BASIS = 150_000_000
+# Hessian products to spend, and the work and memory that they may take where a product is expensive: twenty seconds of one
+# core, and 1.2 GB for the Lanczos basis.
+_MOST_PRODUCTS, _FEWEST_PRODUCTS = 320, 48
+_WORK, _BASIS = 1.5e11, 150_000_000
 _NEAR = 0.01
 
 
-def curvature_at(
-    problem: MCR2, small: MCR2, Z: np.ndarray, z: np.ndarray, random: np.random.Generator
-) -> tuple[Curvature, np.ndarray | None]:
-    """The curvature at Z, and the steepest direction as a direction at the compressed point z (`None` where it lies in the
-    columns that the compression leaves out)."""
-    steps = int(np.clip(_BASIS // max(z.size, 1), 20, 120))
-    pair = extreme_eigenpair(small, z, which="largest", max_steps=steps, rtol=1e-6, key=random)
-    density = spectral_density(small, z, num_probes=4, steps=min(steps, 50), key=random)
-    values, counts = problem.complement_spectrum(Z)
+def curvature_at(problem: MCR2, small: MCR2, z: np.ndarray, random: np.random.Generator) -> tuple[Curvature, np.ndarray | None]:
+    """The curvature at the compressed point z, all columns of the full problem counted, and the steepest direction at z
+    (`None` where it lies in the columns that the compression leaves out)."""
+    products = _affordable_products(small, z)
+    pair = extreme_eigenpair(small, z, which="largest", max_steps=3 * products // 8, rtol=1e-6, key=random)
+    # In many dimensions one probe sees as much as four in few.
+    probes = 4 if products == _MOST_PRODUCTS else 1
+    density = spectral_density(small, z, num_probes=probes, steps=min(50, 5 * products // (8 * probes)), key=random)
+    values, counts = _left_out(problem, small, z)
     top, residual, direction = pair.value, pair.residual, pair.vector
     if values.size and values.max() > top:
         top, residual, direction = float(values.max()), 0.0, None
@@ -39,6 +42,27 @@ def curvature_at(
     noise = 1e-10 * problem.curvature_scale()
     escapes = top > max(residual, noise)
     return Curvature(top, residual, escapes, 9 / 8 * p.alpha - p.regularization, nodes[order], weights[order]), direction
+
+
+def _left_out(problem: MCR2, small: MCR2, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The eigenvalues, with multiplicities, on the columns that the compression leaves out: those of alpha (A − A_k) − lambda,
+    m_k − d times each (as `MCR2.complement_spectrum`, from the compressed point alone)."""
+    p, d = problem.parameters, problem.dim
+    values, counts = [np.zeros(0)], [np.zeros(0, dtype=np.int64)]
+    U, s, _ = np.linalg.svd(z, full_matrices=False)
+    whole = resolvent(U * s, p.alpha)
+    for size, alpha, block in zip(p.widths, p.alphas, small.parameters.blocks(z), strict=True):
+        if size > d:
+            values.append(p.alpha * np.linalg.eigvalsh(whole - resolvent(block, float(alpha))) - p.regularization)
+            counts.append(np.full(d, size - d, dtype=np.int64))
+    return np.concatenate(values), np.concatenate(counts)
+
+
+def _affordable_products(small: MCR2, z: np.ndarray) -> int:
+    d, columns = z.shape
+    work = 6 * d**2 * columns + 4 * (len(small.sizes) + 1) * d**3
+    affordable = min(_WORK / work, 8 / 3 * _BASIS / z.size)
+    return int(np.clip(affordable, _FEWEST_PRODUCTS, _MOST_PRODUCTS))
 
 
 def position_at(problem: MCR2, small: MCR2, Z: np.ndarray, z: np.ndarray, curvature: Curvature) -> Position:

@@ -137,9 +137,10 @@ class FeatureAnalysis(Record):
     """Where labeled features sit in the landscape of the regularized rate reduction.
 
     `summary` and `advice` are sentences: what was found, and what to change. `notes` say what was done to the features.
-    `scale`: the factor by which to multiply the features so that they have the size at which critical points live.
-    `capacity`: Σ min(m_k, d), the directions that the classes could fill. `common_mean`: the share of the features' squared
-    norm that is their mean, if that is a direction which the classes share (zero otherwise).
+    `scale`: the factor by which to multiply the features so that they have the size at which critical points live. `rank`:
+    the dimensions that the features span. `capacity`: Σ min(m_k, d), the directions that the classes could fill.
+    `common_mean`: the share of the features' squared norm that is their mean, if that is a direction which the classes share
+    (zero otherwise).
 
     `problem` and `point` are the problem and the features as a point of it, `ascent` the full record of the ascent;
     `similarity` is |cos| between samples in class order, thinned out to a picture, and `similarity_classes` the class number
@@ -161,6 +162,7 @@ class FeatureAnalysis(Record):
     curvature: Curvature
     endpoint: Endpoint | None
     classes: tuple[ClassSummary, ...]
+    rank: int
     capacity: int
     scale: float
     common_mean: float

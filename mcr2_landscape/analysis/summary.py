@@ -31,16 +31,22 @@ def summarize(result: FeatureAnalysis) -> tuple[str, ...]:
     return tuple(words)
 
 
+def shorten(label: str, length: int = 100) -> str:
+    """A family's label for a sentence: with a hundred classes it would fill a page. The table of classes has the ranks."""
+    return label if len(label) <= length else label[: length - 1].rstrip() + "…"
+
+
 def _place(result: FeatureAnalysis, is_best: bool) -> str:
     place = result.position
     if place.kind is Kind.LOCAL_MAXIMIZER:
-        return f"The features are a {'global' if is_best else 'local'} maximizer, of the family {place.family or 'unknown'}."
+        family = shorten(place.family or "unknown")
+        return f"The features are a {'global' if is_best else 'local'} maximizer, of the family {family}."
     if place.kind is Kind.NOT_CRITICAL:
         words = f"The features are no critical point: their relative gradient norm is {place.relative_gradient_norm:.2g}"
         if place.family is not None and place.family_distance is not None:
             near = place.family_distance
             share = f"{near:.2%}" if near >= 1e-4 else f"{near:.1e}"
-            words += f". They lie near the family {place.family} (kind: {place.family_kind}), at {share} of its norm"
+            words += f". They lie near the family {shorten(place.family)} (kind: {place.family_kind}), at {share} of its norm"
         return words + "."
     if place.kind is Kind.UNDECIDED:
         return f"The features are a critical point, of a kind that is undecided: {place.reason}."
@@ -68,6 +74,6 @@ def _climb(result: FeatureAnalysis) -> str:
     share = f", {end.value / best:.1%} of the global maximum" if best > 0 and end.value >= 0 else ""
     distance = f"{end.relative_distance:.1%}" if end.relative_distance < 9.995 else f"{end.relative_distance:.0f} times"
     return (
-        f"Ascent from here {how} {end.family} with F = {end.value:.6g}{share}. It moves the features by {distance} of "
+        f"Ascent from here {how} {shorten(end.family)} with F = {end.value:.6g}{share}. It moves the features by {distance} of "
         "their norm."
     )

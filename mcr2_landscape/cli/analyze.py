@@ -8,6 +8,9 @@ from cyclopts import Parameter
 
 from mcr2_landscape.cli.options import File, check_count, check_seed
 
+# Numbers, beyond which a user waits long enough to be told what for.
+_LARGE = 500_000
+
 
 def analyze(
     features: str,
@@ -76,6 +79,9 @@ def analyze(
     from mcr2_landscape.analysis import analyze_features
     from mcr2_landscape.report.files import document
 
+    if data.features.size > _LARGE:
+        count, dim = data.shape
+        output.note(f"{count} samples of {dim} features: measuring them, then climbing (Ctrl-C keeps what is reached then)")
     result = analyze_features(
         data.features,
         data.labels,

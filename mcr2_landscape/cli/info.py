@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from mcr2_landscape.cli.options import File
 
-# The others are for developers.
-_EXTRAS = ("solvers", "data", "study", "cluster", "cuda")
+# The others are for developers, or show in the list of devices.
+_EXTRAS = ("solvers", "data", "study", "cluster")
 _SETTINGS = ("NPROC", "OPENBLAS_NUM_THREADS", "JAX_ENABLE_X64", "JAX_PLATFORMS", "XLA_FLAGS")
 
 
@@ -40,7 +40,7 @@ def info(*, json: File = None) -> int:
     output.files(document("info", found, configuration={}), None)
     output.table(Table.of("Versions", ("what", "version"), found["versions"].items(), left=(0, 1)))
     devices = [("computes on", found["device"]), ("visible", ", ".join(found["devices"]))]
-    output.table(Table.of("Devices", ("", "device"), devices, left=(0, 1)))
+    output.table(Table.of("Devices", ("what", "device"), devices, left=(0, 1)))
     settings = [(name, value) for name, value in found["settings"].items() if value is not None]
     output.table(Table.of("Settings of this process", ("variable", "value"), settings, left=(0, 1)))
     rows = [

@@ -16,7 +16,7 @@ import numpy as np
 
 from mcr2_landscape.randomness import generator
 from mcr2_landscape.record import Record
-from mcr2_landscape.validation import InputError, positive_integer
+from mcr2_landscape.validation import InputError, float64_matrix, positive_integer
 
 
 @dataclass(frozen=True)
@@ -50,16 +50,17 @@ def extreme_eigenpair(
 
     **Returns:** `ExtremePair`; `converged` says whether the residual got there.
 
-    **Raises:** `InputError` for another `which`.
+    **Raises:** `InputError` for another `which`, a Z of another shape or with NaN or infinity, or a constraint that leaves no
+    direction.
     """
     if which not in ("largest", "smallest"):
         raise InputError(f"which: found {which!r}; pass 'largest' or 'smallest'")
     positive_integer("max_steps", max_steps)
+    Z = float64_matrix("Z", Z, landscape.shape)
     with jax.enable_x64(True):
-        product = _product(landscape, Z)
-        start = generator(key).standard_normal(Z.size)
-        if landscape.constraint is not None:
-            start = np.asarray(landscape.constraint.tangent(jnp.asarray(Z), jnp.asarray(start.reshape(Z.shape)))).ravel()
+        product, tangent_part = _operator(landscape, Z)
+        random = generator(key)
+        start = _tangent_draw(lambda: random.standard_normal(Z.size), tangent_part)
         basis, diagonal, off = _lanczos(product, start, min(max_steps, Z.size), (which, rtol))
     values, vectors = np.linalg.eigh(_tridiagonal(diagonal, off))
     position = -1 if which == "largest" else 0
@@ -72,34 +73,66 @@ def extreme_eigenpair(
 
 
 def spectral_density(landscape: Any, Z: np.ndarray, *, num_probes: int = 4, steps: int = 60, key: Any = 0) -> SpectralDensity:
-    """The spectral density of the Hessian at Z by stochastic Lanczos quadrature.
+    """The spectral density of the Hessian at Z by stochastic Lanczos quadrature; on a constraint set, of the Riemannian Hessian
+    on the tangent space alone: the zeros along the normals do not count.
+
+    **Raises:** `InputError` for a Z of another shape or with NaN or infinity, for `num_probes` or `steps` below one, or a
+    constraint that leaves no direction.
 
     Source: Ubaru, Chen, Saad, *Fast estimation of tr(f(A)) via stochastic Lanczos quadrature* (SIAM J. Matrix Anal. Appl.
     2017).
     """
+    num_probes = positive_integer("num_probes", num_probes)
+    steps = positive_integer("steps", steps)
+    Z = float64_matrix("Z", Z, landscape.shape)
     random = generator(key)
     nodes, weights = [], []
     products = 0
     with jax.enable_x64(True):
-        product = _product(landscape, Z)
-        for _ in range(positive_integer("num_probes", num_probes)):
-            probe = random.choice([-1.0, 1.0], size=Z.size)
+        product, tangent_part = _operator(landscape, Z)
+        for _ in range(num_probes):
+            probe = _tangent_draw(lambda: random.choice([-1.0, 1.0], size=Z.size), tangent_part)
             _, diagonal, off = _lanczos(product, probe, min(steps, Z.size), None)
             values, vectors = np.linalg.eigh(_tridiagonal(diagonal, off))
             nodes.append(values)
-            weights.append(vectors[0] ** 2 / num_probes)
+            weights.append(vectors[0] ** 2 * (probe @ probe))  # projected probes differ in length; each counts by its square
             products += len(diagonal)
     order = np.argsort(np.concatenate(nodes), kind="stable")
-    return SpectralDensity(np.concatenate(nodes)[order], np.concatenate(weights)[order], num_probes, products)
+    mass = np.concatenate(weights)[order]
+    return SpectralDensity(np.concatenate(nodes)[order], mass / mass.sum(), num_probes, products)
 
 
-def _product(landscape: Any, Z: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
-    H = landscape.hessian(jnp.asarray(Z))
+_Map = Callable[[np.ndarray], np.ndarray]
+
+
+def _operator(landscape: Any, Z: np.ndarray) -> tuple[_Map, _Map]:
+    """The Hessian's product, and the projection on the tangent space that it acts on."""
+    point = jnp.asarray(Z)
+    H = landscape.hessian(point)
+    constraint = landscape.constraint
+    # The operator's own projection comes first: it knows which classes in a ball are held.
+    own = getattr(H, "tangent", None)
+
+    def tangent_part(vector: np.ndarray) -> np.ndarray:
+        if constraint is None:
+            return vector
+        D = jnp.asarray(vector.reshape(Z.shape))
+        return np.asarray(own.project(D) if own is not None else constraint.tangent(point, D)).ravel()
 
     def product(vector: np.ndarray) -> np.ndarray:
         return np.asarray(H.mv(jnp.asarray(vector.reshape(Z.shape)))).ravel()
 
-    return product
+    return product, tangent_part
+
+
+def _tangent_draw(draw: Callable[[], np.ndarray], tangent_part: _Map) -> np.ndarray:
+    """A random tangent vector. One draw can lie along the normals (Z drawn from the same seed does), several do not."""
+    for _ in range(8):
+        vector = draw()
+        part = tangent_part(vector)
+        if np.linalg.norm(part) > 1e-12 * np.linalg.norm(vector):
+            return part
+    raise InputError("Z: the constraint leaves no tangent direction there, so that the Hessian has no eigenvalue")
 
 
 def _tridiagonal(diagonal: list[float], off: list[float]) -> np.ndarray:

@@ -9,6 +9,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jaxtyping import Array, Float
 
 from mcr2_landscape import closed_form
@@ -16,10 +17,10 @@ from mcr2_landscape.closed_form import Parameters
 from mcr2_landscape.constraints import Balls, Spheres, TangentProjection, UnitColumns
 from mcr2_landscape.mcr2 import kernels
 from mcr2_landscape.mcr2.hessian import RateHessian
-from mcr2_landscape.precision import positive_leaf, traced_array
+from mcr2_landscape.precision import positive_leaf, refuse_traced, traced_array
 from mcr2_landscape.randomness import generator
 from mcr2_landscape.stacking import ClassLayout
-from mcr2_landscape.validation import InputError, class_sizes, positive_integer
+from mcr2_landscape.validation import InputError, class_sizes, host_point, positive_integer
 
 _SETS = ("spheres", "balls", "unit columns")
 
@@ -52,6 +53,8 @@ class ConstrainedMCR2(eqx.Module):
         self.dim = positive_integer("dim", dim)
         self.sizes = class_sizes("sizes", sizes)
         self.epsilon = positive_leaf("epsilon", epsilon)
+        if not isinstance(self.epsilon, Tracer):
+            closed_form.check_epsilon(self.dim, self.sizes, self.epsilon)
         if constraint not in _SETS:
             raise InputError(f"constraint: found {constraint!r}; pass one of " + ", ".join(repr(name) for name in _SETS))
         radii = tuple(float(np.sqrt(size)) for size in self.sizes)
@@ -91,7 +94,11 @@ class ConstrainedMCR2(eqx.Module):
 
     @property
     def parameters(self) -> Parameters:
-        """The problem's numbers (the regularization, unused here, is alpha)."""
+        """The problem's numbers (the regularization, unused here, is alpha).
+
+        **Raises:** `InputError` under `jit` or `vmap`, where the numbers are not known.
+        """
+        refuse_traced("epsilon", self.epsilon)
         alpha = self.dim / (sum(self.sizes) * float(self.epsilon) ** 2)
         return Parameters(self.dim, self.sizes, float(self.epsilon), alpha)
 
@@ -112,6 +119,7 @@ class ConstrainedMCR2(eqx.Module):
     def evaluate(self, Z: np.ndarray) -> tuple[float, np.ndarray, float]:
         """Value, Riemannian gradient and gradient scale in float64 NumPy."""
         p = self.parameters
+        Z = host_point(Z, self.shape)
         G, scale = closed_form.gradient_and_scale(p, Z, regularized=False)
         normals, _ = self._held(Z, G)
         projected = G.ravel() - normals @ (normals.T @ G.ravel())
@@ -120,6 +128,7 @@ class ConstrainedMCR2(eqx.Module):
     def hessian_matrix(self, Z: np.ndarray) -> np.ndarray:
         """The dense Riemannian Hessian in ambient coordinates, float64 NumPy: zero along the normals."""
         p = self.parameters
+        Z = host_point(Z, self.shape)
         G, _ = closed_form.gradient_and_scale(p, Z, regularized=False)
         normals, multipliers = self._held(Z, G)
         H = closed_form.hessian_matrix(p, Z, regularized=False)
@@ -129,6 +138,7 @@ class ConstrainedMCR2(eqx.Module):
 
     def normals(self, Z: np.ndarray) -> np.ndarray:
         """Orthonormal columns that span the normal space of the held groups at Z."""
+        Z = host_point(Z, self.shape)
         G, _ = closed_form.gradient_and_scale(self.parameters, Z, regularized=False)
         return self._held(Z, G)[0]
 
@@ -138,12 +148,13 @@ class ConstrainedMCR2(eqx.Module):
 
     def orbit_tangent(self, Z: np.ndarray) -> np.ndarray:
         """Columns that span the tangent space of the symmetry orbit: O(d) × Π O(m_k), only O(d) for unit columns."""
-        generators = closed_form.orbit_tangent(self.parameters, Z)
+        generators = closed_form.orbit_tangent(self.parameters, host_point(Z, self.shape))
         return generators[:, : self.dim * (self.dim - 1) // 2] if self.kind == "unit columns" else generators
 
     def random_starts(self, key: Any, count: int) -> np.ndarray:
         """Starting points for the search, shape (count, d, m): each class gets a random rank of at least one and singular
         values spread over a decade, then the point is made feasible."""
+        count = positive_integer("count", count)
         random = generator(key)
         points = np.zeros((count, *self.shape))
         for point in points:
@@ -156,9 +167,7 @@ class ConstrainedMCR2(eqx.Module):
 
     def invariants(self, Z: np.ndarray) -> np.ndarray:
         """What the symmetry group leaves alone: singular values of Z and of its class blocks."""
-        p = self.parameters
-        classes = [np.linalg.svd(np.sqrt(a) * B, compute_uv=False) for a, B in zip(p.alphas, p.blocks(Z), strict=True)]
-        return np.concatenate([np.linalg.svd(np.sqrt(p.alpha) * Z, compute_uv=False), *classes])
+        return closed_form.invariants(self.parameters, host_point(Z, self.shape))
 
 
 def _scales(problem: ConstrainedMCR2, dtype) -> kernels.Scales:
@@ -205,5 +214,5 @@ def _hessian(problem, Z):
     multipliers = _held_multipliers(problem, Z, G)
     held = jnp.ones_like(multipliers) if problem.constraint.boundary_only else (multipliers > 0).astype(Z.dtype)
     # a free group has no normal: zeroing its block of the point that the projection is taken at says so
-    normals = TangentProjection(problem.constraint, problem.constraint.spread(held, Z) * Z)
-    return RateHessian(f, s, problem.constraint.spread(multipliers, Z), problem._layout, normals)
+    tangent = TangentProjection(problem.constraint, problem.constraint.spread(held, Z) * Z)
+    return RateHessian(f, s, problem.constraint.spread(multipliers, Z), problem._layout, tangent)

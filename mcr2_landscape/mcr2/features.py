@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Mapping, Set
 from typing import Any
 
 import numpy as np
@@ -40,8 +41,9 @@ def encode_labels(labels: Any) -> tuple[np.ndarray, list[Any]]:
 
     **Raises:** `InputError` for labels that are missing (NaN, None), nested, or no sequence.
     """
-    if isinstance(labels, (str, bytes)) or not hasattr(labels, "__len__"):
-        raise InputError(f"labels: found {type(labels).__name__}; pass one label a sample")
+    # Sets and mappings have no order that could match the samples'.
+    if isinstance(labels, (str, bytes, Set, Mapping)) or not hasattr(labels, "__len__"):
+        raise InputError(f"labels: found {type(labels).__name__}; pass a sequence with one label a sample")
     array = np.asarray(labels) if hasattr(labels, "dtype") else None
     if array is not None and array.ndim != 1:
         raise InputError(f"labels: found shape {array.shape}; pass one label a sample, shape (samples,)")
@@ -49,7 +51,7 @@ def encode_labels(labels: Any) -> tuple[np.ndarray, list[Any]]:
         raise InputError("labels: found none; pass one label a sample")
     items = array.tolist() if array is not None else list(labels)
     for position, item in enumerate(items):
-        if item is None or (isinstance(item, float) and item != item):
+        if _missing(item):
             raise InputError(f"labels: found {item} at sample {position}; every sample needs a label")
     try:
         names = list(dict.fromkeys(items))
@@ -59,3 +61,13 @@ def encode_labels(labels: Any) -> tuple[np.ndarray, list[Any]]:
         names.sort()
     number = {name: code for code, name in enumerate(names)}
     return np.array([number[item] for item in items], dtype=np.int64), names
+
+
+def _missing(item: Any) -> bool:
+    """None, NaN of any kind (which alone differs from itself), or a marker that refuses to be compared, such as pandas' NA."""
+    try:
+        return item is None or bool(item != item)
+    except TypeError:
+        return True
+    except ValueError:  # an array: whether it can be a label is decided where it is hashed
+        return False

@@ -9,24 +9,26 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from mcr2_landscape.constraints import TangentProjection
 from mcr2_landscape.mcr2 import kernels
 from mcr2_landscape.precision import traced_array
 from mcr2_landscape.stacking import ClassLayout
+from mcr2_landscape.validation import InputError
 
 
 class RateHessian(eqx.Module):
     """The Hessian of F at one point: symmetric, on arrays of the point's shape, from factors that are computed once.
 
     `shift` is the multiple of the identity that is subtracted: lambda for the regularized problem; per column, the multipliers
-    of the constrained one. For a constrained problem `normals` holds the unit normals of the constraint, so that the operator
-    is the Riemannian Hessian between projections on the tangent space.
+    of the constrained one. For a constrained problem `tangent` is the projection on the tangent space at the point,
+    applied before and after the product, so that the operator is the Riemannian Hessian; `None` without a constraint.
     """
 
     factors: kernels.Factors
     scales: kernels.Scales
     shift: jax.Array
     layout: ClassLayout = eqx.field(static=True)
-    normals: Any = None
+    tangent: TangentProjection | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -36,9 +38,14 @@ class RateHessian(eqx.Module):
     def mv(self, D: Any) -> Float[Array, "d m"]:
         """H[D] for a direction D of the point's shape, in closed form.
 
-        **Raises:** `InputError` for a wrong shape, or NumPy float64 while JAX's 64-bit mode is off.
+        **Raises:** `InputError` for a wrong shape, a dtype other than the point's, or NumPy float64 while JAX's 64-bit mode is
+        off.
         """
-        return _product(self, traced_array("D", D, self.shape))
+        D = traced_array("D", D, self.shape)
+        dtype = self.factors.Z.dtype
+        if D.dtype != dtype:
+            raise InputError(f"D: found {D.dtype}, but the Hessian was taken at a point of dtype {dtype}; convert one of them")
+        return _product(self, D)
 
     def as_matrix(self) -> Float[Array, "n n"]:
         """The dense matrix, shape (d m, d m), rows and columns in C order of Z."""
@@ -46,10 +53,10 @@ class RateHessian(eqx.Module):
 
 
 def _product_impl(H: RateHessian, D: jax.Array) -> jax.Array:
-    if H.normals is not None:
-        D = H.normals.project(D)
+    if H.tangent is not None:
+        D = H.tangent.project(D)
     out = kernels.hessian_product(H.factors, H.layout, H.scales, D) - H.shift * D
-    return out if H.normals is None else H.normals.project(out)
+    return out if H.tangent is None else H.tangent.project(out)
 
 
 _product = jax.jit(_product_impl)

@@ -18,10 +18,10 @@ from mcr2_landscape.mcr2 import kernels
 from mcr2_landscape.mcr2.features import sort_features
 from mcr2_landscape.mcr2.hessian import RateHessian
 from mcr2_landscape.mcr2.starts import random_starts
-from mcr2_landscape.precision import positive_leaf, traced_array
+from mcr2_landscape.precision import positive_leaf, refuse_traced, traced_array
 from mcr2_landscape.randomness import generator
 from mcr2_landscape.stacking import ClassLayout
-from mcr2_landscape.validation import InputError, class_sizes, positive_integer
+from mcr2_landscape.validation import class_sizes, host_point, positive_integer
 
 if TYPE_CHECKING:
     from mcr2_landscape.catalog import Family, GlobalMaximum, Recognition, Thresholds
@@ -59,6 +59,8 @@ class MCR2(eqx.Module):
         self.sizes = class_sizes("sizes", sizes)
         self.epsilon = positive_leaf("epsilon", epsilon)
         self.regularization = positive_leaf("regularization", regularization)
+        if not isinstance(self.epsilon, Tracer):
+            closed_form.check_epsilon(self.dim, self.sizes, self.epsilon)
         self._layout = ClassLayout(tuple(_widths) if _widths is not None else self.sizes)
 
     # -- traced -------------------------------------------------------------------------------------------------------------
@@ -95,11 +97,7 @@ class MCR2(eqx.Module):
 
         **Raises:** `InputError` under `jit` or `vmap`, where the numbers are not known.
         """
-        if isinstance(self.epsilon, Tracer) or isinstance(self.regularization, Tracer):
-            raise InputError(
-                "epsilon, regularization: traced here, but the closed-form theory needs their values; call it outside "
-                "jit and vmap"
-            )
+        refuse_traced("epsilon, regularization", self.epsilon, self.regularization)
         return Parameters(self.dim, self.sizes, float(self.epsilon), float(self.regularization), self._layout.widths)
 
     @property
@@ -129,7 +127,9 @@ class MCR2(eqx.Module):
         """
         from mcr2_landscape import catalog
 
-        return catalog.orthogonal_family(self.parameters, large=large, small=small or (0,) * len(self.sizes))
+        if small is None:
+            small = (0,) * len(self.sizes)
+        return catalog.orthogonal_family(self.parameters, large=large, small=small)
 
     def global_maximum(self) -> GlobalMaximum:
         """The global maximum at any lambda > 0, beyond the limit too: `.value`, `.family`, `.unique`."""
@@ -149,11 +149,12 @@ class MCR2(eqx.Module):
     def evaluate(self, Z: np.ndarray) -> tuple[float, np.ndarray, float]:
         """Value, gradient and gradient scale in float64 NumPy (see `mcr2_landscape.closed_form`)."""
         p = self.parameters
+        Z = host_point(Z, self.shape)
         return closed_form.value(p, Z), *closed_form.gradient_and_scale(p, Z)
 
     def hessian_matrix(self, Z: np.ndarray) -> np.ndarray:
         """The dense Hessian, float64 NumPy, (d m, d m) in C order."""
-        return closed_form.hessian_matrix(self.parameters, Z)
+        return closed_form.hessian_matrix(self.parameters, host_point(Z, self.shape))
 
     def curvature_scale(self) -> float:
         """A bound on |eigenvalues| of the Hessian anywhere: (9/8) alpha + lambda."""
@@ -170,6 +171,7 @@ class MCR2(eqx.Module):
         """The Hessian's eigenvalues on the columns that `compress` leaves out, with multiplicities: for each class with m_k >
         d, the eigenvalues of alpha (A − A_k) − lambda, m_k − d times each."""
         p = self.parameters
+        Z = host_point(Z, self.shape)
         values: list[np.ndarray] = []
         counts: list[np.ndarray] = []
         for k, block in enumerate(p.blocks(Z)):
@@ -196,21 +198,18 @@ class MCR2(eqx.Module):
 
     def orbit_tangent(self, Z: np.ndarray) -> np.ndarray:
         """Columns that span the tangent space of the orbit of Z under O(d) × Π O(m_k), shape (d m, q)."""
-        return closed_form.orbit_tangent(self.parameters, Z)
+        return closed_form.orbit_tangent(self.parameters, host_point(Z, self.shape))
 
     def recognize(self, Z: np.ndarray) -> Recognition | None:
         """The family of critical points that Z belongs to by its structure, with the exact index and nullity; `None` if it
         shows none."""
         from mcr2_landscape import catalog
 
-        return catalog.recognize(self.parameters, Z)
+        return catalog.recognize(self.parameters, host_point(Z, self.shape))
 
     def invariants(self, Z: np.ndarray) -> np.ndarray:
         """What O(d) × Π O(m_k) leaves alone: the singular values of √alpha Z and of each √alpha_k Z_k, descending."""
-        p = self.parameters
-        whole = np.linalg.svd(np.sqrt(p.alpha) * Z, compute_uv=False)
-        classes = [np.linalg.svd(np.sqrt(a) * B, compute_uv=False) for a, B in zip(p.alphas, p.blocks(Z), strict=True)]
-        return np.concatenate([whole, *classes])
+        return closed_form.invariants(self.parameters, host_point(Z, self.shape))
 
     def compress(self, Z: np.ndarray) -> tuple[MCR2, np.ndarray, list[np.ndarray | None]]:
         """The same landscape with at most d columns for each class, the point in it, and the row-space bases that lead back.
@@ -218,6 +217,7 @@ class MCR2(eqx.Module):
         The objective depends on Z_k Z_kᵀ alone, and gradients keep the row space of each block, so that value, gradient,
         Hessian along these columns, critical points and ascent paths are the same.
         """
+        Z = host_point(Z, self.shape)
         parts: list[np.ndarray] = []
         bases: list[np.ndarray | None] = []
         for block in self.parameters.blocks(Z):

@@ -9,10 +9,12 @@ import numpy as np
 from mcr2_landscape import catalog
 from mcr2_landscape.closed_form import Parameters
 from mcr2_landscape.randomness import generator
+from mcr2_landscape.validation import positive_integer
 
 
 def random_starts(p: Parameters, key: Any, count: int) -> np.ndarray:
     """Points (count, d, columns) with random ranks and scales; see `MCR2.random_starts`."""
+    count = positive_integer("count", count)
     random = generator(key)
     roots = catalog.roots(p)
     middle = 1 / np.sqrt(p.alpha * p.alphas)

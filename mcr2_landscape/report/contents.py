@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from mcr2_landscape.analysis.summary import shorten
 from mcr2_landscape.report import pictures, tables
 from mcr2_landscape.report.page import Page, Picture, Section
 from mcr2_landscape.report.scatter import value_against_index
@@ -93,7 +94,8 @@ def _climb_section(result: FeatureAnalysis, picture: Figure) -> Section:
     assert end is not None
     known = "recognized by theory" if end.recognized else "described by its ranks; theory does not recognize the point"
     words = (
-        f"Ends at {end.family} ({known}) with F = {text(end.value)}, {text(end.gap, 4)} below the global maximum, after "
+        f"Ends at {shorten(end.family)} ({known}) with F = {text(end.value)}, {text(end.gap, 4)} below the global maximum, "
+        "after "
         f"{end.num_gradients} gradients: {end.reason}. Distance travelled: {text(end.distance, 4)}, "
         f"{end.relative_distance:.1%} of the "
         "features' norm."
@@ -160,7 +162,7 @@ def survey_findings(result: SurveyResult) -> tuple[str, ...]:
         )
     elif result.found:
         words.append("Theory recognizes every one of them.")
-    maximum = f"the global maximum {text(result.maximum)} ({result.maximum_family})"
+    maximum = f"the global maximum {text(result.maximum)} ({shorten(result.maximum_family)})"
     words.append(f"{maximum[0].upper()}{maximum[1:]} was {'found' if result.maximum_found else 'not found'}.")
     if result.unconverged:
         words.append("Other starts: " + ", ".join(f"{count} {name}" for name, count in result.unconverged.items()) + ".")
@@ -193,7 +195,7 @@ def catalog_findings(result: CatalogListing) -> tuple[str, ...]:
     """What the catalog says, in sentences."""
     p = result.parameters
     unique = "its points are the only global maximizers" if result.maximum_unique else "other families reach the same value"
-    words = [f"The global maximum {text(result.maximum)} is attained by {result.maximum_family}; {unique}."]
+    words = [f"The global maximum {text(result.maximum)} is attained by {shorten(result.maximum_family)}; {unique}."]
     gone = [k + 1 for k, limit in enumerate(result.existence_thresholds) if p.regularization > limit]
     if gone:
         words.append(f"lambda is above the threshold of class {', '.join(map(str, gone))}: zero at every critical point.")

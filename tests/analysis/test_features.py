@@ -1,6 +1,7 @@
 """Analysis of features: identities, invariances, points whose answer theory knows, and the advice that planted mistakes get."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -168,12 +169,12 @@ class TestKnownPoints:
         assert result.position.family_distance < 1e-6
 
     def test_a_larger_problem_is_placed_without_counting_all_signs(self):
-        limit = MCR2(12, (40, 40, 50), EPSILON, 1.0).regularization_limit
-        problem = MCR2(12, (40, 40, 50), EPSILON, 0.5 * limit)
+        limit = MCR2(24, (40, 40, 50), EPSILON, 1.0).regularization_limit
+        problem = MCR2(24, (40, 40, 50), EPSILON, 0.5 * limit)
         labels = np.repeat([0, 1, 2], [40, 40, 50])
-        top = analyze_features(problem.orthogonal_family([4, 4, 4]).point(key=0).T, labels, epsilon=EPSILON)
+        top = analyze_features(problem.orthogonal_family([8, 8, 8]).point(key=0).T, labels, epsilon=EPSILON)
         assert (top.position.kind, top.position.inertia) == (Kind.LOCAL_MAXIMIZER, None)
-        low = problem.orthogonal_family([4, 3, 4], [0, 1, 0])
+        low = problem.orthogonal_family([8, 7, 8], [0, 1, 0])
         saddle = analyze_features(low.point(key=0).T, labels, epsilon=EPSILON)
         assert saddle.position.kind is Kind.STRICT_SADDLE
         assert saddle.curvature.top_eigenvalue == pytest.approx(low.spectrum().eigenvalues[-1], rel=1e-4)
@@ -224,8 +225,10 @@ class TestPlantedMistakes:
         assert f"too {'large' if factor > 1 else 'small'} for epsilon" in said
         assert "--normalize scale" in said
         result = analyze(factor * mixture.features, ascent=False)
-        repaired = analyze(factor * mixture.features, epsilon=EPSILON / result.scale, ascent=False)
-        assert repaired.scale == pytest.approx(1, rel=1e-6)
+        advised = float(re.search(r"or take epsilon = (\S+) for the features as they are", said)[1])
+        repaired = analyze(factor * mixture.features, epsilon=advised, ascent=False)
+        assert repaired.scale == pytest.approx(1, rel=0.01)
+        assert repaired.rates.value == pytest.approx(analyze(result.scale * factor * mixture.features).rates.value, rel=1e-3)
         assert "too" not in " ".join(repaired.advice)
 
     def test_a_flat_landscape(self, mixture):

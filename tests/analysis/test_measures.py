@@ -26,6 +26,12 @@ def test_ranks_lie_between_one_and_their_number_whatever_the_scale(values, facto
     assert measures.participation(factor * s) == pytest.approx(share)
 
 
+def test_ranks_weigh_squared_singular_values():
+    """Shares 4/5 and 1/5."""
+    assert measures.effective_rank(np.array([2.0, 1.0])) == pytest.approx((5 / 4) ** 0.8 * 5**0.2)
+    assert measures.participation(np.array([2.0, 1.0])) == pytest.approx(25 / 17)
+
+
 def test_nothing_has_rank_zero():
     assert measures.effective_rank(np.zeros(3)) == 0
     assert measures.participation(np.zeros(3)) == 0

@@ -73,3 +73,27 @@ def test_constrained_pairs_are_tangent():
 def test_bad_ends_are_named():
     with pytest.raises(ml.InputError, match="which: found 'middle'"):
         extreme_eigenpair(PROBLEM, np.zeros(PROBLEM.shape), which="middle")
+
+
+def test_constrained_density_leaves_the_normals_out():
+    problem = ml.ConstrainedMCR2(3, (2, 3), 0.5, "spheres")
+    Z = np.asarray(problem.constraint.project(jnp.asarray(np.random.default_rng(1).standard_normal(problem.shape))))
+    N = problem.normals(Z)
+    values = np.linalg.eigvalsh(problem.hessian_matrix(Z) + 1e6 * N @ N.T)[: -N.shape[1]]
+    density = spectral_density(problem, Z, num_probes=3)
+    # a full run finds the tangent eigenvalues and no zero of the normals
+    assert max(np.abs(values - node).min() for node in density.nodes[density.weights > 1e-12]) <= 1e-6
+    assert density.weights.sum() == pytest.approx(1)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: extreme_eigenpair(PROBLEM, np.full(PROBLEM.shape, np.nan)), "Z: found NaN"),
+        (lambda: extreme_eigenpair(PROBLEM, [[1.0]]), "Z: found shape"),
+        (lambda: spectral_density(PROBLEM, np.ones(PROBLEM.shape), steps=0), "steps: found 0"),
+    ],
+)
+def test_bad_points_and_counts_are_named(call, message):
+    with pytest.raises(ml.InputError, match=message):
+        call()

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 import mcr2_landscape as ml
@@ -37,9 +37,9 @@ def test_traced_and_host_agree(kind, seed):
 @given(kind=st.sampled_from(SETS), seed=seeds())
 def test_derivatives_along_the_constraint(kind, seed):
     problem, Z = case(kind, seed)
+    # A boundary class that wants inwards is free, but the curves that the check takes stay on its sphere: no such point is drawn.
+    assume(kind != "balls" or float(problem.multipliers(Z)[1:].min()) > 0)
     check = ml.check_derivatives(problem, Z, key=seed)
-    if kind == "balls" and float(problem.multipliers(Z).min()) == 0.0 and float(problem.multipliers(Z)[1:].min()) == 0.0:
-        return  # a boundary class that wants inwards: the curve along the sphere is not where the gradient points
     assert check.verdict == "holds", check.reason
 
 

@@ -152,6 +152,8 @@ def test_from_features_sorts_any_labels(seed):
         (np.ones((3, 2)), [5, 5, 5], "the single class 5"),
         (np.ones((3, 2)), [0, None, 1], "found None at sample 1"),
         (np.ones((3, 2)), [0, float("nan"), 1], "found nan at sample 1"),
+        (np.ones((3, 2)), [np.float32("nan"), 1, 1], "found nan at sample 0"),
+        (np.ones((3, 2)), {0, 1, 2}, "labels: found set"),
         (np.ones((3, 2)), [[0], [1], [2]], "cannot be hashed"),
         (np.ones((3, 2)), np.eye(3), r"labels: found shape \(3, 3\)"),
         (np.ones(3), [0, 1, 1], r"X: found shape \(3,\)"),
@@ -161,3 +163,36 @@ def test_from_features_sorts_any_labels(seed):
 def test_bad_features_are_named(features, labels, message):
     with pytest.raises(ml.InputError, match=message):
         ml.MCR2.from_features(features, labels, epsilon=0.5)
+
+
+SMALL = ml.MCR2(3, (3, 3), 0.5, 0.1)
+BALLS = ml.ConstrainedMCR2(3, (3, 3), 0.5, "balls")
+
+
+@pytest.mark.parametrize("problem", [SMALL, BALLS])
+@pytest.mark.parametrize("method", ["evaluate", "invariants", "hessian_matrix", "orbit_tangent", "compress", "recognize"])
+def test_host_methods_check_the_shape(problem, method):
+    if hasattr(problem, method):
+        with pytest.raises(ml.InputError, match=r"Z: found shape \(3, 9\)"):
+            getattr(problem, method)(np.ones((3, 9)))
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: SMALL.random_starts(0, -1), "count: found -1"),
+        (lambda: SMALL.value(np.full((3, 6), np.nan)), "Z: found NaN"),
+        (lambda: SMALL.value(np.ones((3, 6), np.float16)), "Z: found float16"),
+        (lambda: SMALL.hessian(np.ones((3, 6), np.float32)).mv(np.ones((3, 6))), "D: found float64, .* float32"),
+        (lambda: jax.jit(lambda z: ml.classify(SMALL, z).value)(jnp.ones((3, 6))), "outside jit"),
+        (lambda: jax.jit(lambda e: ml.ConstrainedMCR2(3, (3, 3), e).parameters.alpha)(0.5), "outside jit"),
+    ],
+)
+def test_bad_calls_are_named(call, message):
+    with pytest.raises(ml.InputError, match=message):
+        call()
+
+
+def test_small_ranks_may_be_an_array():
+    problem = ml.MCR2(3, (3, 3, 3), 0.5, 0.1)
+    assert problem.orthogonal_family(large=(1, 1, 0), small=np.array([0, 0, 1])) is not None
