@@ -37,7 +37,7 @@ def test_traced_and_host_agree(kind, seed):
 @given(kind=st.sampled_from(SETS), seed=seeds())
 def test_derivatives_along_the_constraint(kind, seed):
     problem, Z = case(kind, seed)
-    # A boundary class that wants inwards is free, but the curves that the check takes stay on its sphere: no such point is drawn.
+    # A boundary class that wants inwards is free, but the curves of the check stay on its sphere: no such point is drawn.
     assume(kind != "balls" or float(problem.multipliers(Z)[1:].min()) > 0)
     check = ml.check_derivatives(problem, Z, key=seed)
     assert check.verdict == "holds", check.reason
