@@ -69,12 +69,18 @@ RUN_COMMAND = "import sys; from mcr2_landscape.cli import main; sys.argv[0] = 'm
 SHOWN = blocks(README.read_text(encoding="utf-8"))
 
 
-@pytest.mark.timeout(300)
-def test_readme_runs(tmp_path, user_environment):
-    """First its Python blocks, one after the other, then its commands: one may read what an earlier one wrote."""
+@pytest.mark.timeout(120)
+def test_the_python_blocks_of_readme_run_one_after_the_other(tmp_path, user_environment):
     lines = [str(block.line) for block in SHOWN if block.language == "python"]
+    assert lines
     run_as_reader([sys.executable, "-c", RUN_BLOCKS, str(README), *lines], tmp_path, user_environment)
-    for line, words in commands(SHOWN):
+
+
+@pytest.mark.timeout(120)
+def test_the_commands_of_readme_run(tmp_path, user_environment):
+    shown = commands(SHOWN)
+    assert shown
+    for line, words in shown:
         print(f"README.md, line {line}: mcr2-landscape {shlex.join(words)}")
         run_as_reader([sys.executable, "-c", RUN_COMMAND, *words], tmp_path, user_environment)
 
