@@ -18,7 +18,7 @@ BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip --disable-pip-version-check
 # One thread for each process: two of them, in one process on two cores, can wait for each other for ever inside JAX.
 # worksteal keeps a file's tests together where it can, and survives a process that a timeout ends; loadfile then hangs.
-PYTEST = NPROC=1 $(BIN)/python -m pytest -n 2 --dist worksteal --durations=20
+PYTEST = NPROC=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal --durations=20
 
 .PHONY: run test test-all lint style types imports docs clean
 .DELETE_ON_ERROR:

@@ -244,7 +244,7 @@ def _right_tangent(block: np.ndarray) -> np.ndarray:
 
 def resolvent(W: np.ndarray, scale: float) -> np.ndarray:
     """(I + scale W Wᵀ)^{-1}, shape (d, d), from the singular values of W."""
-    U, s, _ = np.linalg.svd(W, full_matrices=True)
+    U, s, _ = np.linalg.svd(W, full_matrices=W.shape[1] < W.shape[0])
     inverse = np.ones(W.shape[0])
     inverse[: s.size] = 1 / (1 + scale * s**2)
     return (U * inverse) @ U.T

@@ -67,11 +67,12 @@ def analyze_features(
     target = _target(problem)
     small, z, bases = problem.compress(Z)
     spectra = _Spectra.of(small.parameters, z)
-    scale = _scale(problem.parameters, spectra, target.norm)
+    scale, pays = _scale(problem.parameters, spectra, target.norm)
     said = [*notes, *_notes(center, normalize)]
     if normalize == "scale":
         Z, z, spectra = scale * Z, scale * z, spectra.scaled(scale)
-        said.append(f"all features were multiplied by {scale:.6g}")
+        where = "where F is largest" if pays else "the norm of the global maximizers: F is negative at every scale"
+        said.append(f"all features were multiplied by {scale:.6g}, to {where}")
         scale = 1.0
     rates = _rates(problem.parameters, spectra)
     target = dataclasses.replace(target, gap=max(target.value - rates.value, 0.0))
@@ -104,6 +105,7 @@ def analyze_features(
         rank=int((spectra.whole > 1e-10 * spectra.whole[0]).sum()),
         capacity=sum(min(size, dim) for size in data.sizes),
         scale=scale,
+        pays_at_some_scale=pays,
         common_mean=measures.common_mean(Z, data.sizes),
         summary=(),
         advice=(),
@@ -169,13 +171,14 @@ def _rates(p: Parameters, spectra: _Spectra) -> Rates:
     return Rates(whole, classes, whole - classes, penalty, whole - classes - penalty)
 
 
-def _scale(p: Parameters, spectra: _Spectra, norm: float) -> float:
-    """The factor at which F is largest; where no factor makes it positive, that which gives the global maximizers' norm."""
+def _scale(p: Parameters, spectra: _Spectra, norm: float) -> tuple[float, bool]:
+    """The factor at which F is largest, and true; where F is positive at none, that which gives the global maximizers' norm,
+    and false."""
     factor, _ = measures.best_scale(p, spectra.whole, spectra.classes, norm)
     if factor is not None:
-        return factor
+        return factor, True
     size = norm if norm > 0 else float(np.sqrt(p.dim / p.alpha))
-    return size / float(np.linalg.norm(spectra.whole))
+    return size / float(np.linalg.norm(spectra.whole)), False
 
 
 def _classes(problem: MCR2, spectra: _Spectra, data: Prepared, target: Target) -> tuple[ClassSummary, ...]:

@@ -137,7 +137,8 @@ class FeatureAnalysis(Record):
     """Where labeled features sit in the landscape of the regularized rate reduction.
 
     `summary` and `advice` are sentences: what was found, and what to change. `notes` say what was done to the features.
-    `scale`: the factor by which to multiply the features so that they have the size at which critical points live. `rank`:
+    `scale`: the factor by which to multiply the features so that they have the size at which critical points live: that at
+    which F is largest, or, where F is positive at none (`pays_at_some_scale` is false), the global maximizers' norm. `rank`:
     the dimensions that the features span. `capacity`: Σ min(m_k, d), the directions that the classes could fill.
     `common_mean`: the share of the features' squared norm that is their mean, if that is a direction which the classes share
     (zero otherwise).
@@ -165,6 +166,7 @@ class FeatureAnalysis(Record):
     rank: int
     capacity: int
     scale: float
+    pays_at_some_scale: bool
     common_mean: float
     summary: tuple[str, ...]
     advice: tuple[str, ...]

@@ -20,7 +20,8 @@ def summarize(result: FeatureAnalysis) -> tuple[str, ...]:
         + (": nothing is missing." if nothing else f", so {target.gap:.6g} is missing.")
     ]
     if rates.value < 0:
-        words.append("F is negative: by this objective no features at all (Z = 0, F = 0) would be better.")
+        anywhere = "" if result.pays_at_some_scale else ", whatever factor the features are multiplied by"
+        words.append(f"F is negative{anywhere}: by this objective no features at all (Z = 0, F = 0) would be better.")
     words.append(_place(result, nothing))
     if result.position.kind is not Kind.LOCAL_MAXIMIZER and result.curvature.escapes:
         words.append(_curvature(result))

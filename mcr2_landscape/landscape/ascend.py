@@ -60,8 +60,9 @@ def ascend(
     """Climb from Z with Barzilai–Borwein steps, none of which lowers the value (by more than its rounding).
 
     A trial that lowers the value is taken back and its step halved, down to the step 1/L where the landscape's curvature bound
-    L promises an increase. Once the increase expected is below the rounding of the value, trials are judged by the gradient
-    norm instead, so that the tolerance can be far below the square root of the working precision.
+    L promises an increase; on such a landscape no step beyond 1/L moves the point by more than a quarter of its norm. Once the
+    increase expected is below the rounding of the value, trials are judged by the gradient norm instead, so that the tolerance
+    can be far below the square root of the working precision.
 
     **Arguments:** `landscape`: as for `classify`. `Z`: a start, float64. `rtol`: relative gradient norm to reach. `max_steps`:
     gradients to spend. `progress`: a bar, or a function of (done, total, 0).
@@ -121,7 +122,7 @@ def ascend(
         value,
         norm,
         relative,
-        bool(relative <= 2 * rtol),
+        bool(relative <= 2 * rtol or float(state.relative) <= rtol),
         reason,
         int(state.trials),
         {"gradients": gradients, "value": values, "relative_gradient_norm": norms},
@@ -171,32 +172,35 @@ def _climb(landscape: Any, state: _State, num_trials: jax.Array, rtol: jax.Array
     """Up to `num_trials` (traced) trials. A step of at most `safe` cannot lower the value."""
     sign = -1.0 if landscape.minimize else 1.0
     limit = state.trials + num_trials.astype(jnp.int32)
-    eps = jnp.finfo(state.point.dtype).eps
+    eps, tiny = jnp.finfo(state.point.dtype).eps, jnp.finfo(state.point.dtype).tiny
 
     def unfinished(s: _State) -> jax.Array:
         return (s.trials < limit) & (s.relative > rtol)
 
     def trial(s: _State) -> _State:
-        move = sign * s.step * s.gradient
+        # far out a long step would jump over the maximizers that a gradient flow meets, to the far side of zero
+        reach = 0.25 * jnp.linalg.norm(s.point.reshape(-1)) / jnp.maximum(jnp.linalg.norm(s.gradient.reshape(-1)), tiny)
+        length = jnp.where(safe > 0, jnp.minimum(s.step, jnp.maximum(safe, reach)), s.step)
+        move = sign * length * s.gradient
         point = s.point + move if landscape.constraint is None else landscape.constraint.retract(s.point, move)
         gradient, value, relative = _measure(landscape, point)
-        expected = s.step * jnp.sum(s.gradient * s.gradient)
+        expected = length * jnp.sum(s.gradient * s.gradient)
         rise = sign * (value - s.value)
         noise = 64 * eps * (1 + jnp.abs(s.value))
         judged_by_value = expected > 100 * noise
         good = jnp.where(judged_by_value, rise >= 1e-4 * expected, relative <= 1.5 * s.relative)
-        good = (good | ((s.step <= safe) & (rise >= -noise))) & jnp.isfinite(value)
+        good = (good | ((length <= safe) & (rise >= -noise))) & jnp.isfinite(value)
         difference = (point - s.point).reshape(-1)
         curvature = -sign * jnp.sum(difference * (gradient - s.gradient).reshape(-1))
         squared = jnp.sum(difference * difference)
-        fitted = jnp.where(curvature > 0, squared / jnp.where(curvature > 0, curvature, 1), 2 * s.step)
-        longer = jnp.clip(fitted, 0.1 * s.step, 10 * s.step)
+        fitted = jnp.where(curvature > 0, squared / jnp.where(curvature > 0, curvature, 1), 2 * length)
+        longer = jnp.clip(fitted, 0.1 * length, 10 * length)
         return _State(
             jnp.where(good, point, s.point),
             jnp.where(good, gradient, s.gradient),
             jnp.where(good, value, s.value),
             jnp.where(good, relative, s.relative),
-            jnp.where(good, longer, 0.5 * s.step),
+            jnp.where(good, longer, 0.5 * length),
             s.trials + 1,
         )
 

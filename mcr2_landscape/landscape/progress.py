@@ -49,7 +49,7 @@ class _Bar(Progress):
         self._task = self._bar.add_task(title, total=total, good="")
 
     def update(self, done: int, good: int) -> None:
-        self._bar.update(self._task, completed=done, good=f"{good} converged")
+        self._bar.update(self._task, completed=done, good=f"{good} converged" if good else "")
 
     def __enter__(self) -> Progress:
         self._bar.start()

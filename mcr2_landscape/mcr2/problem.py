@@ -174,9 +174,10 @@ class MCR2(eqx.Module):
         Z = host_point(Z, self.shape)
         values: list[np.ndarray] = []
         counts: list[np.ndarray] = []
+        whole = closed_form.resolvent(Z, p.alpha)
         for k, block in enumerate(p.blocks(Z)):
             if block.shape[1] > self.dim:
-                matrix = p.alpha * (closed_form.resolvent(Z, p.alpha) - closed_form.resolvent(block, p.alphas[k]))
+                matrix = p.alpha * (whole - closed_form.resolvent(block, p.alphas[k]))
                 values.append(np.linalg.eigvalsh(matrix) - p.regularization)
                 counts.append(np.full(self.dim, block.shape[1] - self.dim, dtype=np.int64))
         if not values:

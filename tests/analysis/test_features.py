@@ -197,6 +197,16 @@ class TestPreparation:
         for factor in (0.9, 1.1):
             assert best.problem.evaluate(factor * best.point)[0] < best.rates.value
 
+    def test_where_no_scale_helps_that_is_said(self):
+        """The same second moments in both classes: ΔR vanishes at every scale."""
+        X = np.tile(np.random.default_rng(0).standard_normal((6, DIM)), (2, 1))
+        result = analyze(X, np.repeat([0, 1], 6), normalize="scale", ascent=False)
+        assert not result.pays_at_some_scale
+        assert result.rates.rate_reduction == pytest.approx(0, abs=1e-13)
+        assert np.linalg.norm(result.point) == pytest.approx(result.target.norm)
+        assert "negative at every scale" in result.notes[-1]
+        assert "whatever factor" in result.summary[1]
+
     def test_the_mean_is_subtracted(self, mixture):
         result = analyze(mixture.features + 5.0, center=True, ascent=False)
         np.testing.assert_allclose(result.point.mean(axis=1), 0, atol=1e-14)

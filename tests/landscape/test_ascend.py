@@ -74,3 +74,10 @@ def test_the_history_is_dense_at_the_beginning():
     start = np.random.default_rng(1).standard_normal(PROBLEM.shape)
     gradients = ml.ascend(PROBLEM, start).history["gradients"]
     assert (np.diff(gradients[:10]) == 1).all()
+
+
+def test_a_start_far_out_shrinks_to_a_maximizer_instead_of_jumping_to_zero():
+    top = PROBLEM.global_maximum()
+    end = ml.ascend(PROBLEM, 1000 * top.family.point(key=0))
+    assert end.converged
+    assert end.value == pytest.approx(top.value, rel=1e-9)
