@@ -61,11 +61,10 @@ def check_derivatives(landscape: Any, Z: Any, *, key: Any = 0, num_directions: i
     """Check `value`, `gradient` and `hessian` of a landscape against each other at Z.
 
     * Taylor slopes: along random (tangent) directions the remainder after the gradient term falls like t², after the Hessian
-    term
-      like t³. A wrong gradient gives slope 1, a wrong Hessian slope 2.
+      term like t³. A wrong gradient gives slope 1, a wrong Hessian slope 2.
     * Symmetry ⟨u, Hv⟩ = ⟨v, Hu⟩ and linearity H(au + bv) = aHu + bHv.
-    * Tangency: gradient and Hessian products are tangent to the constraint set; the gradient is orthogonal to the symmetry
-    orbit.
+    * Tangency: gradient and Hessian products are tangent to the constraint set; the gradient is orthogonal to the
+      symmetry orbit.
 
     Host function in float64, deterministic for a given key.
 

@@ -50,7 +50,7 @@ def dense_spectrum(landscape: Any, Z: np.ndarray) -> DenseSpectrum:
     H = landscape.hessian_matrix(Z)
     normals = normals_of(landscape, Z)
     if normals.shape[1]:
-        shift = 4 * float(np.abs(H).sum(axis=0).max()) + 1.0  # beyond the spectrum, so that the normals are the last ones
+        shift = 4 * float(np.abs(H).sum(axis=0).max())  # beyond the spectrum and of its size: the normals are the last ones
         values = np.linalg.eigvalsh(H + shift * (normals @ normals.T))[: H.shape[0] - normals.shape[1]]
     else:
         values = np.linalg.eigvalsh(H)

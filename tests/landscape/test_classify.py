@@ -156,7 +156,7 @@ def test_large_problems_fall_back_on_one_eigenpair(monkeypatch):
 def test_constrained_points_and_their_kinds():
     """T4 on spheres: orthogonal blocks with equal singular values are maximizers when y_k > 1 or r_k = 1, strict saddles when
     y_k < 1 and r_k ≥ 2; unequal values are not critical or saddles."""
-    for epsilon in (0.3, 3.0):
+    for epsilon in (0.3, 3.0, 1e3):
         problem = ml.ConstrainedMCR2(4, (2, 2), epsilon, "spheres")
         Z = np.zeros(problem.shape)
         Z[[0, 1, 2, 3], [0, 1, 2, 3]] = 1.0  # ‖Z_k‖² = m_k = 2 spread over two equal values
