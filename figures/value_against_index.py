@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mcr2_landscape.report import check_writable
+from mcr2_landscape.files import check_writable
 from mcr2_landscape.report.scatter import value_against_index
 from mcr2_landscape.report.style import save
 from mcr2_landscape.validation import InputError

@@ -6,16 +6,16 @@ import dataclasses
 import enum
 import math
 from collections.abc import Mapping
+from fractions import Fraction
 from typing import Any
-
-import numpy as np
 
 
 def to_plain(value: Any) -> Any:
     """Convert a result to values that `json.dumps` takes with `allow_nan=False`.
 
     Dataclasses become dictionaries (fields whose metadata says ``json=False`` are left out), enumerations their value,
-    arrays nested lists, complex numbers pairs, and floats that are not finite ``None``: JSON has no word for them.
+    arrays nested lists, rational numbers text such as ``"3/5"``, complex numbers pairs, and floats that are not finite ``None``:
+    JSON has no word for them.
 
     **Raises:** `TypeError` for an object that has no plain form.
     """
@@ -35,10 +35,11 @@ def to_plain(value: Any) -> Any:
         return {str(to_plain(key)): to_plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple, set, frozenset)):
         return [to_plain(item) for item in value]
-    if isinstance(value, np.generic):
-        return to_plain(value.item())
-    if hasattr(value, "__array__"):
-        return to_plain(np.asarray(value).tolist())
+    if isinstance(value, Fraction):
+        return str(value)
+    # NumPy's numbers and arrays and JAX's, told by what they can do: certificates are checked without NumPy.
+    if hasattr(value, "__array__") and hasattr(value, "tolist"):
+        return to_plain(value.tolist())
     raise TypeError(f"{type(value).__name__} has no plain JSON form")
 
 

@@ -8,9 +8,7 @@ from typing import Any
 
 import numpy as np
 
-
-class InputError(ValueError):
-    """A user's mistake, told in the user's terms. The command line prints it without a traceback and exits with 2."""
+from mcr2_landscape.errors import InputError as InputError
 
 
 def positive_real(name: str, value: Any, *, advice: str = "") -> float:

@@ -77,7 +77,7 @@ def analyze(
     else:
         data = load_features(features, labels, features_name, labels_name)
     from mcr2_landscape.analysis import analyze_features
-    from mcr2_landscape.report.files import document
+    from mcr2_landscape.report.documents import document
 
     if data.features.size > _LARGE:
         count, dim = data.shape

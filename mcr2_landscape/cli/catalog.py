@@ -44,7 +44,7 @@ def catalog(
     from mcr2_landscape.analysis import list_catalog
     from mcr2_landscape.cli.problems import problem_of
     from mcr2_landscape.report import contents, tables
-    from mcr2_landscape.report.files import document
+    from mcr2_landscape.report.documents import document
 
     problem, defaulted = problem_of(dim, sizes, epsilon, regularization)
     listing = list_catalog(problem, top=top, fusion=fusion)

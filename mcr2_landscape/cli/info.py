@@ -25,7 +25,7 @@ def info(*, json: File = None) -> int:
     import jax
 
     from mcr2_landscape.provenance import describe_device, versions
-    from mcr2_landscape.report.files import document
+    from mcr2_landscape.report.documents import document
     from mcr2_landscape.report.tables import Table
 
     extras = {extra: _missing(extra) for extra in _EXTRAS}

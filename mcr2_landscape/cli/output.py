@@ -23,7 +23,7 @@ class Output:
     """
 
     def __init__(self, json: str | None, report: str | None):
-        from mcr2_landscape.report.files import check_writable
+        from mcr2_landscape.files import check_writable
         from mcr2_landscape.validation import InputError
 
         if report == "-":
@@ -81,7 +81,7 @@ class Output:
 
     def files(self, document: Mapping[str, Any], page: Callable[[], Page] | None) -> None:
         """Write what was asked for."""
-        from mcr2_landscape.report.files import to_json, write_json
+        from mcr2_landscape.files import to_json, write_json
         from mcr2_landscape.report.page import write_page
 
         if self.json == "-":

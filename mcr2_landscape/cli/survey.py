@@ -45,7 +45,7 @@ def survey(
     from mcr2_landscape.analysis import survey as run_survey
     from mcr2_landscape.cli.problems import problem_of
     from mcr2_landscape.report import contents, tables
-    from mcr2_landscape.report.files import document
+    from mcr2_landscape.report.documents import document
 
     problem, defaulted = problem_of(dim, sizes, epsilon, regularization)
     if defaulted:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from mcr2_landscape.report.files import write_text
+from mcr2_landscape.files import write_text
 from mcr2_landscape.report.tables import Table
 
 

@@ -5,9 +5,9 @@ import stat
 import numpy as np
 import pytest
 
-from mcr2_landscape import InputError
-from mcr2_landscape.report import check_writable, document, write_json
-from mcr2_landscape.report import files as report_files
+from mcr2_landscape import InputError, files
+from mcr2_landscape.files import check_writable, write_json
+from mcr2_landscape.report import document
 
 
 def test_a_document_says_what_it_is_and_where_it_comes_from(tmp_path):
@@ -75,7 +75,7 @@ def test_places_that_cannot_be_written_are_found_before(tmp_path, monkeypatch):
     def refuse(*arguments, **options):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(report_files.tempfile, "mkstemp", refuse)
+    monkeypatch.setattr(files.tempfile, "mkstemp", refuse)
     with pytest.raises(InputError, match=r"--report .*cannot be written \(Permission denied\)"):
         check_writable(tmp_path / "new.html", "--report")
     assert (tmp_path / "file").read_text() == "kept"

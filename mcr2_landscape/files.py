@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all, and the JSON document that every command writes."""
+"""Files that are written whole or not at all. The standard library only."""
 
 from __future__ import annotations
 
@@ -9,11 +9,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from mcr2_landscape.provenance import provenance
-from mcr2_landscape.record import to_plain
-from mcr2_landscape.validation import InputError
-
-SCHEMA_VERSION = 1
+from mcr2_landscape.errors import InputError
 
 
 def check_writable(path: str | os.PathLike[str], what: str = "output") -> Path:
@@ -43,19 +39,24 @@ def check_writable(path: str | os.PathLike[str], what: str = "output") -> Path:
 
 
 def write_text(path: str | os.PathLike[str], text: str, what: str = "output") -> None:
-    """Write a text file in UTF-8 whole or not at all: a temporary file beside it takes its place.
+    """Write a text file in UTF-8, with "\\n" at the ends of lines (see `write_bytes`)."""
+    write_bytes(path, text.encode("utf-8"), what)
+
+
+def write_bytes(path: str | os.PathLike[str], content: bytes, what: str = "output") -> None:
+    """Write a file whole or not at all: a temporary file beside it takes its place.
 
     **Raises:** `InputError` where the file cannot be written; an earlier file is then untouched.
     """
     path = check_writable(path, what)
     if path.exists() and not path.is_file():
-        path.write_text(text, encoding="utf-8")
+        path.write_bytes(content)
         return
     temporary = None
     try:
         temporary = _temporary(path)
-        with open(temporary, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
+        with open(temporary, "wb") as file:
+            file.write(content)
             file.flush()
             os.fsync(file.fileno())
         os.chmod(temporary, path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~_umask())
@@ -65,21 +66,6 @@ def write_text(path: str | os.PathLike[str], text: str, what: str = "output") ->
     finally:
         if temporary is not None:
             _remove(temporary)
-
-
-def document(kind: str, result: Any, *, configuration: Any, key: Any = None) -> dict[str, Any]:
-    """The JSON document of a result: what it is, where it comes from, and its plain form.
-
-    **Arguments:** `kind`: "analysis", "catalog", "survey" or "info". `configuration`: what the result was computed from.
-    `key`: the source of randomness, if any.
-    """
-    return {
-        "schema": f"mcr2_landscape/{kind}",
-        "schema_version": SCHEMA_VERSION,
-        "provenance": to_plain(provenance(configuration, key=key)),
-        "configuration": to_plain(configuration),
-        "result": to_plain(result),
-    }
 
 
 def to_json(plain: Any) -> str:

@@ -1,0 +1,297 @@
+"""The checker: what each kind of certificate proves, and how that is verified.
+
+It needs python-flint and the standard library alone. Everything that decides is ball arithmetic or exact; what a certificate
+says is only ever tried, never believed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+from flint import arb, arb_mat, ctx
+
+from mcr2_landscape.certify.balls import BallProblem, ball, squared_norm
+from mcr2_landscape.certify.certificate import Certificate, Point, Statement
+from mcr2_landscape.certify.critical import PRECISIONS, Enclosure, Undecided, enclose
+from mcr2_landscape.certify.exact import CertificateError, ExactFamily, ExactProblem, fields, integer, items, number_text, rational, shown
+from mcr2_landscape.certify.identities import check_identity
+from mcr2_landscape.certify.quadratic import degenerate
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What a certificate has proved: one sentence, and figures of the proof (precision, contraction, bounds)."""
+
+    sentence: str
+    figures: Mapping[str, Any]
+
+
+def check(certificate: Certificate, expected: Statement | None = None) -> Proof:
+    """Verify a certificate, and that it states what is `expected`, if that is given.
+
+    **Raises:** `CertificateError` for a statement that is not the expected one, not well formed, or not proved (`Undecided` where
+    a better witness might prove it).
+    """
+    statement = certificate.statement
+    if expected is not None:
+        found, wanted = statement.to_plain(), expected.to_plain()
+        for name, value in wanted.items():
+            if found[name] != value:
+                raise CertificateError(f"{name}: the certificate states something else than the claim does")
+    if statement.kind not in KINDS:
+        raise CertificateError(f"kind: found {shown(statement.kind)}; expected one of " + ", ".join(KINDS))
+    return KINDS[statement.kind](statement, certificate.witness)
+
+
+def _problem(statement: Statement) -> ExactProblem:
+    if statement.problem is None:
+        raise CertificateError(f"problem: missing; {statement.kind!r} is about one")
+    return statement.problem
+
+
+def _nothing(witness: Mapping[str, Any]) -> None:
+    fields("witness", witness, ())
+
+
+def _enclosed(statement: Statement, orbit_dimension: Any) -> tuple[Enclosure, str, dict[str, Any]]:
+    """The critical point within the asserted radius, the words for it, and figures."""
+    problem, subject = _problem(statement), statement.subject
+    if subject is None:
+        raise CertificateError("subject: missing; a point or a family is expected")
+    radius = rational("radius", statement.assertion["radius"])
+    if radius <= 0:
+        raise CertificateError(f"radius: found {radius}; it must be greater than zero")
+    count = integer("orbit dimension", orbit_dimension, 0)
+    found = enclose(problem, subject.entries if isinstance(subject, Point) else subject, count)
+    with ctx.workprec(found.precision):
+        if not found.distance <= ball(radius):
+            raise Undecided(f"the critical point was found within {float(found.distance):.1e}, not within {number_text(radius)}")
+    figures = {"precision": found.precision, "contraction": found.contraction, "distance": float(found.distance)}
+    return found, f"For {problem}, there is a critical point within {number_text(radius)} of {subject}", figures
+
+
+def _critical_point(statement: Statement, witness: Mapping[str, Any]) -> Proof:
+    """*critical point*: a zero of ∇F within `radius`, whose orbit has dimension `orbit_dimension`, which is also the nullity."""
+    _nothing(witness)
+    assertion = fields("assertion", statement.assertion, ("radius", "orbit_dimension"))
+    found, words, figures = _enclosed(statement, assertion["orbit_dimension"])
+    return Proof(f"{words}; its symmetry orbit has dimension {found.zero}, and so has the kernel of its Hessian.", figures)
+
+
+def _inertia(statement: Statement, witness: Mapping[str, Any]) -> Proof:
+    """*inertia*: a critical point within `radius` with exactly these numbers of eigenvalues, the zeros being the orbit's."""
+    _nothing(witness)
+    assertion = fields("assertion", statement.assertion, ("radius", "positive", "zero", "negative"))
+    found, words, figures = _enclosed(statement, assertion["zero"])
+    counts = tuple(integer(name, assertion[name], 0) for name in ("positive", "zero", "negative"))
+    if counts != (found.positive, found.zero, found.negative):
+        raise CertificateError(
+            f"assertion: found the inertia {counts} (positive, zero, negative); proved is "
+            f"{(found.positive, found.zero, found.negative)}"
+        )
+    return Proof(
+        f"{words}; its Hessian has exactly {counts[0]} positive, {counts[1]} zero and {counts[2]} negative eigenvalues, the zeros "
+        "being the tangent space of its symmetry orbit.",
+        figures,
+    )
+
+
+def _local_maximizer(statement: Statement, witness: Mapping[str, Any]) -> Proof:
+    """*local maximizer*: a critical point within `radius` whose Hessian is negative definite across its orbit of dimension `zero`,
+    so that F is smaller at all points near it that are not on the orbit."""
+    _nothing(witness)
+    assertion = fields("assertion", statement.assertion, ("radius", "zero"))
+    found, words, figures = _enclosed(statement, assertion["zero"])
+    if found.positive:
+        raise CertificateError(f"assertion: the critical point has {found.positive} positive eigenvalues: it is a strict saddle")
+    return Proof(f"{words}; it is a local maximizer: F is smaller at all points near it off its orbit (dimension {found.zero}).", figures)
+
+
+def _strict_saddle(statement: Statement, witness: Mapping[str, Any]) -> Proof:
+    """*strict saddle*: a critical point within `radius`, and a direction along which the second derivative is positive there: the
+    quadratic form is enclosed above zero over the whole neighborhood in which the point lies."""
+    assertion = fields("assertion", statement.assertion, ("radius",))
+    entry = fields("witness", witness, ("orbit_dimension", "direction"))
+    found, words, figures = _enclosed(statement, entry["orbit_dimension"])
+    del assertion
+    problem = _problem(statement)
+    with ctx.workprec(found.precision):
+        D = _matrix(problem, entry["direction"])
+        curvature = BallProblem(problem).curvature(found.box, D)
+        if not curvature > 0:
+            raise Undecided("direction: the second derivative along it is not positive over the whole neighborhood")
+        share = curvature / squared_norm(D.entries())
+    figures["curvature"] = float(share.mid()) * float(problem.alpha)
+    return Proof(f"{words}; it is a strict saddle: the second derivative along the stored direction is positive.", figures)
+
+
+def _degenerate(statement: Statement, witness: Mapping[str, Any]) -> Proof:
+    """*degenerate*: neither a local maximizer nor a strict saddle, in exact arithmetic (see `quadratic`)."""
+    _nothing(witness)
+    problem = _problem(statement)
+    assertion = fields("assertion", statement.assertion, ("of_class", "excess_nullity"))
+    if not isinstance(statement.subject, ExactFamily):
+        raise CertificateError("subject: expected a family, which can be built exactly")
+    of_class = integer("of_class", assertion["of_class"], 1, len(problem.sizes))
+    found = degenerate(problem, statement.subject, of_class)
+    excess = found.zero - found.orbit_dimension
+    if integer("excess_nullity", assertion["excess_nullity"], 1) != excess:
+        raise CertificateError(f"excess_nullity: found {assertion['excess_nullity']}; proved is {excess}")
+    third = float(found.third_derivative)
+    return Proof(
+        f"For {problem}, {statement.subject} is critical and neither a local maximizer nor a strict saddle: its Hessian has no "
+        f"positive eigenvalue, {found.zero} zero ones ({excess} more than its symmetry orbit has dimensions) and {found.negative} "
+        f"negative ones, and scaling the block of class {of_class} by 1 + t changes F by {third / 6:.6g} t³ + O(t⁴).",
+        {"third_derivative": third, "exact": str(found.third_derivative)},
+    )
+
+
+def _inequality(statement: Statement, witness: Mapping[str, Any]) -> Proof:
+    """*inequality*: a strictly ascending chain of quantities. A quantity is a rational number; {"value_at": family}, F at its points;
+    or {"value_threshold": rho}, the fraction of lambda_k at which a direction of ratio rho has the value zero."""
+    _nothing(witness)
+    chain = items("ascending", fields("assertion", statement.assertion, ("ascending",))["ascending"], minimum=2, maximum=20)
+    quantities = [_Quantity.parse(statement.problem, entry) for entry in chain]
+    bits = max(_below(*pair) for pair in zip(quantities, quantities[1:], strict=False))
+    where = f"For {statement.problem}: " if statement.problem is not None else ""
+    return Proof(f"{where}{' < '.join(str(quantity) for quantity in quantities)}.", {"precision": bits})
+
+
+@dataclass(frozen=True)
+class _Quantity:
+    number: Fraction | None = None
+    subject: ExactFamily | None = None
+    problem: ExactProblem | None = None
+    ratio: Fraction | None = None
+
+    @staticmethod
+    def parse(problem: ExactProblem | None, entry: Any) -> _Quantity:
+        if not isinstance(entry, Mapping):
+            return _Quantity(number=rational("ascending", entry))
+        if "value_threshold" in entry:
+            ratio = rational("value_threshold", fields("quantity", entry, ("value_threshold",))["value_threshold"])
+            if ratio <= 1:
+                raise CertificateError(f"value_threshold: found {ratio}; rho = m/m_k is greater than one")
+            return _Quantity(ratio=ratio)
+        if problem is None:
+            raise CertificateError("problem: missing; a value of F is about one")
+        subject = ExactFamily.from_plain(fields("quantity", entry, ("value_at",))["value_at"])
+        return _Quantity(subject=subject, problem=problem)
+
+    def enclosure(self) -> arb:
+        if self.number is not None:
+            return ball(self.number)
+        assert self.subject is not None and self.problem is not None
+        b = BallProblem(self.problem)
+        return b.value(b.point(self.subject))
+
+    def __str__(self) -> str:
+        if self.number is not None:
+            return number_text(self.number)
+        if self.ratio is not None:
+            return f"λ°/λ_k at rho = {self.ratio}"
+        return "F(0)" if self.subject is None or not self.subject.blocks else f"F({self.subject})"
+
+
+def _below(low: _Quantity, high: _Quantity) -> int:
+    """Prove low < high, and return the bits that it took.
+
+    For a value threshold: h(s₊) falls as lambda grows, since its derivative by ell is −s₊/2. So a fraction is below the threshold
+    exactly if h is positive there.
+    """
+    if (low.ratio is None) == (high.ratio is None) and low.ratio is not None:
+        raise CertificateError("ascending: two thresholds side by side; put a number between them")
+    for bits in PRECISIONS:
+        with ctx.workprec(bits):
+            if low.ratio is None and high.ratio is None:
+                a, b = low.enclosure(), high.enclosure()
+                if a < b:
+                    return bits
+                if a >= b:
+                    raise CertificateError(f"ascending: {low} is not below {high}")
+                continue
+            ratio, number = (low.ratio, high.number) if low.ratio is not None else (high.ratio, low.number)
+            if ratio is None or number is None or not 0 < number < 1:
+                raise CertificateError("ascending: a threshold is compared with a number between 0 and 1")
+            height = _height(ratio, number)
+            if height > 0 if high.ratio is not None else height < 0:
+                return bits
+            if height < 0 if high.ratio is not None else height > 0:
+                raise CertificateError(f"ascending: {low} is not below {high}")
+    raise Undecided(f"ascending: {low} and {high} cannot be told apart at {PRECISIONS[-1]} bits")
+
+
+def _height(ratio: Fraction, fraction: Fraction) -> arb:
+    """h_rho(s₊) = ½ [log(1 + s) − log(1 + rho s)/rho − ell s] at ell = fraction · (√rho − 1)/(√rho + 1)."""
+    rho = ball(ratio)
+    ell = ball(fraction) * (rho.sqrt() - 1) / (rho.sqrt() + 1)
+    beta = rho - 1 - ell * (1 + rho)
+    s = (beta + (beta * beta - 4 * rho * ell * ell).sqrt()) / (2 * rho * ell)
+    return ((1 + s).log() - (1 + rho * s).log() / rho - ell * s) / 2
+
+
+def _identity(statement: Statement, witness: Mapping[str, Any]) -> Proof:
+    """*identity*: of rational functions, perhaps under side conditions (see `identities`)."""
+    assertion = fields("assertion", statement.assertion, ("left", "right", "where"))
+    entry = fields("witness", witness, ("cofactors",))
+    if statement.problem is not None or statement.subject is not None:
+        raise CertificateError("problem, subject: an identity has none")
+    where = items("where", assertion["where"], maximum=20)
+    check_identity(assertion["left"], assertion["right"], where, items("cofactors", entry["cofactors"], maximum=20))
+    condition = f" whenever {' and '.join(f'{r} = 0' for r in where)}" if where else ""
+    return Proof(f"{assertion['left']} = {assertion['right']}{condition}, wherever no denominator vanishes.", {})
+
+
+def _approximate_saddle(statement: Statement, witness: Mapping[str, Any]) -> Proof:
+    """*approximate strict saddle*: at the stored point ‖∇F‖ ≤ `gradient_norm`, and along the stored direction D the quadratic form
+    ⟨D, H D⟩/‖D‖² ≥ `curvature`, both with outward rounding."""
+    problem = _problem(statement)
+    assertion = fields("assertion", statement.assertion, ("gradient_norm", "curvature"))
+    entry = fields("witness", witness, ("direction",))
+    if not isinstance(statement.subject, Point):
+        raise CertificateError("subject: expected a stored point")
+    norm_bound = rational("gradient_norm", assertion["gradient_norm"])
+    curvature_bound = rational("curvature", assertion["curvature"])
+    if curvature_bound <= 0:
+        raise CertificateError(f"curvature: found {curvature_bound}; it must be greater than zero")
+    for bits in PRECISIONS:
+        with ctx.workprec(bits):
+            b = BallProblem(problem)
+            Z, D = _matrix(problem, statement.subject.entries), _matrix(problem, entry["direction"])
+            try:
+                norm = b.alpha * squared_norm(b.gradient(Z)).sqrt()
+                curvature = b.alpha * b.curvature(Z, D) / squared_norm(D.entries())
+            except ZeroDivisionError:
+                continue
+            if norm <= ball(norm_bound) and curvature >= ball(curvature_bound):
+                figures = {"precision": bits, "gradient_norm": float(norm), "curvature": float(curvature)}
+                return Proof(
+                    f"For {problem}, at the stored point the gradient has norm at most {number_text(norm_bound)} and the second derivative "
+                    f"along the stored unit direction is at least {number_text(curvature_bound)}: an approximate strict saddle.",
+                    figures,
+                )
+            if norm > ball(norm_bound) or curvature < ball(curvature_bound):
+                raise CertificateError(f"assertion: the gradient norm is {float(norm):.3e}, the curvature {float(curvature):.3e}")
+    raise Undecided(f"gradient norm and curvature cannot be bounded at {PRECISIONS[-1]} bits")
+
+
+def _matrix(problem: ExactProblem, entries: Any) -> arb_mat:
+    d, m = problem.dim, problem.num_samples
+    if not isinstance(entries, tuple) or len(entries) != d * m:
+        raise CertificateError(f"direction: expected {d * m} numbers")
+    return arb_mat(d, m, [arb(entry) for entry in entries])
+
+
+KINDS: dict[str, Callable[[Statement, Mapping[str, Any]], Proof]] = {
+    "critical point": _critical_point,
+    "inertia": _inertia,
+    "local maximizer": _local_maximizer,
+    "strict saddle": _strict_saddle,
+    "degenerate": _degenerate,
+    "inequality": _inequality,
+    "identity": _identity,
+    "approximate strict saddle": _approximate_saddle,
+}

@@ -1,0 +1,96 @@
+"""Claims found through the entry-point group ``mcr2_landscape.claims``. The standard library only.
+
+An entry point names a collection of `Claim`, for instance in a package's setup.cfg
+
+    [options.entry_points]
+    mcr2_landscape.claims =
+        my-paper = my_package.statements:CLAIMS
+"""
+
+from __future__ import annotations
+
+import difflib
+import fnmatch
+import importlib.metadata
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mcr2_landscape.claims.claim import Claim
+from mcr2_landscape.errors import InputError
+
+GROUP = "mcr2_landscape.claims"
+
+
+@dataclass(frozen=True)
+class ProviderError:
+    """A provider that could not be loaded: its name, one line of words, and the traceback."""
+
+    provider: str
+    words: str
+    details: str
+
+
+@dataclass(frozen=True)
+class Registry:
+    """All claims in order (providers by name, each in its own order), and the providers that failed."""
+
+    claims: tuple[Claim, ...]
+    errors: tuple[ProviderError, ...]
+
+    def find(self, claim_id: str) -> Claim:
+        """The claim with this id.
+
+        **Raises:** `InputError` where there is none, with the nearest ids.
+        """
+        for claim in self.claims:
+            if claim.id == claim_id:
+                return claim
+        raise InputError(f"claim: no claim has the id {claim_id!r}" + self._nearest(claim_id))
+
+    def select(self, patterns: Sequence[str]) -> tuple[Claim, ...]:
+        """The claims whose id matches one of the patterns: an id, its beginning up to a dot, or a shell pattern with ``*``. All of
+        them without a pattern.
+
+        **Raises:** `InputError` for a pattern that matches nothing, with the nearest ids.
+        """
+        if not patterns:
+            return self.claims
+        chosen: set[str] = set()
+        for pattern in patterns:
+            found = {c.id for c in self.claims if fnmatch.fnmatchcase(c.id, pattern) or c.id.startswith(f"{pattern}.")}
+            if not found:
+                raise InputError(f"pattern: no claim matches {pattern!r}" + self._nearest(pattern))
+            chosen |= found
+        return tuple(claim for claim in self.claims if claim.id in chosen)
+
+    def corrected_by(self, claim_id: str) -> str | None:
+        """The id of the claim that corrects this one, if there is one."""
+        return next((claim.id for claim in self.claims if claim.corrects == claim_id), None)
+
+    def _nearest(self, words: str) -> str:
+        ids = [claim.id for claim in self.claims]
+        near = difflib.get_close_matches(words, ids, n=3, cutoff=0.4) or [i for i in ids if words.strip("*").lower() in i][:3]
+        return "; nearest: " + ", ".join(near) if near else f"; there are {len(ids)} claims, mcr2-landscape verify --list shows them"
+
+
+def load() -> Registry:
+    """Load every provider. One that raises, gives something else than claims, or repeats an id becomes an error; the rest is kept."""
+    claims: dict[str, Claim] = {}
+    errors = []
+    entries = sorted(importlib.metadata.entry_points(group=GROUP), key=lambda entry: (entry.name, entry.value))
+    for entry in entries:
+        try:
+            found = list(entry.load())
+            for claim in found:
+                if not isinstance(claim, Claim):
+                    raise TypeError(f"{entry.value} holds a {type(claim).__name__}; expected mcr2_landscape.claims.Claim")
+            repeated = [c.id for c in found if c.id in claims] + [c.id for i, c in enumerate(found) if c in found[:i]]
+            if repeated:
+                raise ValueError(f"{entry.value} repeats the ids {', '.join(sorted(set(repeated)))}")
+        except Exception as error:
+            words = f"{entry.name} ({entry.value}): {type(error).__name__}: {error}"
+            errors.append(ProviderError(entry.name, words, traceback.format_exc()))
+            continue
+        claims |= {claim.id: claim for claim in found}
+    return Registry(tuple(claims.values()), tuple(errors))

@@ -1,0 +1,72 @@
+"""What a check is given: how much to look at, where randomness comes from, and the claim's cases made into certificates."""
+
+from __future__ import annotations
+
+import enum
+import zlib
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from mcr2_landscape.certify import Certificate, CertificateError, Undecided
+from mcr2_landscape.claims.claim import Claim, Role
+from mcr2_landscape.claims.outcome import Part
+from mcr2_landscape.verdict import Evidence, Verdict
+
+T = TypeVar("T")
+
+
+class Profile(enum.StrEnum):
+    """How much is looked at: `quick` takes about a minute for all claims, `standard` minutes, `thorough` as long as it takes."""
+
+    QUICK = "quick"
+    STANDARD = "standard"
+    THOROUGH = "thorough"
+
+
+class Run:
+    """One check at work.
+
+    **Attributes:** `claim`; `profile`; `certificates`: what `certify` has made so far.
+    """
+
+    def __init__(self, claim: Claim, profile: Profile | str = Profile.STANDARD, shared: dict[Any, Any] | None = None):
+        self.claim, self.profile = claim, Profile(profile)
+        self.certificates: list[Certificate] = []
+        self._shared = {} if shared is None else shared
+
+    @property
+    def seed(self) -> int:
+        """A seed of the claim's own, the same at every run."""
+        return zlib.crc32(self.claim.id.encode())
+
+    def choose(self, quick: T, standard: T, thorough: T) -> T:
+        """What suits the profile."""
+        return {Profile.QUICK: quick, Profile.STANDARD: standard, Profile.THOROUGH: thorough}[self.profile]
+
+    def shared(self, name: Any, work: Callable[[], T]) -> T:
+        """The result of `work`, done once for all claims of a process that ask for this name at this profile."""
+        key = (self.profile, name)
+        if key not in self._shared:
+            self._shared[key] = work()
+        return self._shared[key]
+
+    def certify(self, *, essential: bool = True) -> list[Part]:
+        """Make and check a certificate for each case of the claim. A case that cannot be proved is an undecided part, with the
+        reason; a counter-example that is proved refutes."""
+        from mcr2_landscape.certify import certify_statement
+
+        parts = []
+        for case in self.claim.cases:
+            counter = case.role is Role.COUNTER_EXAMPLE
+            name = f"{'counter-example' if counter else 'instance'} {case.name}"
+            try:
+                made = certify_statement(case.statement, claim=self.claim.id, case=case.name)
+            except CertificateError as error:
+                kind = "not proved" if isinstance(error, Undecided) else "fails"
+                parts.append(Part(name, Verdict.UNDECIDED, Evidence.CERTIFIED, f"The certificate {kind}: {error}.", {}, essential))
+                continue
+            self.certificates.append(made.certificate)
+            verdict = Verdict.REFUTED if counter else Verdict.HOLDS
+            words = f"{case.words} {made.proof.sentence}".strip()
+            parts.append(Part(name, verdict, Evidence.CERTIFIED, words, made.proof.figures, essential))
+        return parts
