@@ -161,7 +161,7 @@ def block_structure(problem: Any, Z: np.ndarray) -> tuple[list[np.ndarray], floa
     values, units = [], []
     for alpha_k, block in zip(p.alphas, p.blocks(Z), strict=True):
         U, s, _ = np.linalg.svd(block, full_matrices=False)
-        keep = s > 1e-6 * max(1e-300, float(np.linalg.norm(Z)))
+        keep = s > max(1e-6 * float(np.linalg.norm(Z)), 1e-8 / np.sqrt(p.alpha))
         values.append(s[keep] ** 2 * np.sqrt(p.alpha * alpha_k))
         units.append(U[:, keep])
     cosines = [np.abs(a.T @ b).max(initial=0.0) for i, a in enumerate(units) for b in units[:i]]

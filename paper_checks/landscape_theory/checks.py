@@ -96,7 +96,7 @@ def derivatives(
     return Outcome.of(parts)
 
 
-def _identities(run: Run, name: str = "proof, step by step") -> Part:
+def proof(run: Run, name: str = "proof, step by step") -> Part:
     """The claim's identities, as one part: exact if all are certified."""
     parts = [part for part in run.certify() if part.verdict is not Verdict.HOLDS]
     cases = [case for case in run.claim.cases if case.statement.kind == "identity"]
@@ -125,7 +125,7 @@ def scalar_equation(run: Run) -> Outcome:
         Evidence.EXACT,
         "From h alone: h' = 0 is the quadratic, s = 1/√ρ solves it at the threshold, and ∂h/∂ρ is the bracket over 2ρ².",
     )
-    return Outcome.of([_identities(run), algebra], certificates=run.certificates)
+    return Outcome.of([proof(run), algebra], certificates=run.certificates)
 
 
 def _spaces(family: Family) -> list[Space]:
@@ -262,7 +262,7 @@ def exact_spectrum(run: Run, *, table: Callable[[Family], Any] = lambda family: 
             break
         worst = max(worst, float(np.abs(predicted - computed).max()) / scale)
     dense = numerical("table against dense eigenvalues", worst, 1e-11, "relative error", samples=len(members), seeds=run.seed)
-    return Outcome.of([_identities(run), dense], certificates=run.certificates)
+    return Outcome.of([proof(run), dense], certificates=run.certificates)
 
 
 def morse_bott(run: Run, *, dimension: Callable[[Family], int] = lambda family: family.orbit_dimension) -> Outcome:
@@ -371,7 +371,7 @@ def curvature_bound(run: Run, *, bound: float = 9 / 8) -> Outcome:
         (Series("one direction with α_k x = 3", *zip(*ratios, strict=True)), Series("bound", [2, 1001], [bound, bound])),
         log="x",
     )
-    return Outcome.of([_identities(run), eigenvalues, ascent], plots=[plot], certificates=run.certificates)
+    return Outcome.of([proof(run), eigenvalues, ascent], plots=[plot], certificates=run.certificates)
 
 
 def ascent_from_random_starts(run: Run, *, ends: tuple[Kind, ...] = (Kind.LOCAL_MAXIMIZER,)) -> Outcome:
@@ -442,8 +442,8 @@ def local_rate(run: Run, *, rate: Callable[[float, np.ndarray], float] | None = 
 
 
 def saddle_escape_rate(run: Run, *, rate: Callable[[float, float], float] = lambda step, kappa: 1 + step * kappa) -> Outcome:
-    """Gradient ascent from near strict saddles: growth of the distance while it is still small, against the largest eigenvalue in closed
-    form."""
+    """Gradient ascent from near strict saddles: growth along the steepest directions while the distance is still small, against the
+    largest eigenvalue in closed form."""
     pairs, rng = [], np.random.default_rng(run.seed)
     for exact, large, small in RATE_PROBLEMS:
         counts = [max(0, up - down) for up, down in zip(large, small, strict=True)]
@@ -452,13 +452,13 @@ def saddle_escape_rate(run: Run, *, rate: Callable[[float, float], float] = lamb
         step = 1 / (9 / 8 * p.alpha + p.regularization)
         for _ in range(run.choose(2, 6, 40)):
             start = family.point(key=rng)
-            H = closed_form.hessian_matrix(p, start)
-            ascent = np.linalg.eigh(H)[1][:, -max(1, family.index) :]
-            # A generic start: all directions, those of steepest ascent among them.
+            values, vectors = np.linalg.eigh(closed_form.hessian_matrix(p, start))
+            steepest = vectors[:, values > values[-1] - 1e-6 * abs(values[-1])]
+            # A generic start: displaced in all directions.
             Z = start + 1e-12 * np.linalg.norm(start) * rng.standard_normal(start.shape)
             sizes = []
             for _ in range(20_000):
-                sizes.append(float(np.linalg.norm(ascent.T @ (Z - start).ravel())))
+                sizes.append(float(np.linalg.norm(steepest.T @ (Z - start).ravel())))
                 if sizes[-1] > 1e-4 * np.linalg.norm(start):
                     break
                 Z = Z + step * closed_form.gradient(p, Z)

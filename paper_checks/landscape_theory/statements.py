@@ -417,10 +417,10 @@ CLAIMS: tuple[Claim, ...] = (
         source=f"{SOURCE}, spectrum",
         form=Form.OWN,
         statement=(
-            "From a generic start near a strict saddle gradient ascent with step η leaves it by the factor 1 + ηκ a step, κ the largest "
-            "eigenvalue of the exact spectrum."
+            "From a generic start near a strict saddle gradient ascent with step η leaves it along the steepest directions by the factor "
+            "1 + ηκ a step, κ the largest eigenvalue of the exact spectrum."
         ),
-        formula="‖Z_{t+1} − Z*‖ ≈ (1 + ηκ_max) · ‖Z_t − Z*‖",
+        formula="‖P(Z_{t+1} − Z*)‖ ≈ (1 + ηκ_max) · ‖P(Z_t − Z*)‖,   P the projector on the eigenspace of κ_max",
         hypotheses=("λ > 0", "κ_max > 0"),
         expected=Verdict.HOLDS,
         check=f"{_CHECKS}:saddle_escape_rate",

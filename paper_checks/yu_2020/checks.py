@@ -1,0 +1,213 @@
+"""How the statements on rate reduction under norm constraints are checked. A keyword argument of a check is what it puts to the test; a
+wrong one must change the verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from mcr2_landscape.claims import Outcome, Part, Run, evidence
+from mcr2_landscape.claims.evidence import Shape
+from mcr2_landscape.landscape import classify
+from mcr2_landscape.landscape.classify import CriticalPoint
+from mcr2_landscape.mcr2 import MCR2, ConstrainedMCR2
+from mcr2_landscape.verdict import Evidence, Kind, Verdict
+from paper_checks.landscape_theory.checks import counted, proof
+
+Found = list[tuple[ConstrainedMCR2, CriticalPoint]]
+SEED = 5
+
+
+def _search(run: Run, name: str, settings: Sequence[tuple[Shape, float]], constraint: str, starts: int) -> Found:
+    """Distinct critical points with ΔR > 0: where it is zero all classes have the same second moments, and the set of minima is
+    singular."""
+
+    def work() -> Found:
+        found: Found = []
+        for shape, epsilon in settings:
+            where = ConstrainedMCR2(*shape, epsilon, constraint)
+            points = evidence.constrained_points(where, starts, SEED)
+            found += [(where, point) for point in points if point.value > 1e-7]
+        return found
+
+    return run.shared(name, work)
+
+
+def _on_spheres(run: Run) -> Found:
+    settings = run.choose(
+        [((4, (2, 2)), 0.3), ((4, (2, 2)), 1.5)],
+        [((4, (2, 2)), 0.3), ((4, (2, 2)), 1.5), ((5, (2, 3)), 0.6), ((3, (1, 2)), 0.5)],
+        [((4, (2, 2)), 0.3), ((4, (2, 2)), 1.5), ((5, (2, 3)), 0.6), ((3, (1, 2)), 0.5), ((6, (2, 2, 2)), 0.5), ((6, (3, 3)), 0.4)],
+    )
+    return _search(run, "spheres", settings, "spheres", run.choose(60, 200, 1000))
+
+
+def _words(where: ConstrainedMCR2, point: CriticalPoint) -> str:
+    values, cosine = evidence.block_structure(where, point.point)
+    listed = "; ".join(", ".join(f"{y:.4g}" for y in own) for own in values)
+    sizes = ",".join(map(str, where.sizes))
+    return f"a {point.kind} at d = {where.dim}, sizes {sizes}, ε = {where.epsilon:g} with y = {listed} and cosine {cosine:.1e}"
+
+
+def predicted_maximizer(where: ConstrainedMCR2, point: CriticalPoint) -> bool:
+    """Orthogonal blocks with equal non-zero singular values, each with r_k = 1 or y_k > 1."""
+    values, cosine = evidence.block_structure(where, point.point)
+    return cosine < 1e-5 and all(np.ptp(y) < 1e-5 * y[0] and (y.size == 1 or y[0] > 1) for y in values)
+
+
+def _crowded(where: ConstrainedMCR2, point: CriticalPoint) -> bool:
+    """Whether the ranks of the classes add up to more than the dimension."""
+    return sum(y.size for y in evidence.block_structure(where, point.point)[0]) > where.dim
+
+
+def last_singular_value(run: Run) -> Outcome:
+    """Two different values in one class leave a direction of ascent, by identities; and no maximizer found has them."""
+    exact = proof(run)
+    verdict = Verdict.REFUTED if exact.verdict is Verdict.HOLDS else Verdict.UNDECIDED
+    words = (
+        "A critical point with orthogonal blocks and two different non-zero singular values in one class is a strict saddle: the second "
+        f"case never occurs. {exact.summary}"
+    )
+    parts = [Part("two values in a class", verdict, Evidence.EXACT, words, exact.figures)]
+    unequal = [
+        _words(where, point)
+        for where, point in _on_spheres(run)
+        if point.kind is Kind.LOCAL_MAXIMIZER
+        and any(np.ptp(y) > 1e-5 * y[0] for y in evidence.block_structure(where, point.point)[0])
+    ]
+    seen = sum(point.kind is Kind.LOCAL_MAXIMIZER for _, point in _on_spheres(run))
+    part = counted("found maximizers", seen, unequal, "maximizers, all with equal values in each class", seeds=SEED)
+    parts.append(Part(part.name, part.verdict, part.evidence, part.summary, part.figures, essential=False))
+    return Outcome.of(parts, certificates=run.certificates)
+
+
+def maximizers_on_spheres(
+    run: Run, *, predicted: Callable[[ConstrainedMCR2, CriticalPoint], bool] = predicted_maximizer
+) -> Outcome:
+    """Found critical points with d ≥ Σ r_k: local maximizers are exactly those of the form, all others strict saddles."""
+    exceptions, count, blurred = [], 0, 0
+    for where, point in _on_spheres(run):
+        if _crowded(where, point):
+            continue
+        if point.kind is Kind.UNDECIDED:
+            blurred += 1
+            continue
+        count += 1
+        kind = Kind.LOCAL_MAXIMIZER if predicted(where, point) else Kind.STRICT_SADDLE
+        if point.kind is not kind:
+            exceptions.append(_words(where, point))
+    part = counted("found points", count, exceptions, "maximizers are those of the form", seeds=SEED, open_points=blurred)
+    return Outcome.of([proof(run), part], certificates=run.certificates)
+
+
+def overlap(run: Run, *, last: Callable[[np.ndarray], np.ndarray] = np.min) -> Outcome:
+    """More classes than dimensions: maximizers overlap, and only in the last eigenspace of ZZᵀ."""
+    settings: list[tuple[Shape, float]] = run.choose(
+        [((2, (1, 1, 1)), 0.5), ((2, (1, 1, 1)), 0.2)],
+        [((2, (1, 1, 1)), 0.5), ((2, (1, 2, 3)), 0.3), ((3, (1, 1, 1, 2)), 0.4)],
+        [((2, (1, 1, 1)), 0.5), ((2, (1, 2, 3)), 0.3), ((3, (1, 1, 1, 2)), 0.4), ((3, (1, 1, 2, 2, 3)), 0.4)],
+    )
+    exceptions, count, blurred = [], 0, 0
+    for where, point in _search(run, "overlap", settings, "spheres", run.choose(60, 150, 600)):
+        if point.kind is Kind.UNDECIDED:
+            blurred += 1
+        if point.kind is not Kind.LOCAL_MAXIMIZER or not _crowded(where, point):
+            continue
+        count += 1
+        if not _overlaps_only_last(where, point, last):
+            exceptions.append(_words(where, point))
+    what = "maximizers that are not orthogonal: full rank, overlaps in the smallest eigenspace"
+    return Outcome.of([counted("found maximizers", count, exceptions, what, seeds=SEED, open_points=blurred)])
+
+
+def _overlaps_only_last(where: ConstrainedMCR2, point: CriticalPoint, last: Callable[[np.ndarray], np.ndarray]) -> bool:
+    Z = point.point
+    values, vectors = np.linalg.eigh(Z @ Z.T)
+    if values[0] < 1e-8 * values[-1]:
+        return False
+    where_last = np.abs(values - last(values)) < 1e-5 * values[-1]
+    others = vectors[:, ~where_last]
+    bases = []
+    for block in where.parameters.blocks(Z):
+        U, s, _ = np.linalg.svd(block, full_matrices=False)
+        U = U[:, s > 1e-6 * s[0]]
+        inside = others.T @ U  # the part of the class's column space in the other eigenspaces
+        left, t, _ = np.linalg.svd(inside, full_matrices=False)
+        if ((t > 1e-4) & (t < 1 - 1e-4)).any():
+            return False
+        bases.append(left[:, t > 0.5])
+    return all(np.abs(a.T @ b).max(initial=0.0) < 1e-4 for i, a in enumerate(bases) for b in bases[:i])
+
+
+def _open_survey(run: Run, found: Found, form: Callable[[ConstrainedMCR2, CriticalPoint], bool], what: str) -> Outcome:
+    """A statement that nobody has proved: refuted by an exception, else open, with what was seen."""
+    maximizers = [(where, point) for where, point in found if point.kind is Kind.LOCAL_MAXIMIZER]
+    exceptions = [_words(where, point) for where, point in maximizers if not form(where, point)]
+    blurred = sum(point.kind is Kind.UNDECIDED for _, point in found)
+    part = counted("found maximizers", len(maximizers), exceptions, what, seeds=SEED, open_points=blurred)
+    if part.verdict is Verdict.HOLDS:
+        words = f"{part.summary} A survey does not prove the statement; it stays open."
+        part = Part(part.name, Verdict.UNDECIDED, part.evidence, words, part.figures)
+    return Outcome.of([part])
+
+
+def crowded(run: Run, *, form: Callable[[ConstrainedMCR2, CriticalPoint], bool] | None = None) -> Outcome:
+    """Found maximizers where the ranks of the classes could add up to more than the dimension."""
+    settings: list[tuple[Shape, float]] = run.choose(
+        [((3, (3, 3)), 0.5), ((3, (3, 3)), 0.2)],
+        [((3, (3, 3)), 0.5), ((2, (2, 3)), 0.3), ((3, (2, 2, 2)), 0.3), ((3, (1, 1, 4)), 0.4)],
+        [((3, (3, 3)), 0.5), ((2, (2, 3)), 0.3), ((3, (2, 2, 2)), 0.3), ((3, (1, 1, 4)), 0.4), ((4, (4, 4)), 0.4), ((4, (2, 3, 4)), 0.2)],
+    )
+    found = _search(run, "crowded", settings, "spheres", run.choose(60, 150, 800))
+    orthogonal = form or (lambda where, point: not _crowded(where, point) and predicted_maximizer(where, point))
+    return _open_survey(run, found, orthogonal, "maximizers, all with orthogonal blocks")
+
+
+def unit_columns(run: Run, *, form: Callable[[ConstrainedMCR2, CriticalPoint], bool] | None = None) -> Outcome:
+    """Found maximizers with unit columns."""
+    settings: list[tuple[Shape, float]] = run.choose(
+        [((4, (2, 2)), 0.5), ((4, (2, 2)), 1.5)],
+        [((4, (2, 2)), 0.5), ((4, (2, 2)), 1.5), ((5, (2, 3)), 0.5), ((6, (3, 3)), 0.5)],
+        [((4, (2, 2)), 0.5), ((4, (2, 2)), 1.5), ((5, (2, 3)), 0.5), ((6, (3, 3)), 0.5), ((6, (2, 2, 2)), 0.5), ((6, (3, 4)), 0.5)],
+    )
+    found = _search(run, "unit columns", settings, "unit columns", run.choose(60, 150, 800))
+    uncrowded = [(where, point) for where, point in found if not _crowded(where, point)]
+    return _open_survey(run, uncrowded, form or predicted_maximizer, "maximizers with orthogonal blocks and equal values")
+
+
+def equivalence(run: Run, *, matched: Callable[[float, float, float], float] | None = None) -> Outcome:
+    """The same points classified in either problem: on the spheres, and for the regularized one at the matched λ."""
+    rng, exceptions, count = np.random.default_rng(run.seed), [], 0
+    match = matched or (lambda alpha, s, rho: alpha * (1 / (1 + s) - 1 / (1 + rho * s)))
+    for _ in range(run.choose(12, 60, 500)):
+        classes, rank = int(rng.integers(2, 4)), 2
+        size = int(rng.integers(rank, 4))
+        dim = classes * rank + int(rng.integers(0, 2))
+        epsilon = float(10 ** rng.uniform(-0.6, 0.6))
+        spheres = ConstrainedMCR2(dim, (size,) * classes, epsilon, "spheres")
+        p = spheres.parameters
+        s = p.alpha * size / rank
+        if abs(s * np.sqrt(p.ratios[0]) - 1) < 1e-3:
+            continue
+        Z = _equal_blocks(dim, size, classes, rank, rng)
+        regularized = MCR2(dim, (size,) * classes, epsilon, match(p.alpha, s, float(p.ratios[0])))
+        kinds = classify(spheres, Z).kind, classify(regularized, Z).kind
+        expected = Kind.LOCAL_MAXIMIZER if s * np.sqrt(p.ratios[0]) > 1 else Kind.STRICT_SADDLE
+        count += 1
+        if kinds != (expected, expected):
+            exceptions.append(
+                f"d = {dim}, {classes} classes of size {size}, ε = {epsilon:.4g}: {kinds[0]} on spheres, {kinds[1]} regularized"
+            )
+    part = counted("matched points", count, exceptions, "the same kind in either problem", seeds=run.seed)
+    return Outcome.of([proof(run), part], certificates=run.certificates)
+
+
+def _equal_blocks(dim: int, size: int, classes: int, rank: int, rng: np.random.Generator) -> np.ndarray:
+    """Random orthogonal blocks √(m_k/r) U_k V_kᵀ, shape (d, m)."""
+    U = np.linalg.qr(rng.standard_normal((dim, dim)))[0]
+    blocks = []
+    for k in range(classes):
+        V = np.linalg.qr(rng.standard_normal((size, rank)))[0]
+        blocks.append(np.sqrt(size / rank) * U[:, k * rank : (k + 1) * rank] @ V.T)
+    return np.concatenate(blocks, axis=1)
