@@ -46,6 +46,7 @@ class Case(Record):
     def __post_init__(self) -> None:
         if not _ID.fullmatch(self.name):
             raise InputError(f"case: found the name {self.name!r}; use lower-case letters, digits and hyphens")
+        object.__setattr__(self, "role", Role(self.role))
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,7 @@ class Claim(Record):
         if ":" not in self.check:
             raise InputError(f"check: found {self.check!r} for {self.id}; give package.module:function")
         object.__setattr__(self, "form", Form(self.form))
+        object.__setattr__(self, "expected", None if self.expected is None else Verdict(self.expected))
         names = [case.name for case in self.cases]
         if len(set(names)) != len(names):
             raise InputError(f"cases: {self.id} has two of one name")

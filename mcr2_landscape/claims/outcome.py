@@ -29,6 +29,9 @@ class Part(Record):
     figures: Mapping[str, Any] = field(default_factory=dict)
     essential: bool = True
 
+    def __post_init__(self) -> None:
+        _vocabulary(self)
+
 
 @dataclass(frozen=True)
 class Series(Record):
@@ -70,6 +73,9 @@ class Outcome(Record):
     plots: tuple[Plot, ...] = ()
     certificates: tuple[Certificate, ...] = field(default=(), metadata={"json": False})
 
+    def __post_init__(self) -> None:
+        _vocabulary(self)
+
     @staticmethod
     def of(
         parts: Iterable[Part],
@@ -96,3 +102,9 @@ class Outcome(Record):
         deciding = refuting or open_parts or essential
         words = summary or " ".join(part.summary for part in deciding[:3]) or "Nothing was looked at."
         return Outcome(verdict, evidence, words, parts, counter_example, tuple(plots), tuple(certificates))
+
+
+def _vocabulary(record: Part | Outcome) -> None:
+    """The words for verdict and evidence as what they name: a mere word "refuted" would not be seen to refute."""
+    object.__setattr__(record, "verdict", Verdict(record.verdict))
+    object.__setattr__(record, "evidence", Evidence(record.evidence))

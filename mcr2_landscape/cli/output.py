@@ -23,8 +23,8 @@ class Output:
     """
 
     def __init__(self, json: str | None, report: str | None):
+        from mcr2_landscape.errors import InputError
         from mcr2_landscape.files import check_writable
-        from mcr2_landscape.validation import InputError
 
         if report == "-":
             raise InputError("--report: give the name of a file; only --json can write to standard output")

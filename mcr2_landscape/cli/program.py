@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 _USER, _INTERRUPTED, _PIPE = 2, 130, 141
 # Said here too, so that the list of commands imports none of them; a test compares these with the commands' own words.
 _COMMANDS = {
+    "verify": "Check what the papers state, claim by claim, and keep the evidence.",
+    "check": "Check certificates again, and say what each of them proves.",
     "analyze": "Say where labeled features sit in the landscape, and what to change.",
     "catalog": "List the families of critical points that theory knows, with exact value, index and nullity.",
     "survey": "Search for critical points of every index, and match what is found with the catalog.",
@@ -64,7 +66,7 @@ def _run(words: list[str]) -> int:
     except CycloptsError as error:
         return _complain(str(error).strip(), hint=True)
     except ValueError as error:
-        from mcr2_landscape.validation import InputError
+        from mcr2_landscape.errors import InputError
 
         if not isinstance(error, InputError):
             raise

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from mcr2_landscape.provenance import provenance
 from mcr2_landscape.record import to_plain
 
 SCHEMA_VERSION = 1
@@ -16,6 +15,9 @@ def document(kind: str, result: Any, *, configuration: Any, key: Any = None) -> 
     **Arguments:** `kind`: "analysis", "catalog", "survey" or "info". `configuration`: what the result was computed from.
     `key`: the source of randomness, if any.
     """
+    # Here, not above: it loads NumPy, which pages and tables do without.
+    from mcr2_landscape.provenance import provenance
+
     return {
         "schema": f"mcr2_landscape/{kind}",
         "schema_version": SCHEMA_VERSION,
