@@ -29,7 +29,10 @@ def check(*certificates: str, claim: str | None = None) -> int:
     if claim is not None:
         from mcr2_landscape.claims.registry import load
 
-        wanted = load().find(claim)
+        registry = load()
+        for error in registry.errors:
+            print(f"a provider of claims failed: {error.words}", file=sys.stderr)
+        wanted = registry.find(claim)
     status = 0
     for name in certificates:
         found = check_file(Path(name), claim=wanted)

@@ -18,6 +18,4 @@ def list_them(registry: Registry, claims: Sequence[Claim]) -> int:
     ]
     columns = ("claim", "form", "expected", "cases", "title")
     output.table(Table.of(f"{len(rows)} claims", columns, rows, left=(0, 1, 2, 4)))
-    for error in registry.errors:
-        output.note(f"a provider of claims failed: {error.words}")
     return 1 if registry.errors else 0

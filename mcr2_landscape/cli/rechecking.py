@@ -22,8 +22,6 @@ def recheck_folder(registry: Registry, claims: Sequence[Claim], place: str, *, a
     if not folder.is_dir():
         raise InputError(f"--recheck {place}: is no folder; give the one that --certificates has filled")
     output = Output(None, None)
-    for error in registry.errors:
-        output.note(f"a provider of claims failed, its certificates cannot be compared: {error.words}")
     states: Counter[State] = Counter()
     for found in recheck(registry, claims, folder, everything=all_claims):
         if not states:

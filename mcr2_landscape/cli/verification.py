@@ -66,8 +66,6 @@ def run(
     from mcr2_landscape.claims.reading import taken_over
 
     session = _Session(registry, claims, patterns, Profile(profile), places)
-    for error in registry.errors:
-        places.output.note(f"a provider of claims failed: {error.words}")
     if places.resume:
         for claim in claims:
             old = places.earlier.get(claim.id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
@@ -63,6 +64,8 @@ def verify(
     if jobs is not None and jobs < 1:
         raise InputError(f"--jobs: found {jobs}; it must be at least 1")
     registry = load()
+    for error in registry.errors:  # first of all: a claim that is not found may be one of theirs
+        print(f"a provider of claims failed: {error.words}", file=sys.stderr)
     claims = registry.select(patterns)
     if list_claims:
         from mcr2_landscape.cli.listing import list_them

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from mcr2_landscape.analysis.summary import shorten
 from mcr2_landscape.report import pictures, tables
-from mcr2_landscape.report.page import Page, Picture, Section
+from mcr2_landscape.report.page import Page, Picture, Section, flat
 from mcr2_landscape.report.scatter import value_against_index
 from mcr2_landscape.report.style import embed
 from mcr2_landscape.report.tables import text
@@ -53,7 +53,7 @@ def analysis_page(result: FeatureAnalysis, provenance: Mapping[str, Any]) -> Pag
             Section("Regularization", pictures=(_thresholds(result),)),
             Section("Rates", tables=(tables.rates(result),)),
         ),
-        provenance=_flat(provenance),
+        provenance=flat(provenance),
     )
 
 
@@ -143,7 +143,7 @@ def survey_page(result: SurveyResult, plain: Mapping[str, Any], provenance: Mapp
             Section("Found", tables=(tables.found(result).first(_LONGEST),)),
             Section("Catalog", tables=(tables.listed(result).first(_LONGEST),)),
         ),
-        provenance=_flat(provenance),
+        provenance=flat(provenance),
     )
 
 
@@ -187,7 +187,7 @@ def catalog_page(result: CatalogListing, plain: Mapping[str, Any], provenance: M
             Section("Value and index", pictures=(_scatter(plain),)),
             Section("Families", tables=(tables.listed(result).first(_LONGEST),)),
         ),
-        provenance=_flat(provenance),
+        provenance=flat(provenance),
     )
 
 
@@ -213,13 +213,3 @@ def describe(p: Parameters) -> str:
     """The problem in one line."""
     sizes = ", ".join(map(str, p.sizes[:12])) + (", …" if p.num_classes > 12 else "")
     return f"d = {p.dim}, classes of {sizes} samples, epsilon = {p.epsilon:g}, lambda = {text(p.regularization)}"
-
-
-def _flat(provenance: Mapping[str, Any]) -> dict[str, str]:
-    flat = {}
-    for name, value in provenance.items():
-        if isinstance(value, Mapping):
-            flat.update({str(key): str(item) for key, item in value.items()})
-        elif value is not None:
-            flat[name.replace("_", " ")] = str(value)
-    return flat

@@ -6,7 +6,7 @@ import importlib.resources
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from mcr2_landscape.files import write_text
 from mcr2_landscape.report.tables import Table
@@ -37,6 +37,7 @@ class Section:
 class Page:
     """A report: what it is about, key numbers, what was found, what to change, and the sections."""
 
+    template: ClassVar[str] = "report"
     title: str
     subtitle: str
     facts: tuple[tuple[str, str], ...] = ()
@@ -52,13 +53,31 @@ def render(page: Page) -> str:
     """The page as HTML."""
     import jinja2
 
-    source = (
-        importlib.resources.files("mcr2_landscape.report").joinpath("templates/report.html.jinja").read_text(encoding="utf-8")
-    )
     environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
+        loader=jinja2.FunctionLoader(_template),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
     )
-    return environment.from_string(source).render(page=page)
+    return environment.get_template(f"{page.template}.html.jinja").render(page=page)
+
+
+def flat(provenance: Mapping[str, Any]) -> dict[str, str]:
+    """A provenance as names and words, for the foot of a page."""
+    found = {}
+    for name, value in provenance.items():
+        if isinstance(value, Mapping):
+            found.update({str(key): str(item) for key, item in value.items()})
+        elif value is not None:
+            found[name.replace("_", " ")] = str(value)
+    return found
+
+
+def _template(name: str) -> str:
+    # By way of importlib.resources: the package may lie in a zip file.
+    return importlib.resources.files("mcr2_landscape.report").joinpath("templates", name).read_text(encoding="utf-8")
 
 
 def write_page(path: str | os.PathLike[str], page: Page) -> None:
