@@ -15,12 +15,12 @@ from mcr2_landscape.certify.certificate import write as write
 from mcr2_landscape.certify.check import KINDS as KINDS
 from mcr2_landscape.certify.check import Proof as Proof
 from mcr2_landscape.certify.check import check as check
-from mcr2_landscape.certify.critical import Undecided as Undecided
 from mcr2_landscape.certify.exact import Block as Block
 from mcr2_landscape.certify.exact import CertificateError as CertificateError
 from mcr2_landscape.certify.exact import ExactFamily as ExactFamily
 from mcr2_landscape.certify.exact import ExactProblem as ExactProblem
 from mcr2_landscape.certify.exact import Threshold as Threshold
+from mcr2_landscape.certify.exact import Undecided as Undecided
 from mcr2_landscape.certify.exact import orthogonal as orthogonal
 
 if TYPE_CHECKING:

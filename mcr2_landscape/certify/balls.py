@@ -1,14 +1,14 @@
 """The objective and its derivatives in ball arithmetic (python-flint): every result encloses the true one.
 
-With alpha = d/(m eps²), alpha_k = alpha rho_k, rho_k = m/m_k and ell = lambda/alpha, all derivatives are divided by alpha > 0, which
-changes no sign and no critical point:
+With alpha = d/(m eps²), alpha_k = alpha rho_k, rho_k = m/m_k and ell = lambda/alpha, all derivatives are divided by alpha > 0,
+which changes no sign and no critical point:
 
     F(Z)           = ½ logdet(I + alpha Z Zᵀ) − Σ_k logdet(I + alpha_k Z_k Z_kᵀ)/(2 rho_k) − (lambda/2) ‖Z‖²
-    ∇F(Z)_k/alpha  = A Z_k − A_k Z_k − ell Z_k                     A = (I + alpha Z Zᵀ)^{-1},   A_k = (I + alpha_k Z_k Z_kᵀ)^{-1}
-    H(Z)[D]/alpha  = A D M − alpha P Dᵀ P − (A_k D_k M_k − alpha_k P_k D_kᵀ P_k)_k − ell D
+    ∇F(Z)_k/alpha  = A Z_k − A_k Z_k − ell Z_k                     A = (I + alpha Z Zᵀ)^{-1},   A_k = (I + alpha_k Z_k
+    Z_kᵀ)^{-1} H(Z)[D]/alpha  = A D M − alpha P Dᵀ P − (A_k D_k M_k − alpha_k P_k D_kᵀ P_k)_k − ell D
 
-with P = A Z and M = I − alpha Zᵀ P (and the same class by class), since d(A Z)[D] = A D M − alpha P Dᵀ P. A ball that holds several
-points gives balls that hold the derivatives at each of them.
+with P = A Z and M = I − alpha Zᵀ P (and the same class by class), since d(A Z)[D] = A D M − alpha P Dᵀ P. A ball that holds
+several points gives balls that hold the derivatives at each of them.
 """
 
 from __future__ import annotations
@@ -18,7 +18,9 @@ from fractions import Fraction
 
 from flint import arb, arb_mat, fmpq
 
-from mcr2_landscape.certify.exact import Block, CertificateError, ExactFamily, ExactProblem, Threshold
+from mcr2_landscape.certify.exact import Block, CertificateError, ExactFamily, ExactProblem, Threshold, Undecided
+
+LARGEST_FAMILY = 1 << 16  # unknowns of a point that is built from its blocks
 
 
 def ball(number: Fraction | int) -> arb:
@@ -65,37 +67,35 @@ class BallProblem:
         gram = Z * Z.transpose() if Z.nrows() <= Z.ncols() else Z.transpose() * Z
         return (identity(gram.nrows()) + gram * scale).det().log()
 
-    def resolvents(self, Z: arb_mat) -> Iterator[tuple[arb, arb_mat, arb_mat, arb_mat, tuple[int, int]]]:
-        """alpha, A, M, P and the columns concerned: first for all of Z, then class by class.
-
-        **Raises:** `ZeroDivisionError` where a ball is too wide.
-        """
-        spans = [(0, Z.ncols()), *self.spans]
-        scales = [self.alpha, *(self.alpha * ratio for ratio in self.ratios)]
-        for scale, span in zip(scales, spans, strict=True):
-            block = columns(Z, *span)
-            A = (identity(self.dim) + block * block.transpose() * scale).inv()
-            P = A * block
-            M = identity(block.ncols()) - block.transpose() * P * scale
-            yield scale, A, M, P, span
+    def _parts(self, Z: arb_mat) -> Iterator[tuple[int, arb, arb_mat, tuple[int, int]]]:
+        """Sign, alpha, block and its columns: first for all of Z, then class by class."""
+        yield 1, self.alpha, Z, (0, Z.ncols())
+        for ratio, span in zip(self.ratios, self.spans, strict=True):
+            yield -1, self.alpha * ratio, columns(Z, *span), span
 
     def gradient(self, Z: arb_mat) -> list[arb]:
-        """∇F(Z)/alpha, the entries in C order."""
+        """∇F(Z)/alpha, the entries in C order.
+
+        **Raises:** `ZeroDivisionError` where a ball is too wide, as all derivatives do.
+        """
         d, m = Z.nrows(), Z.ncols()
         entries = [-self.ell * z for z in Z.entries()]
-        for number, (_, _, _, P, (start, stop)) in enumerate(self.resolvents(Z)):
+        for sign, scale, block, (start, stop) in self._parts(Z):
+            P, _ = _resolvent(block, scale)
             for i in range(d):
                 for j in range(start, stop):
-                    entries[i * m + j] += P[i, j - start] if number == 0 else -P[i, j - start]
+                    entries[i * m + j] += sign * P[i, j - start]
         return entries
 
     def hessian(self, Z: arb_mat) -> arb_mat:
-        """H(Z)/alpha, rows and columns in C order of Z."""
+        """H(Z)/alpha, rows and columns in C order of Z, exactly symmetric."""
         d, m = Z.nrows(), Z.ncols()
         n = d * m
         rows = [[arb(0)] * n for _ in range(n)]
-        for number, (scale, A, M, P, (start, stop)) in enumerate(self.resolvents(Z)):
-            sign = 1 if number == 0 else -1
+        for sign, scale, block, (start, stop) in self._parts(Z):
+            A = _inverse(block * block.transpose(), scale)
+            P = A * block
+            M = identity(block.ncols()) - block.transpose() * P * scale
             a, b = (A * sign).tolist(), M.tolist()
             left, right = (P * (-sign * scale)).tolist(), P.tolist()
             for i in range(d):
@@ -112,13 +112,17 @@ class BallProblem:
         return arb_mat(n, n, [entry for row in rows for entry in row])
 
     def curvature(self, Z: arb_mat, D: arb_mat) -> arb:
-        """⟨D, H(Z)[D]⟩/alpha, without forming H."""
+        """⟨D, H(Z)[D]⟩/alpha, without forming H: no matrix here is larger than Z and D."""
         total = -self.ell * squared_norm(D.entries())
-        for number, (scale, A, M, P, span) in enumerate(self.resolvents(Z)):
+        for sign, scale, block, span in self._parts(Z):
             part = columns(D, *span)
-            image = A * part * M - P * part.transpose() * P * scale
-            inner = sum((x * y for x, y in zip(image.entries(), part.entries(), strict=True)), arb(0))
-            total += inner if number == 0 else -inner
+            P, inverse = _resolvent(block, scale)
+            if block.ncols() < self.dim:  # the inverse is M, and A = I − scale P Zᵀ
+                image = (part - P * (block.transpose() * part) * scale) * inverse - P * (part.transpose() * P) * scale
+            else:  # it is A, and M = I − scale Zᵀ P
+                moved = inverse * part
+                image = moved - (moved * block.transpose() + P * part.transpose()) * P * scale
+            total += sign * sum((x * y for x, y in zip(image.entries(), part.entries(), strict=True)), arb(0))
         return total
 
     def root(self, weight: int, dimension: int, sign: str) -> arb:
@@ -126,7 +130,9 @@ class BallProblem:
         1/(1 + s) − 1/(1 + rho s) = ell, rho = n m/weight, with this sign; that is, of ell rho s² − beta s + ell = 0 with beta =
         rho − 1 − ell (1 + rho).
 
-        **Raises:** `CertificateError` where there is none, or the precision does not tell.
+        With large = s₊, the larger one, s₊ s₋ = 1/rho gives the other.
+
+        **Raises:** `CertificateError` where there is none, `Undecided` where the precision does not tell.
         """
         ratio = Fraction(dimension * self.problem.num_samples, weight)
         if ratio <= 1:
@@ -134,8 +140,12 @@ class BallProblem:
         rho = ball(ratio)
         beta = rho - 1 - self.ell * (1 + rho)
         discriminant = beta * beta - 4 * rho * self.ell * self.ell
+        if discriminant < 0 or beta < 0:
+            raise CertificateError(f"subject: no block of ratio {ratio}: lambda is above its threshold")
         if not (discriminant > 0 and beta > 0):
-            raise CertificateError(f"subject: no two positive roots can be enclosed at rho = {ratio}: lambda is at or above its threshold")
+            raise Undecided(
+                f"subject: the two roots at ratio {ratio} cannot be told apart: lambda is at its threshold or near it"
+            )
         large = (beta + discriminant.sqrt()) / (2 * rho * self.ell)
         return large if sign == "+" else 1 / (rho * large)
 
@@ -146,11 +156,13 @@ class BallProblem:
         **Raises:** `CertificateError` where a block does not exist or does not fit.
         """
         d, m = self.dim, self.problem.num_samples
+        if d * m > LARGEST_FAMILY:
+            raise CertificateError(f"problem: {d * m} unknowns; points are built up to {LARGEST_FAMILY}")
         entries = [arb(0)] * (d * m)
         row = 0
         free = [start for start, _ in self.spans]
         for block in family.blocks:
-            ranks = self._ranks(block)
+            ranks = block.ranks(len(self.sizes))
             weight = sum(rank * size for rank, size in zip(ranks, self.sizes, strict=True))
             mu = self.root(weight, block.dimension, block.sign) / self.alpha
             for _ in range(block.count):
@@ -167,11 +179,6 @@ class BallProblem:
                         free[k] += 1
                 row += block.dimension
         return arb_mat(d, m, entries)
-
-    def _ranks(self, block: Block) -> tuple[int, ...]:
-        if max((*block.classes, *block.filled)) > len(self.sizes):
-            raise CertificateError(f"subject: names class {max((*block.classes, *block.filled))} of {len(self.sizes)}")
-        return block.ranks(len(self.sizes))
 
     def _bases(self, block: Block) -> Iterable[tuple[int, Sequence[Sequence[arb]]]]:
         """For each class of a block, its place and orthonormal vectors that span its subspace."""
@@ -192,35 +199,25 @@ class BallProblem:
             yield k - 1, [(one, zero), (zero, one)]
 
 
+def _inverse(gram: arb_mat, scale: arb) -> arb_mat:
+    return (identity(gram.nrows()) + gram * scale).inv()
+
+
+def _resolvent(block: arb_mat, scale: arb) -> tuple[arb_mat, arb_mat]:
+    """P = A Z = Z M and the smaller of M and A."""
+    if block.ncols() < block.nrows():
+        M = _inverse(block.transpose() * block, scale)
+        return block * M, M
+    A = _inverse(block * block.transpose(), scale)
+    return A * block, A
+
+
 def squared_norm(entries: Iterable[arb]) -> arb:
     """The sum of squares."""
     total = arb(0)
     for entry in entries:
         total += entry * entry  # `entry**2` of a ball about zero is nan
     return total
-
-
-def generator_pairs(problem: ExactProblem) -> Iterator[tuple[int, int, int]]:
-    """The generators of O(d) × Π O(m_k): (0, i, j) turns rows i < j, (k, i, j) columns i < j of class k."""
-    for i in range(problem.dim):
-        yield from ((0, i, j) for j in range(i + 1, problem.dim))
-    for k, (start, stop) in enumerate(_spans(problem.sizes)):
-        for i in range(start, stop):
-            yield from ((k + 1, i, j) for j in range(i + 1, stop))
-
-
-def apply_generator(generator: tuple[int, int, int], rows: Sequence[Sequence], zero) -> list:
-    """Ω Z or Z Ψ for one generator, the entries in C order; the rows of Z hold numbers of any type, with its `zero`."""
-    kind, i, j = generator
-    d, m = len(rows), len(rows[0])
-    result = [zero] * (d * m)
-    if kind == 0:
-        for c in range(m):
-            result[i * m + c], result[j * m + c] = rows[j][c], -rows[i][c]
-    else:
-        for r in range(d):
-            result[r * m + i], result[r * m + j] = rows[r][j], -rows[r][i]
-    return result
 
 
 def _spans(sizes: Sequence[int]) -> Iterator[tuple[int, int]]:

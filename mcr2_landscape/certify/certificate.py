@@ -9,9 +9,11 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import re
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +23,11 @@ from mcr2_landscape.files import write_bytes, write_text
 SCHEMA = "mcr2_landscape/certificate"
 SCHEMA_VERSION = 1
 
-_LARGEST_FILE = 64 << 20
+_LARGEST_FILE = 16 << 20
 _LARGEST_INLINE = 1 << 20
-_ARRAYS = ("point", "direction")
+_LARGEST_POINT = 1 << 20  # unknowns
+_DEEPEST = 12  # levels of nesting; a family within a chain of inequalities has seven
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 
 
 @dataclass(frozen=True)
@@ -40,8 +44,8 @@ class Point:
 class Statement:
     """What a certificate proves, as exact data.
 
-    **Fields:** `kind` (a key of `check.KINDS`), `problem` (`None` where the statement is about no problem), `subject` (a family, a
-    point, or `None`) and `assertion`: plain values whose names depend on the kind.
+    **Fields:** `kind` (a key of `check.KINDS`), `problem` (`None` where the statement is about no problem), `subject` (a
+    family, a point, or `None`) and `assertion`: plain values whose names depend on the kind.
     """
 
     kind: str
@@ -78,7 +82,9 @@ class Certificate:
 
 
 def plain_copy(value: Any) -> Any:
-    """Mappings as dictionaries and sequences as lists, all the way down."""
+    """Mappings as dictionaries, sequences as lists and fractions as text, all the way down."""
+    if isinstance(value, Fraction):
+        return str(value)
     if isinstance(value, Mapping):
         return {str(key): plain_copy(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
@@ -131,6 +137,7 @@ def read(path: str | Path) -> Certificate:
     except ValueError as error:
         raise CertificateError(f"{path}: is no complete JSON text ({error})") from None
     try:
+        _check_depth(document)
         return _certificate(document, path)
     except CertificateError as error:
         raise CertificateError(f"{path}: {error}") from None
@@ -150,7 +157,7 @@ def _certificate(document: Any, path: Path) -> Certificate:
     if document["sha256"] != _digest({name: document[name] for name in names if name != "sha256"}):
         raise CertificateError("sha256: does not fit the contents: the file was changed after it was written")
     for name in ("claim", "case"):
-        if document[name] is not None and not (isinstance(document[name], str) and len(document[name]) <= 200):
+        if document[name] is not None and not (isinstance(document[name], str) and _NAME.fullmatch(document[name])):
             raise CertificateError(f"{name}: found {shown(document[name])}; expected a name or null")
     if not isinstance(document["kind"], str):
         raise CertificateError(f"kind: found {shown(document['kind'])}; expected a word")
@@ -171,11 +178,26 @@ def _certificate(document: Any, path: Path) -> Certificate:
     return Certificate(statement, witness, document["claim"], document["case"])
 
 
+def _check_depth(value: Any) -> None:
+    level = [value]
+    for _ in range(_DEEPEST):
+        level = [
+            item
+            for entry in level
+            if isinstance(entry, (dict, list))
+            for item in (entry.values() if isinstance(entry, dict) else entry)
+            if isinstance(item, (dict, list))
+        ]
+    if level:
+        raise CertificateError(f"found more than {_DEEPEST} levels of nesting: this is no certificate")
+
+
 def _stored(path: Path, name: str, entries: Sequence[float]) -> Any:
     if 8 * len(entries) <= _LARGEST_INLINE:
         return [float(entry).hex() for entry in entries]
     raw = struct.pack(f"<{len(entries)}d", *entries)
-    beside = path.with_name(f"{path.stem}.{name}.f64")
+    stem = re.sub(r"[^A-Za-z0-9._-]", "-", path.stem)[:150].lstrip("._-") or "certificate"
+    beside = path.with_name(f"{stem}.{name}.f64")
     write_bytes(beside, raw, "certificate")
     return {"file": beside.name, "sha256": hashlib.sha256(raw).hexdigest(), "count": len(entries)}
 
@@ -184,11 +206,15 @@ def _loaded(name: str, stored: Any, path: Path, problem: ExactProblem | None) ->
     if problem is None:
         raise CertificateError(f"{name}: given without a problem")
     count = problem.dim * problem.num_samples
+    if count > _LARGEST_POINT:
+        raise CertificateError(f"{name}: the problem has {count} unknowns; points are stored up to {_LARGEST_POINT}")
     if isinstance(stored, Mapping):
         entry = fields(name, stored, ("file", "sha256", "count"))
         beside = entry["file"]
-        if not isinstance(beside, str) or Path(beside).name != beside or not beside.endswith(".f64"):
-            raise CertificateError(f"{name}: found the file {shown(beside)}; expected a name of the form x.f64, in the same folder")
+        if not (isinstance(beside, str) and _NAME.fullmatch(beside) and beside.endswith(".f64")):
+            raise CertificateError(
+                f"{name}: found the file {shown(beside)}; expected a name of the form x.f64, in the same folder"
+            )
         if integer("count", entry["count"], 0, 10**9) != count:
             raise CertificateError(f"{name}: found {entry['count']} numbers; the problem has {count} unknowns")
         try:
@@ -226,7 +252,9 @@ def _digest(document: Mapping[str, Any]) -> str:
 
 
 def _refuse_float(text: str) -> Any:
-    raise CertificateError(f"found the number {text[:40]}; certificates hold integers, rationals as text and hexadecimal floats")
+    raise CertificateError(
+        f"found the number {text[:40]}; certificates hold integers, rationals as text and hexadecimal floats"
+    )
 
 
 def _small(text: str) -> int:

@@ -9,14 +9,26 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 from typing import Any
 
-from flint import arb, arb_mat, ctx
+from flint import arb, ctx
 
 from mcr2_landscape.certify.balls import BallProblem, ball, squared_norm
 from mcr2_landscape.certify.certificate import Certificate, Point, Statement
-from mcr2_landscape.certify.critical import PRECISIONS, Enclosure, Undecided, enclose
-from mcr2_landscape.certify.exact import CertificateError, ExactFamily, ExactProblem, fields, integer, items, number_text, rational, shown
+from mcr2_landscape.certify.critical import PRECISIONS, Enclosure, enclose, matrix
+from mcr2_landscape.certify.exact import (
+    CertificateError,
+    ExactFamily,
+    ExactProblem,
+    Undecided,
+    fields,
+    integer,
+    items,
+    number_text,
+    rational,
+    shown,
+)
 from mcr2_landscape.certify.identities import check_identity
 from mcr2_landscape.certify.quadratic import degenerate
 
@@ -32,8 +44,8 @@ class Proof:
 def check(certificate: Certificate, expected: Statement | None = None) -> Proof:
     """Verify a certificate, and that it states what is `expected`, if that is given.
 
-    **Raises:** `CertificateError` for a statement that is not the expected one, not well formed, or not proved (`Undecided` where
-    a better witness might prove it).
+    **Raises:** `CertificateError` for a statement that is not the expected one, not well formed, or not proved (`Undecided`
+    where a better witness might prove it).
     """
     statement = certificate.statement
     if expected is not None:
@@ -41,9 +53,12 @@ def check(certificate: Certificate, expected: Statement | None = None) -> Proof:
         for name, value in wanted.items():
             if found[name] != value:
                 raise CertificateError(f"{name}: the certificate states something else than the claim does")
-    if statement.kind not in KINDS:
+    if not isinstance(statement.kind, str) or statement.kind not in KINDS:
         raise CertificateError(f"kind: found {shown(statement.kind)}; expected one of " + ", ".join(KINDS))
-    return KINDS[statement.kind](statement, certificate.witness)
+    try:
+        return KINDS[statement.kind](statement, certificate.witness)
+    except ArithmeticError as error:  # numbers so large or small that even the words about them overflow
+        raise Undecided(f"{statement.kind}: the numbers are out of range ({error})") from None
 
 
 def _problem(statement: Statement) -> ExactProblem:
@@ -68,13 +83,16 @@ def _enclosed(statement: Statement, orbit_dimension: Any) -> tuple[Enclosure, st
     found = enclose(problem, subject.entries if isinstance(subject, Point) else subject, count)
     with ctx.workprec(found.precision):
         if not found.distance <= ball(radius):
-            raise Undecided(f"the critical point was found within {float(found.distance):.1e}, not within {number_text(radius)}")
+            raise Undecided(
+                f"the critical point was found within {float(found.distance):.1e}, not within {number_text(radius)}"
+            )
     figures = {"precision": found.precision, "contraction": found.contraction, "distance": float(found.distance)}
     return found, f"For {problem}, there is a critical point within {number_text(radius)} of {subject}", figures
 
 
 def _critical_point(statement: Statement, witness: Mapping[str, Any]) -> Proof:
-    """*critical point*: a zero of ∇F within `radius`, whose orbit has dimension `orbit_dimension`, which is also the nullity."""
+    """*critical point*: a zero of ∇F within `radius`, whose orbit has dimension `orbit_dimension`, which is also the
+    nullity."""
     _nothing(witness)
     assertion = fields("assertion", statement.assertion, ("radius", "orbit_dimension"))
     found, words, figures = _enclosed(statement, assertion["orbit_dimension"])
@@ -93,38 +111,40 @@ def _inertia(statement: Statement, witness: Mapping[str, Any]) -> Proof:
             f"{(found.positive, found.zero, found.negative)}"
         )
     return Proof(
-        f"{words}; its Hessian has exactly {counts[0]} positive, {counts[1]} zero and {counts[2]} negative eigenvalues, the zeros "
-        "being the tangent space of its symmetry orbit.",
+        f"{words}; its Hessian has exactly {counts[0]} positive, {counts[1]} zero and {counts[2]} negative eigenvalues, the "
+        "zeros being the tangent space of its symmetry orbit.",
         figures,
     )
 
 
 def _local_maximizer(statement: Statement, witness: Mapping[str, Any]) -> Proof:
-    """*local maximizer*: a critical point within `radius` whose Hessian is negative definite across its orbit of dimension `zero`,
-    so that F is smaller at all points near it that are not on the orbit."""
+    """*local maximizer*: a critical point within `radius` whose Hessian is negative definite across its orbit of dimension
+    `zero`, so that F is smaller at all points near it that are not on the orbit."""
     _nothing(witness)
     assertion = fields("assertion", statement.assertion, ("radius", "zero"))
     found, words, figures = _enclosed(statement, assertion["zero"])
     if found.positive:
-        raise CertificateError(f"assertion: the critical point has {found.positive} positive eigenvalues: it is a strict saddle")
-    return Proof(f"{words}; it is a local maximizer: F is smaller at all points near it off its orbit (dimension {found.zero}).", figures)
+        raise CertificateError(
+            f"assertion: the critical point has {found.positive} positive eigenvalues: it is a strict saddle"
+        )
+    return Proof(
+        f"{words}; it is a local maximizer: F is smaller at all points near it off its orbit (dimension {found.zero}).", figures
+    )
 
 
 def _strict_saddle(statement: Statement, witness: Mapping[str, Any]) -> Proof:
-    """*strict saddle*: a critical point within `radius`, and a direction along which the second derivative is positive there: the
-    quadratic form is enclosed above zero over the whole neighborhood in which the point lies."""
-    assertion = fields("assertion", statement.assertion, ("radius",))
+    """*strict saddle*: a critical point within `radius`, and a direction along which the second derivative is positive there:
+    the quadratic form is enclosed above zero over the whole neighborhood in which the point lies."""
+    fields("assertion", statement.assertion, ("radius",))
     entry = fields("witness", witness, ("orbit_dimension", "direction"))
+    D = matrix(_problem(statement), "direction", entry["direction"])
     found, words, figures = _enclosed(statement, entry["orbit_dimension"])
-    del assertion
-    problem = _problem(statement)
     with ctx.workprec(found.precision):
-        D = _matrix(problem, entry["direction"])
-        curvature = BallProblem(problem).curvature(found.box, D)
+        b = BallProblem(_problem(statement))
+        curvature = b.alpha * b.curvature(found.box, D) / squared_norm(D.entries())
         if not curvature > 0:
             raise Undecided("direction: the second derivative along it is not positive over the whole neighborhood")
-        share = curvature / squared_norm(D.entries())
-    figures["curvature"] = float(share.mid()) * float(problem.alpha)
+    figures["curvature"] = float(curvature)
     return Proof(f"{words}; it is a strict saddle: the second derivative along the stored direction is positive.", figures)
 
 
@@ -143,19 +163,22 @@ def _degenerate(statement: Statement, witness: Mapping[str, Any]) -> Proof:
     third = float(found.third_derivative)
     return Proof(
         f"For {problem}, {statement.subject} is critical and neither a local maximizer nor a strict saddle: its Hessian has no "
-        f"positive eigenvalue, {found.zero} zero ones ({excess} more than its symmetry orbit has dimensions) and {found.negative} "
-        f"negative ones, and scaling the block of class {of_class} by 1 + t changes F by {third / 6:.6g} t³ + O(t⁴).",
+        f"positive eigenvalue, {found.zero} zero ones ({excess} more than its symmetry orbit has dimensions) and "
+        f"{found.negative} negative ones, and scaling the block of class {of_class} by 1 + t changes F by "
+        f"{third / 6:.6g} t³ + O(t⁴).",
         {"third_derivative": third, "exact": str(found.third_derivative)},
     )
 
 
 def _inequality(statement: Statement, witness: Mapping[str, Any]) -> Proof:
-    """*inequality*: a strictly ascending chain of quantities. A quantity is a rational number; {"value_at": family}, F at its points;
-    or {"value_threshold": rho}, the fraction of lambda_k at which a direction of ratio rho has the value zero."""
+    """*inequality*: a strictly ascending chain of quantities. A quantity is a rational number; {"value_at": family}, F at its
+    points; or {"value_threshold": rho}, the fraction of lambda_k at which a direction of ratio rho has the value zero."""
     _nothing(witness)
+    if statement.subject is not None:
+        raise CertificateError("subject: an inequality has none; its quantities name their points")
     chain = items("ascending", fields("assertion", statement.assertion, ("ascending",))["ascending"], minimum=2, maximum=20)
     quantities = [_Quantity.parse(statement.problem, entry) for entry in chain]
-    bits = max(_below(*pair) for pair in zip(quantities, quantities[1:], strict=False))
+    bits = max(_below(*pair) for pair in pairwise(quantities))
     where = f"For {statement.problem}: " if statement.problem is not None else ""
     return Proof(f"{where}{' < '.join(str(quantity) for quantity in quantities)}.", {"precision": bits})
 
@@ -184,7 +207,8 @@ class _Quantity:
     def enclosure(self) -> arb:
         if self.number is not None:
             return ball(self.number)
-        assert self.subject is not None and self.problem is not None
+        assert self.subject is not None
+        assert self.problem is not None
         b = BallProblem(self.problem)
         return b.value(b.point(self.subject))
 
@@ -199,8 +223,10 @@ class _Quantity:
 def _below(low: _Quantity, high: _Quantity) -> int:
     """Prove low < high, and return the bits that it took.
 
-    For a value threshold: h(s₊) falls as lambda grows, since its derivative by ell is −s₊/2. So a fraction is below the threshold
-    exactly if h is positive there.
+    For a value threshold: h(s₊) falls strictly as lambda grows, since its derivative by ell is −s₊/2 (h is stationary at s₊).
+    It is positive for small lambda, where s₊ ~ (rho − 1)/(rho ell) and h ~ ½(1 − 1/rho) log s₊, and negative at lambda_k,
+    where h falls on all of s > 0 from h(0) = 0. So there is one zero, and a fraction in (0, 1) is below it exactly if h is
+    positive there.
     """
     if (low.ratio is None) == (high.ratio is None) and low.ratio is not None:
         raise CertificateError("ascending: two thresholds side by side; put a number between them")
@@ -246,8 +272,8 @@ def _identity(statement: Statement, witness: Mapping[str, Any]) -> Proof:
 
 
 def _approximate_saddle(statement: Statement, witness: Mapping[str, Any]) -> Proof:
-    """*approximate strict saddle*: at the stored point ‖∇F‖ ≤ `gradient_norm`, and along the stored direction D the quadratic form
-    ⟨D, H D⟩/‖D‖² ≥ `curvature`, both with outward rounding."""
+    """*approximate strict saddle*: at the stored point ‖∇F‖ ≤ `gradient_norm`, and along the stored direction D the quadratic
+    form ⟨D, H D⟩/‖D‖² ≥ `curvature`, both with outward rounding."""
     problem = _problem(statement)
     assertion = fields("assertion", statement.assertion, ("gradient_norm", "curvature"))
     entry = fields("witness", witness, ("direction",))
@@ -257,10 +283,11 @@ def _approximate_saddle(statement: Statement, witness: Mapping[str, Any]) -> Pro
     curvature_bound = rational("curvature", assertion["curvature"])
     if curvature_bound <= 0:
         raise CertificateError(f"curvature: found {curvature_bound}; it must be greater than zero")
+    Z = matrix(problem, "point", statement.subject.entries)
+    D = matrix(problem, "direction", entry["direction"])
     for bits in PRECISIONS:
         with ctx.workprec(bits):
             b = BallProblem(problem)
-            Z, D = _matrix(problem, statement.subject.entries), _matrix(problem, entry["direction"])
             try:
                 norm = b.alpha * squared_norm(b.gradient(Z)).sqrt()
                 curvature = b.alpha * b.curvature(Z, D) / squared_norm(D.entries())
@@ -269,20 +296,16 @@ def _approximate_saddle(statement: Statement, witness: Mapping[str, Any]) -> Pro
             if norm <= ball(norm_bound) and curvature >= ball(curvature_bound):
                 figures = {"precision": bits, "gradient_norm": float(norm), "curvature": float(curvature)}
                 return Proof(
-                    f"For {problem}, at the stored point the gradient has norm at most {number_text(norm_bound)} and the second derivative "
-                    f"along the stored unit direction is at least {number_text(curvature_bound)}: an approximate strict saddle.",
+                    f"For {problem}, at the stored point the gradient has norm at most {number_text(norm_bound)} and the "
+                    f"second derivative along the stored direction, for unit length, is at least "
+                    f"{number_text(curvature_bound)}: an approximate strict saddle.",
                     figures,
                 )
             if norm > ball(norm_bound) or curvature < ball(curvature_bound):
-                raise CertificateError(f"assertion: the gradient norm is {float(norm):.3e}, the curvature {float(curvature):.3e}")
+                raise CertificateError(
+                    f"assertion: the gradient norm is {float(norm):.3e}, the curvature {float(curvature):.3e}"
+                )
     raise Undecided(f"gradient norm and curvature cannot be bounded at {PRECISIONS[-1]} bits")
-
-
-def _matrix(problem: ExactProblem, entries: Any) -> arb_mat:
-    d, m = problem.dim, problem.num_samples
-    if not isinstance(entries, tuple) or len(entries) != d * m:
-        raise CertificateError(f"direction: expected {d * m} numbers")
-    return arb_mat(d, m, [arb(entry) for entry in entries])
 
 
 KINDS: dict[str, Callable[[Statement, Mapping[str, Any]], Proof]] = {

@@ -1,11 +1,12 @@
 """Exact descriptions of problems and points: integers, rationals, and thresholds, which are algebraic numbers.
 
-The standard library only. What is read from a file is looked at entry by entry: unknown names, floating point numbers, numbers of
-absurd length and anything that does not fit are refused with a `CertificateError`.
+The standard library only. What is read from a file is looked at entry by entry: unknown names, floating point numbers,
+numbers of absurd length and anything that does not fit are refused with a `CertificateError`.
 """
 
 from __future__ import annotations
 
+import decimal
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -21,6 +22,10 @@ _LARGEST = 10**6  # of dim, of a class, of a count
 
 class CertificateError(InputError):
     """A certificate that cannot be read, or does not prove what it asserts."""
+
+
+class Undecided(CertificateError):
+    """What was asserted could not be proved, with what was reached; a higher precision or a better point may."""
 
 
 def rational(name: str, value: Any) -> Fraction:
@@ -55,9 +60,10 @@ def fields(name: str, value: Any, required: Sequence[str], optional: Sequence[st
     if not isinstance(value, Mapping):
         raise CertificateError(f"{name}: found {shown(value)}; expected an object with " + ", ".join(required))
     missing = [key for key in required if key not in value]
-    unknown = [str(key) for key in value if key not in required and key not in optional]
+    unknown = [shown(key) for key in value if key not in required and key not in optional]
     if missing or unknown:
-        words = ([f"{', '.join(missing)} missing"] if missing else []) + ([f"unknown: {', '.join(unknown)}"] if unknown else [])
+        words = [f"{', '.join(missing)} missing"] if missing else []
+        words += [f"unknown: {', '.join(unknown[:5])}"] if unknown else []
         raise CertificateError(f"{name}: " + "; ".join(words))
     return value
 
@@ -83,17 +89,28 @@ def shown(value: Any) -> str:
 
 
 def number_text(number: Fraction) -> str:
-    """A rational number for reading: as a decimal where it is one, itself where it is short, else the nearest float."""
-    decimal = repr(float(number))
-    if number.denominator == 1 or (len(str(number)) <= 12 and Fraction(decimal) != number):
+    """A rational number for reading, never one taken for another: a decimal or a fraction where that is exact and short, a
+    float64 by its shortest decimal and so named, and anything else as "about" so much."""
+    try:
+        nearest = float(number)
+        decimals = repr(nearest)
+    except OverflowError:
+        nearest, decimals = math.inf, ""
+    exact = math.isfinite(nearest) and Fraction(nearest) == number
+    if number.denominator > 1 and decimals and math.isfinite(nearest) and Fraction(decimals) == number:
+        return decimals
+    if len(str(number)) <= 24:
         return str(number)
-    return decimal
+    if exact:
+        return f"{decimals} (float64)"
+    about = decimal.Context(prec=8).divide(decimal.Decimal(number.numerator), decimal.Decimal(number.denominator))
+    return f"about {about}"
 
 
 @dataclass(frozen=True)
 class Threshold:
-    """The regularization `fraction` · lambda_k with lambda_k = alpha (√rho_k − 1)/(√rho_k + 1) for the class `of_class`, counted
-    from 1. It is irrational in general."""
+    """The regularization `fraction` · lambda_k with lambda_k = alpha (√rho_k − 1)/(√rho_k + 1) for the class `of_class`,
+    counted from 1. It is irrational in general."""
 
     fraction: Fraction
     of_class: int
@@ -194,8 +211,8 @@ class Block:
 
     **Fields:** `sign`: "+" for the large root of the critical equation, "-" for the small one. `classes`, counted from 1. With
     `shape` "line": a line that these classes share (one class: a line of its own). With "triangle": three classes with one line
-    each in a plane, at the angles at which m_1 e^{2iθ_1} + m_2 e^{2iθ_2} + m_3 e^{2iθ_3} = 0; classes in `filled` have the whole
-    plane. `count`: how many copies.
+    each in a plane, at the angles at which m_1 e^{2iθ_1} + m_2 e^{2iθ_2} + m_3 e^{2iθ_3} = 0; classes in `filled` have the
+    whole plane. `count`: how many copies.
     """
 
     sign: str
@@ -210,7 +227,12 @@ class Block:
         return 1 if self.shape == "line" else 2
 
     def ranks(self, num_classes: int) -> tuple[int, ...]:
-        """p_1 … p_K of one copy."""
+        """p_1 … p_K of one copy.
+
+        **Raises:** `CertificateError` where a class has a number above K.
+        """
+        if max((*self.classes, *self.filled)) > num_classes:
+            raise CertificateError(f"subject: names class {max((*self.classes, *self.filled))} of {num_classes}")
         ranks = [0] * num_classes
         for k in self.classes:
             ranks[k - 1] = 1

@@ -1,43 +1,46 @@
 """Identities between rational functions, checked as polynomial identities over the rationals.
 
-The assertion is left = right wherever the denominators in both and, if there are side conditions, the conditions' polynomials r_i vanish.
-The proof: (left − right) · (product of their denominators) = Σ cofactor_i · r_i as polynomials.
+The assertion is left = right wherever the denominators in both do not vanish and, if there are side conditions, their
+polynomials r_i do. The proof: (left − right) · (product of their denominators) = Σ cofactor_i · r_i as polynomials. Where no
+denominator vanishes, neither does their product, and the right-hand side is zero wherever all r_i are.
 """
 
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 
 from mcr2_landscape.certify.exact import CertificateError, shown
 
-_LONGEST, _MOST_TERMS, _HIGHEST_POWER = 2000, 50_000, 24
+# Short texts can stand for huge polynomials and numbers, such as ((2**24)**24)**24: what they cost is bounded as they are
+# expanded.
+_LONGEST, _HIGHEST_POWER, _MOST_WORK, _MOST_BITS = 2000, 24, 1_000_000, 4096
+# ASCII only: the parser takes some letters for others (ﬁ for fi), and skips comments.
+_LETTERS = re.compile(r"[A-Za-z0-9_+\-*/() ]*")
 
 Monomial = tuple[tuple[str, int], ...]
 Polynomial = Mapping[Monomial, Fraction]
+Ratio = tuple[Polynomial, Polynomial]
 ONE: Polynomial = {(): Fraction(1)}
 
 
 def check_identity(left: str, right: str, where: Sequence[str], cofactors: Sequence[str]) -> None:
     """Check an identity (see the module).
 
-    **Arguments:** expressions of names, integers, ``+ - * /``, parentheses and ``**`` with an integer exponent. `where`: polynomials
-    that vanish. `cofactors`: one polynomial for each of them.
+    **Arguments:** expressions of names, integers, ``+ - * /``, parentheses and ``**`` with an integer exponent. `where`:
+    polynomials that vanish. `cofactors`: one polynomial for each of them.
 
     **Raises:** `CertificateError` where the identity does not hold, or an expression is none of these.
     """
     if len(where) != len(cofactors):
         raise CertificateError(f"cofactors: found {len(cofactors)} for {len(where)} conditions; expected one each")
-    rest = difference(left, right)
+    expansion = _Expansion()
+    rest = expansion.difference(left, right)
     for condition, cofactor in zip(where, cofactors, strict=True):
-        factors = []
-        for name, text in (("where", condition), ("cofactors", cofactor)):
-            numerator, denominator = _fraction(name, text)
-            if any(monomial for monomial in denominator):
-                raise CertificateError(f"{name}: found {shown(text)}; expected a polynomial")
-            factors.append(_product(numerator, {(): 1 / denominator[()]}))
-        rest = _sum(rest, _product(*factors), -1)
+        factors = [expansion.polynomial(name, text) for name, text in (("where", condition), ("cofactors", cofactor))]
+        rest = expansion.sum(rest, expansion.product(*factors), -1)
     if rest:
         raise CertificateError(f"the identity {left} = {right} does not hold: {len(rest)} terms are left over")
 
@@ -47,8 +50,7 @@ def difference(left: str, right: str) -> Polynomial:
 
     **Raises:** `CertificateError` for what is no expression.
     """
-    (p, q), (r, s) = _fraction("left", left), _fraction("right", right)
-    return _sum(_product(p, s), _product(r, q), -1)
+    return _Expansion().difference(left, right)
 
 
 def polynomial_text(polynomial: Polynomial) -> str:
@@ -57,78 +59,96 @@ def polynomial_text(polynomial: Polynomial) -> str:
     return " + ".join(terms) or "0"
 
 
-def _fraction(name: str, text: str) -> tuple[Polynomial, Polynomial]:
-    if not isinstance(text, str) or len(text) > _LONGEST:
-        raise CertificateError(f"{name}: found {shown(text)}; expected an expression of at most {_LONGEST} letters")
-    try:
-        tree = ast.parse(text, mode="eval")
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        raise CertificateError(f"{name}: found {shown(text)}; it is no expression") from None
-    try:
-        return _evaluate(name, tree.body)
-    except RecursionError:
-        raise CertificateError(f"{name}: the expression is nested too deeply") from None
+class _Expansion:
+    """Expressions expanded into polynomials, as long as all of it together stays within bounds."""
 
+    def __init__(self) -> None:
+        self._work = 0
 
-def _evaluate(name: str, node: ast.expr) -> tuple[Polynomial, Polynomial]:
-    if isinstance(node, ast.Constant) and type(node.value) is int and abs(node.value) < 10**30:
-        return ({(): Fraction(node.value)} if node.value else {}), ONE
-    if isinstance(node, ast.Name):
-        return {((node.id, 1),): Fraction(1)}, ONE
-    if isinstance(node, ast.UnaryOp) and isinstance(node.op, (ast.USub, ast.UAdd)):
-        p, q = _evaluate(name, node.operand)
-        return (_sum({}, p, -1) if isinstance(node.op, ast.USub) else p), q
-    if isinstance(node, ast.BinOp):
-        p, q = _evaluate(name, node.left)
-        if isinstance(node.op, ast.Pow):
-            exponent = node.right
-            if isinstance(exponent, ast.Constant) and type(exponent.value) is int and 0 <= exponent.value <= _HIGHEST_POWER:
-                top, bottom = ONE, ONE
-                for _ in range(exponent.value):
-                    top, bottom = _product(top, p), _product(bottom, q)
-                return top, bottom
+    def difference(self, left: str, right: str) -> Polynomial:
+        (p, q), (r, s) = self._ratio("left", left), self._ratio("right", right)
+        return self.sum(self.product(p, s), self.product(r, q), -1)
+
+    def polynomial(self, name: str, text: str) -> Polynomial:
+        numerator, denominator = self._ratio(name, text)
+        if any(denominator):  # a monomial other than ()
+            raise CertificateError(f"{name}: found {shown(text)}; expected a polynomial")
+        return self.product(numerator, {(): 1 / denominator[()]})
+
+    def _ratio(self, name: str, text: str) -> Ratio:
+        if not isinstance(text, str) or len(text) > _LONGEST or not _LETTERS.fullmatch(text):
+            words = f"expected an expression of at most {_LONGEST} letters, digits, + - * / and parentheses"
+            raise CertificateError(f"{name}: found {shown(text)}; {words}")
+        try:
+            return self._evaluate(name, ast.parse(text.strip(), mode="eval").body)
+        except RecursionError:
+            raise CertificateError(f"{name}: the expression is nested too deeply") from None
+        except (SyntaxError, ValueError, MemoryError):
+            raise CertificateError(f"{name}: found {shown(text)}; it is no expression") from None
+
+    def _evaluate(self, name: str, node: ast.expr) -> Ratio:
+        if isinstance(node, ast.Constant) and type(node.value) is int and abs(node.value) < 10**30:
+            return ({(): Fraction(node.value)} if node.value else {}), ONE
+        if isinstance(node, ast.Name):
+            return {((node.id, 1),): Fraction(1)}, ONE
+        if isinstance(node, ast.UnaryOp) and isinstance(node.op, (ast.USub, ast.UAdd)):
+            p, q = self._evaluate(name, node.operand)
+            return (self.sum({}, p, -1) if isinstance(node.op, ast.USub) else p), q
+        if isinstance(node, ast.BinOp):
+            p, q = self._evaluate(name, node.left)
+            if isinstance(node.op, ast.Pow):
+                return self._power(name, p, q, node.right)
+            r, s = self._evaluate(name, node.right)
+            if isinstance(node.op, (ast.Add, ast.Sub)):
+                sign = 1 if isinstance(node.op, ast.Add) else -1
+                if q == s:
+                    return self.sum(p, r, sign), q
+                return self.sum(self.product(p, s), self.product(r, q), sign), self.product(q, s)
+            if isinstance(node.op, ast.Mult):
+                return self.product(p, r), self.product(q, s)
+            if isinstance(node.op, ast.Div):
+                if not r:
+                    raise CertificateError(f"{name}: division by zero")
+                return self.product(p, s), self.product(q, r)
+        raise CertificateError(f"{name}: only names, integers, + - * / and ** are allowed")
+
+    def _power(self, name: str, p: Polynomial, q: Polynomial, exponent: ast.expr) -> Ratio:
+        if not (isinstance(exponent, ast.Constant) and type(exponent.value) is int and 0 <= exponent.value <= _HIGHEST_POWER):
             raise CertificateError(f"{name}: exponents are integers from 0 to {_HIGHEST_POWER}")
-        r, s = _evaluate(name, node.right)
-        if isinstance(node.op, (ast.Add, ast.Sub)):
-            sign = 1 if isinstance(node.op, ast.Add) else -1
-            if q == s:
-                return _sum(p, r, sign), q
-            return _sum(_product(p, s), _product(r, q), sign), _product(q, s)
-        if isinstance(node.op, ast.Mult):
-            return _product(p, r), _product(q, s)
-        if isinstance(node.op, ast.Div):
-            if not r:
-                raise CertificateError(f"{name}: division by zero")
-            return _product(p, s), _product(q, r)
-    raise CertificateError(f"{name}: only names, integers, + - * / and ** are allowed")
+        top, bottom = ONE, ONE
+        for _ in range(exponent.value):
+            top, bottom = self.product(top, p), self.product(bottom, q)
+        return top, bottom
+
+    def sum(self, first: Polynomial, second: Polynomial, sign: int) -> Polynomial:
+        self._count(len(first) + len(second))
+        total = dict(first)
+        for monomial, coefficient in second.items():
+            _add(total, monomial, sign * coefficient)
+        return total
+
+    def product(self, first: Polynomial, second: Polynomial) -> Polynomial:
+        self._count(len(first) * len(second))
+        total: dict[Monomial, Fraction] = {}
+        for left, a in first.items():
+            for right, b in second.items():
+                powers = dict(left)
+                for variable, power in right:
+                    powers[variable] = powers.get(variable, 0) + power
+                _add(total, tuple(sorted(powers.items())), a * b)
+        return total
+
+    def _count(self, steps: int) -> None:
+        self._work += steps + 1
+        if self._work > _MOST_WORK:
+            raise CertificateError("identity: too large to expand")
 
 
-def _sum(first: Polynomial, second: Polynomial, sign: int) -> Polynomial:
-    total = dict(first)
-    for monomial, coefficient in second.items():
-        value = total.get(monomial, Fraction(0)) + sign * coefficient
-        if value:
-            total[monomial] = value
-        else:
-            total.pop(monomial, None)
-    return total
-
-
-def _product(first: Polynomial, second: Polynomial) -> Polynomial:
-    if len(first) * len(second) > 40 * _MOST_TERMS:
-        raise CertificateError("identity: too many terms")
-    total: dict[Monomial, Fraction] = {}
-    for left, a in first.items():
-        for right, b in second.items():
-            powers = dict(left)
-            for variable, power in right:
-                powers[variable] = powers.get(variable, 0) + power
-            monomial = tuple(sorted(powers.items()))
-            value = total.get(monomial, Fraction(0)) + a * b
-            if value:
-                total[monomial] = value
-            else:
-                total.pop(monomial, None)
-    if len(total) > _MOST_TERMS:
-        raise CertificateError("identity: too many terms")
-    return total
+def _add(total: dict[Monomial, Fraction], monomial: Monomial, coefficient: Fraction) -> None:
+    value = total.get(monomial, Fraction(0)) + coefficient
+    if max(value.numerator.bit_length(), value.denominator.bit_length()) > _MOST_BITS:
+        raise CertificateError("identity: too large to expand")
+    if value:
+        total[monomial] = value
+    else:
+        total.pop(monomial, None)

@@ -10,13 +10,14 @@ from fractions import Fraction
 from typing import Any
 
 import numpy as np
+from flint import ctx
 
 from mcr2_landscape import closed_form
-from mcr2_landscape.certify.balls import BallProblem, apply_generator, generator_pairs
+from mcr2_landscape.certify.balls import BallProblem, squared_norm
 from mcr2_landscape.certify.certificate import Certificate, Point, Statement
 from mcr2_landscape.certify.check import Proof, check
-from mcr2_landscape.certify.critical import LARGEST
-from mcr2_landscape.certify.exact import CertificateError, ExactFamily, ExactProblem, rational
+from mcr2_landscape.certify.critical import LARGEST, Enclosure, elements, enclose, matrix, tangents
+from mcr2_landscape.certify.exact import CertificateError, ExactFamily, ExactProblem, Undecided, rational
 from mcr2_landscape.certify.identities import difference, polynomial_text
 from mcr2_landscape.closed_form import Parameters
 from mcr2_landscape.validation import InputError, float64_matrix
@@ -55,43 +56,47 @@ def float_parameters(problem: ExactProblem) -> Parameters:
 def certify_point(problem: Any, Z: Any, *, kind: str | None = None, radius: Any = Fraction(1, 10**8)) -> Made:
     """Prove what the critical point near Z is.
 
-    **Arguments:** `problem`: an `MCR2`, `Parameters` or `ExactProblem`. `Z` of shape (d, m), nearly critical: it is polished by Newton
-    steps first. `kind`: "critical point", "inertia", "local maximizer" or "strict saddle"; by default one of the last two, as the
-    numerical inertia says. `radius`: the distance within which the critical point has to lie, relative to 1 + ‖Z‖, rounded up.
+    **Arguments:** `problem`: an `MCR2`, `Parameters` or `ExactProblem`. `Z` of shape (d, m), nearly critical: it is polished
+    by Newton steps first. `kind`: "critical point", "inertia", "local maximizer" or "strict saddle"; by default one of the
+    last two, as the inertia says. `radius`: the distance within which the critical point has to lie, relative to 1 + ‖Z‖,
+    rounded up.
 
     **Returns:** `Made`, whose certificate is about the polished point.
 
-    **Raises:** `Undecided` with the reason and what was reached, where there is no proof; `InputError` for a wrong shape, NaN, or more
-    than 640 unknowns (`certify_approximate_saddle` has no such limit).
+    **Raises:** `Undecided` with the reason and what was reached, where there is no proof; `InputError` for a wrong shape,
+    NaN, or more than 640 unknowns (`certify_approximate_saddle` has no such limit).
     """
     exact = exact_problem(problem)
     p = float_parameters(exact)
     Z = float64_matrix("Z", Z, p.shape)
     if Z.size > LARGEST:
-        raise InputError(f"Z: {Z.size} unknowns; at most {LARGEST} can be counted. certify_approximate_saddle has no such limit")
-    Z = _polish(p, Z)
-    counts, direction = _inertia(exact, p, Z)
-    if kind is None:
-        kind = "strict saddle" if counts[0] else "local maximizer"
-    if kind not in _POINT_KINDS:
+        raise InputError(
+            f"Z: {Z.size} unknowns; at most {LARGEST} can be counted. certify_approximate_saddle has no such limit"
+        )
+    if kind not in (None, *_POINT_KINDS):
         raise InputError(f"kind: found {kind!r}; pass one of " + ", ".join(_POINT_KINDS))
+    Z = _polish(p, Z)
+    subject = Point(tuple(Z.ravel().tolist()))
+    found = _enclosed(exact, subject.entries, Z)
+    if kind is None:
+        kind = "strict saddle" if found.positive else "local maximizer"
     reach = rational("radius", radius) * (1 + int(np.ceil(np.linalg.norm(Z))))
     assertion: dict[str, Any] = {"radius": str(reach)}
     witness: dict[str, Any] = {}
     if kind == "critical point":
-        assertion["orbit_dimension"] = counts[1]
+        assertion["orbit_dimension"] = found.zero
     elif kind == "inertia":
-        assertion |= dict(zip(("positive", "zero", "negative"), counts, strict=True))
+        assertion |= {"positive": found.positive, "zero": found.zero, "negative": found.negative}
     elif kind == "local maximizer":
-        assertion["zero"] = counts[1]
+        assertion["zero"] = found.zero
     else:
-        witness = {"orbit_dimension": counts[1], "direction": tuple(direction.tolist())}
-    return _checked(Certificate(Statement(kind, exact, Point(tuple(Z.ravel().tolist())), assertion), witness))
+        witness = {"orbit_dimension": found.zero, "direction": _ascent_direction(p, Z)}
+    return _checked(Certificate(Statement(kind, exact, subject, assertion), witness))
 
 
 def certify_approximate_saddle(problem: Any, Z: Any, direction: Any) -> Made:
-    """Prove an (ε, γ)-approximate strict saddle at Z itself: bounds on the gradient norm and on the second derivative along a direction,
-    two units in the fourth digit beyond their float64 values.
+    """Prove an (ε, γ)-approximate strict saddle at Z itself: bounds on the gradient norm and on the second derivative along a
+    direction, two units in the fourth digit beyond their float64 values.
 
     **Arguments:** `direction` of shape (d, m), for instance of the largest eigenvalue (see `mcr2_landscape.curvature`).
 
@@ -102,15 +107,23 @@ def certify_approximate_saddle(problem: Any, Z: Any, direction: Any) -> Made:
     Z, D = float64_matrix("Z", Z, p.shape), float64_matrix("direction", direction, p.shape)
     if not D.any():
         raise InputError("direction: found zero; pass a direction of positive curvature")
+    D = D / np.abs(D).max()
     D = D / np.linalg.norm(D)
     subject = Point(tuple(Z.ravel().tolist()))
-    norm = float(np.linalg.norm(closed_form.gradient(p, Z)))
-    curvature = float(BallProblem(exact).curvature(_balls(exact, Z), _balls(exact, D))) * p.alpha
+    direction = tuple(D.ravel().tolist())
+    with ctx.workprec(212):
+        b, point = BallProblem(exact), matrix(exact, "Z", subject.entries)
+        try:
+            norm = float(b.alpha * squared_norm(b.gradient(point)).sqrt())
+            curvature = float(b.alpha * b.curvature(point, matrix(exact, "direction", direction)))
+        except ZeroDivisionError:
+            raise Undecided("Z: its resolvents cannot be enclosed at 212 bits") from None
     if not curvature > 0:
         raise CertificateError(f"direction: the second derivative along it is {curvature:.3g}; it must be greater than zero")
-    floor = 1e-14 * p.alpha * float(np.linalg.norm(Z))  # the rounding of the float64 gradient
-    assertion = {"gradient_norm": str(_short(1.0002 * norm + floor)), "curvature": str(_short(0.9998 * curvature))}
-    witness = {"direction": tuple(D.ravel().tolist())}
+    # Zero is enclosed by a ball of the size of rounding.
+    least = 1e-30 * p.alpha * (1 + float(np.linalg.norm(Z)))
+    assertion = {"gradient_norm": str(_short(1.0002 * norm + least)), "curvature": str(_short(0.9998 * curvature))}
+    witness = {"direction": direction}
     return _checked(Certificate(Statement("approximate strict saddle", exact, subject, assertion), witness))
 
 
@@ -124,10 +137,11 @@ def certify_statement(statement: Statement, *, claim: str | None = None, case: s
         if statement.problem is None or not isinstance(statement.subject, ExactFamily):
             raise CertificateError("subject: expected a problem and a family; certify_point takes points")
         p = float_parameters(statement.problem)
-        point = BallProblem(statement.problem).point(statement.subject)
-        Z = np.array([float(entry) for entry in point.entries()]).reshape(p.shape)
-        counts, direction = _inertia(statement.problem, p, Z)
-        witness = {"orbit_dimension": counts[1], "direction": tuple(direction.tolist())}
+        with ctx.workprec(212):
+            point = BallProblem(statement.problem).point(statement.subject)
+            Z = np.array([float(entry) for entry in point.entries()]).reshape(p.shape)
+        found = _enclosed(statement.problem, statement.subject, Z)
+        witness = {"orbit_dimension": found.zero, "direction": _ascent_direction(p, Z)}
     elif statement.kind == "identity":
         witness = {"cofactors": _cofactors(statement.assertion)}
     return _checked(Certificate(statement, witness, claim, case))
@@ -152,27 +166,35 @@ def _polish(p: Parameters, Z: np.ndarray) -> np.ndarray:
     return Z
 
 
-def _inertia(exact: ExactProblem, p: Parameters, Z: np.ndarray) -> tuple[tuple[int, int, int], np.ndarray]:
-    """Numbers of positive, zero and negative eigenvalues, the zeros being as many as the orbit has dimensions, and the direction of the
-    largest. Values of the size of rounding belong to the orbit: those nearest to zero are taken."""
-    values, vectors = np.linalg.eigh(closed_form.hessian_matrix(p, Z))
-    rows = Z.tolist()
-    generators = np.array([apply_generator(pair, rows, 0.0) for pair in generator_pairs(exact)])
-    norms = np.linalg.norm(generators, axis=1)
-    generators = generators[norms > 1e-10 * np.linalg.norm(Z)]  # blocks that are zero up to rounding turn nothing
-    zero = 0
-    if generators.size:
-        singular = np.linalg.svd(generators / np.linalg.norm(generators, axis=1)[:, None], compute_uv=False)
-        zero = int((singular > 1e-6 * singular[0]).sum())
-    signed = values[np.argsort(np.abs(values))[zero:]]
-    positive = int((signed > 0).sum())
-    return (positive, zero, values.size - zero - positive), vectors[:, -1]
+def _enclosed(exact: ExactProblem, subject: ExactFamily | tuple[float, ...], Z: np.ndarray) -> Enclosure:
+    """The critical point near `subject`, with the first of the likely orbit dimensions with which there is a proof."""
+    failures = []
+    for dimension in _orbit_dimensions(exact, Z):
+        try:
+            return enclose(exact, subject, dimension)
+        except Undecided as error:
+            failures.append(error)
+    raise failures[0]
 
 
-def _balls(problem: ExactProblem, Z: np.ndarray) -> Any:
-    from flint import arb, arb_mat
+def _orbit_dimensions(exact: ExactProblem, Z: np.ndarray) -> list[int]:
+    """The ranks that the tangent vectors of the orbit may have, the likeliest first: where the singular values of as many
+    random ones as can be independent have the widest gaps."""
+    count = min(Z.size, sum(size * (size - 1) // 2 for size in (exact.dim, *exact.sizes)))
+    if count == 0 or not Z.any():
+        return [0]
+    with ctx.workprec(106):
+        b = BallProblem(exact)
+        turned = tangents(b, elements(exact, count), matrix(exact, "Z", (Z / np.abs(Z).max()).ravel().tolist()))
+        columns = np.array([[float(entry) for entry in row] for row in turned.tolist()])
+    values = np.linalg.svd(columns, compute_uv=False)
+    following = np.append(np.maximum(values[1:], 1e-17 * values[0]), 1e-17 * values[0])
+    gaps = np.where(values > 1e-14 * values[0], values / following, 0)
+    return [int(place) + 1 for place in np.argsort(-gaps, kind="stable")[:3] if gaps[place] > 100] or [int((gaps > 0).sum())]
 
-    return arb_mat(problem.dim, problem.num_samples, [arb(entry) for entry in Z.ravel().tolist()])
+
+def _ascent_direction(p: Parameters, Z: np.ndarray) -> tuple[float, ...]:
+    return tuple(np.linalg.eigh(closed_form.hessian_matrix(p, Z))[1][:, -1].tolist())
 
 
 def _short(number: float) -> Fraction:
@@ -186,9 +208,9 @@ def _cofactors(assertion: Any) -> list[str]:
         return []
     import sympy
 
-    names = {name: sympy.Symbol(name) for name in _names(assertion)}
-    numerator = sympy.sympify(polynomial_text(difference(assertion["left"], assertion["right"])), locals=names)
-    conditions = [sympy.sympify(text, locals=names) for text in assertion["where"]]
+    names: dict[str, Any] = {name: sympy.Symbol(name) for name in _names(assertion)}
+    numerator = sympy.parse_expr(polynomial_text(difference(assertion["left"], assertion["right"])), local_dict=names)
+    conditions = [sympy.parse_expr(text, local_dict=names) for text in assertion["where"]]
     quotients, rest = sympy.reduced(numerator, conditions, *sorted(names.values(), key=str))
     if rest != 0:
         raise CertificateError(f"identity: does not follow from the conditions by division; {rest} is left over")

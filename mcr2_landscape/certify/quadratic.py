@@ -1,22 +1,25 @@
 """Degenerate points, in exact arithmetic over Q(√rho).
 
-At lambda = lambda_k the class k has the double root x with alpha x = 1/√rho_k. A point whose used classes all have the size m_k lies,
-up to the factor √x, in the rationals: in standard position it is √x P with a partial permutation P, and the matrices of its Hessian are
-over Q(√rho_k). So its gradient, the inertia of its Hessian and the third derivative along the scaling of one block are computed without
-any rounding: nothing about the landscape is assumed but the formulas of the objective's derivatives (see `balls`).
+At lambda = lambda_k the class k has the double root x with alpha x = 1/√rho_k. A point whose used classes all have the size
+m_k lies, up to the factor √x, in the rationals: in standard position it is √x P with a partial permutation P, and the
+matrices of its Hessian are over Q(√rho_k). So its gradient, the inertia of its Hessian and the third derivative along the
+scaling of one block are computed without any rounding: nothing about the landscape is assumed but the formulas of the
+objective's derivatives (see `balls`).
 
-Let Z be critical, its Hessian without a positive eigenvalue, and D in the kernel with D³F[D, D, D] = c ≠ 0. Then F(Z + tD) = F(Z) + c t³/6
-+ O(t⁴): larger than F(Z) for small t of the sign of c. So Z is neither a local maximizer nor a strict saddle.
+Let Z be critical, its Hessian without a positive eigenvalue, and D in the kernel with D³F[D, D, D] = c ≠ 0. Then F(Z + tD) =
+F(Z) + c t³/6 + O(t⁴): larger than F(Z) for small t of the sign of c. So Z is neither a local maximizer nor a strict saddle.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from flint import fmpz_mat
+from flint import ctx, fmpz_mat
 
-from mcr2_landscape.certify.balls import apply_generator, generator_pairs
+from mcr2_landscape.certify.balls import ball
 from mcr2_landscape.certify.exact import CertificateError, ExactFamily, ExactProblem, Threshold
 
 LARGEST = 160  # unknowns: exact elimination beyond that takes minutes
@@ -75,22 +78,21 @@ class Surd:
         return signs[0] * ((difference > 0) - (difference < 0))
 
     def __float__(self) -> float:
-        return float(self.a) + float(self.b) * float(self.square) ** 0.5
+        with ctx.workprec(848):  # the two parts may cancel
+            return float(ball(self.a) + ball(self.b) * ball(self.square).sqrt())
 
     def __str__(self) -> str:
         return f"{self.a} + {self.b} √({self.square})" if self.b else str(self.a)
 
 
 def _root(square: Fraction) -> Fraction:
-    import math
-
     return Fraction(math.isqrt(square.numerator), math.isqrt(square.denominator))
 
 
 @dataclass(frozen=True)
 class Degenerate:
-    """What is proved of a degenerate point: exact inertia of the Hessian, dimension of the orbit, and the derivatives d³F/dt³ at t = 0
-    when the block of class `of_class` is scaled by 1 + t."""
+    """What is proved of a degenerate point: exact inertia of the Hessian, dimension of the orbit, and the derivatives d³F/dt³
+    at t = 0 when the block of class `of_class` is scaled by 1 + t."""
 
     zero: int
     negative: int
@@ -99,8 +101,8 @@ class Degenerate:
 
 
 def degenerate(problem: ExactProblem, family: ExactFamily, of_class: int) -> Degenerate:
-    """Prove that a point at a double root is critical, that its Hessian has no positive eigenvalue, and that scaling the block of
-    `of_class` changes F with the third power.
+    """Prove that a point at a double root is critical, that its Hessian has no positive eigenvalue, and that scaling the
+    block of `of_class` changes F with the third power.
 
     **Raises:** `CertificateError` where that is not so, or the problem is not of the kind that this arithmetic treats.
     """
@@ -114,7 +116,9 @@ def degenerate(problem: ExactProblem, family: ExactFamily, of_class: int) -> Deg
     if any(block.shape != "line" or len(block.classes) != 1 for block in family.blocks):
         raise CertificateError("subject: expected lines of one class each")
     if any(problem.ratios[k] != rho for k in used) or of_class - 1 not in used:
-        raise CertificateError(f"subject: expected used classes of the size of class {weight.of_class}, class {of_class} among them")
+        raise CertificateError(
+            f"subject: expected used classes of the size of class {weight.of_class}, class {of_class} among them"
+        )
     pattern = _pattern(problem, family)
     root = Surd(Fraction(0), Fraction(1), rho)
     u, ell = root / rho, (root - 1) / (root + 1)  # u = alpha x
@@ -209,8 +213,8 @@ def _third(u: Surd, rho: Fraction) -> Surd:
 
 
 def _inertia(rows: list[dict[int, Surd]], zero: Surd) -> tuple[int, int, int]:
-    """Exact numbers of positive, zero and negative eigenvalues of a sparse symmetric matrix, by symmetric elimination: a diagonal
-    pivot, or where the diagonal is zero the sum of two coordinates."""
+    """Exact numbers of positive, zero and negative eigenvalues of a sparse symmetric matrix, by symmetric elimination: a
+    diagonal pivot, or where the diagonal is zero the sum of two coordinates."""
     H = {i: dict(row) for i, row in enumerate(rows)}
     counts = [0, 0, 0]
     while H:
@@ -251,4 +255,25 @@ def _orbit_dimension(problem: ExactProblem, pattern: list[tuple[int, int]]) -> i
     """The exact rank of the tangent vectors, integers up to the factor √x."""
     ones = set(pattern)
     rows = [[int((i, j) in ones) for j in range(problem.num_samples)] for i in range(problem.dim)]
-    return fmpz_mat([apply_generator(generator, rows, 0) for generator in generator_pairs(problem)]).rank()
+    return fmpz_mat([apply_generator(generator, rows) for generator in generator_pairs(problem)]).rank()
+
+
+def generator_pairs(problem: ExactProblem) -> Iterator[tuple[int, int, int]]:
+    """The generators of O(d) × Π O(m_k): (0, i, j) turns rows i < j, (k, i, j) columns i < j of class k."""
+    for k, (start, stop) in enumerate(((0, problem.dim), *_spans(problem.sizes))):
+        for i in range(start, stop):
+            yield from ((k, i, j) for j in range(i + 1, stop))
+
+
+def apply_generator(generator: tuple[int, int, int], rows: Sequence[Sequence[int]]) -> list[int]:
+    """Ω Z or Z Ψ for one generator, the entries in C order."""
+    kind, i, j = generator
+    d, m = len(rows), len(rows[0])
+    result = [0] * (d * m)
+    if kind == 0:
+        for c in range(m):
+            result[i * m + c], result[j * m + c] = rows[j][c], -rows[i][c]
+    else:
+        for r in range(d):
+            result[r * m + i], result[r * m + j] = -rows[r][j], rows[r][i]
+    return result
