@@ -36,8 +36,8 @@ class Sample:
 
     @property
     def counts(self) -> tuple[int, int]:
-        """The numbers of eigenvalues that are positive, and that are zero to within the precision of the computation; theory has no
-        part in them."""
+        """The numbers of eigenvalues that are positive, and that are zero to within the precision of the computation; theory
+        has no part in them."""
         inertia = self.point.inertia
         return inertia.positive, inertia.zero + inertia.undecided
 
@@ -72,8 +72,8 @@ def at_fraction(shape: Shape, epsilon: float, fraction: float) -> MCR2:
 
 
 def found_points(run: Run) -> list[Sample]:
-    """Critical points of every index that a search finds: several problems, lambda below lambda_max, between the thresholds of the
-    classes, and above them all."""
+    """Critical points of every index that a search finds: several problems, lambda below lambda_max, between the thresholds of
+    the classes, and above them all."""
     return run.shared("found points", lambda: _found(run))
 
 
@@ -97,7 +97,8 @@ def _found(run: Run) -> list[Sample]:
 
 
 def constructed_points(run: Run) -> list[Sample]:
-    """Random members of families of every kind that theory lists, with sizes from one, lambda from 1e-6 of lambda_max to beyond it."""
+    """Random members of families of every kind that theory lists, with sizes from one, lambda from 1e-6 of lambda_max to beyond
+    it."""
     return run.shared("constructed points", lambda: _constructed(run))
 
 
@@ -131,7 +132,8 @@ SCALES = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
 
 def _climbs(run: Run) -> list[Climb]:
     rng = np.random.default_rng(CLIMB_SEED)
-    shapes: Sequence[Shape] = run.choose([(4, (2, 3, 3))], [(4, (2, 3, 3)), (5, (4, 4))], [(4, (2, 3, 3)), (5, (4, 4)), (6, (3, 3, 3))])
+    every: Sequence[Shape] = [(4, (2, 3, 3)), (5, (4, 4)), (6, (3, 3, 3))]
+    shapes = every[: run.choose(1, 2, 3)]
     fractions = run.choose((0.3, 0.9), (0.05, 0.3, 0.9), (0.01, 0.05, 0.3, 0.6, 0.9))
     repeats = run.choose(3, 8, 40)
     result = []
@@ -155,8 +157,8 @@ def constrained_points(problem: ConstrainedMCR2, starts: int, key: int) -> list[
 
 
 def block_structure(problem: Any, Z: np.ndarray) -> tuple[list[np.ndarray], float]:
-    """For each class the values y = x √(α α_k) of its non-zero squared singular values x, descending; and the largest cosine between
-    columns of different classes."""
+    """For each class the values y = x √(α α_k) of its non-zero squared singular values x, descending; and the largest cosine
+    between columns of different classes."""
     p = problem.parameters
     values, units = [], []
     for alpha_k, block in zip(p.alphas, p.blocks(Z), strict=True):

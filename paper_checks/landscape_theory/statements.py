@@ -1,13 +1,13 @@
 """Theorems on the landscape of regularized MCR² that this project proves (docs/theory.md), as data.
 
 Notation: Z = [Z_1 … Z_K] in R^{d×m}, alpha = d/(m eps²), alpha_k = d/(m_k eps²), rho_k = m/m_k, ell = lambda/alpha; lambda_k =
-alpha (√rho_k − 1)/(√rho_k + 1); lambda_max is the smallest lambda_k. In the scalar formulas s = alpha x, x a squared singular value of
-class k; a = 1/(1 + s), b = 1/(1 + rho s).
+alpha (√rho_k − 1)/(√rho_k + 1); lambda_max is the smallest lambda_k. In the scalar formulas s = alpha x, x a squared singular
+value of class k; a = 1/(1 + s), b = 1/(1 + rho s).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from fractions import Fraction
 from typing import NamedTuple
 
@@ -21,8 +21,8 @@ _RADIUS = {"radius": "1/1000000000"}
 
 
 class Space(NamedTuple):
-    """An eigenspace of Z Zᵀ with a positive eigenvalue: dimension n, ranks p_k of the classes, whether its root is the large one, the
-    dimension t of the symmetric matrices that commute with all projectors P_k, and whether the root is double."""
+    """An eigenspace of Z Zᵀ with a positive eigenvalue: dimension n, ranks p_k of the classes, whether its root is the large
+    one, the dimension t of the symmetric matrices that commute with all projectors P_k, and whether the root is double."""
 
     n: int
     ranks: tuple[int, ...]
@@ -54,8 +54,8 @@ def nullity_formula(dim: int, sizes: Sequence[int], spaces: Sequence[Space]) -> 
 
 
 def spaces_of(problem: ExactProblem, family: ExactFamily) -> tuple[Space, ...]:
-    """The eigenspaces of a family, by ascending eigenvalue: blocks of equal ratio n m/Σ p_k m_k and equal sign share one. Small roots
-    lie below large ones; a large root grows with the ratio, a small one falls."""
+    """The eigenspaces of a family, by ascending eigenvalue: blocks of equal ratio n m/Σ p_k m_k and equal sign share one. Small
+    roots lie below large ones; a large root grows with the ratio, a small one falls."""
     groups: dict[tuple[bool, Fraction], list[Block]] = {}
     for block in family.blocks:
         ranks = block.ranks(len(problem.sizes))
@@ -95,8 +95,8 @@ def _family(*blocks: Block) -> ExactFamily:
     return ExactFamily(blocks)
 
 
-# One of every kind: roots large, small and mixed; lines shared by two and by three classes; triangles with equal and unequal sides, large
-# and small, twice, inside a plane that a class fills; several eigenspaces; rank zero and full; sizes from one.
+# One of every kind: roots large, small and mixed; lines shared by two and by three classes; triangles with equal and unequal
+# sides, large and small, twice, inside a plane that a class fills; several eigenspaces; rank zero and full; sizes from one.
 FRAMES: tuple[tuple[str, ExactProblem, ExactFamily], ...] = (
     ("zero", problem(3, (2, 2, 2), "1/2", "2/5"), _family()),
     ("large", problem(4, (3, 3), "3/5", "1/2"), orthogonal((2, 2))),
@@ -120,9 +120,17 @@ FRAMES: tuple[tuple[str, ExactProblem, ExactFamily], ...] = (
 )
 
 
-def _inertia_cases(frames: Iterable[tuple[str, ExactProblem, ExactFamily]]) -> tuple[Case, ...]:
+def _inertia_cases() -> tuple[Case, ...]:
     return tuple(
-        Case(name, Statement("inertia", where, family, _RADIUS | inertia_of(where, family))) for name, where, family in frames
+        Case(name, Statement("inertia", where, family, _RADIUS | inertia_of(where, family))) for name, where, family in FRAMES
+    )
+
+
+def _critical_cases(*names: str) -> tuple[Case, ...]:
+    return tuple(
+        Case(name, Statement("critical point", where, family, _RADIUS | {"orbit_dimension": inertia_of(where, family)["zero"]}))
+        for name, where, family in FRAMES
+        if name in names
     )
 
 
@@ -152,7 +160,7 @@ CLAIMS: tuple[Claim, ...] = (
         title="Gradient and Hessian in closed form",
         source=f"{SOURCE}, definitions",
         form=Form.OWN,
-        statement="The gradient and the Hessian of the regularized rate reduction are given by resolvents of Z Zᵀ and Z_k Z_kᵀ.",
+        statement="The derivatives of the regularized rate reduction are given by resolvents of ZZᵀ and Z_k Z_kᵀ.",
         formula=(
             "A = (I + αZZᵀ)⁻¹,  A_k = (I + α_k Z_k Z_kᵀ)⁻¹\n"
             "∇F(Z)_k = αA Z_k − αA_k Z_k − λZ_k\n"
@@ -169,9 +177,9 @@ CLAIMS: tuple[Claim, ...] = (
         source=f"{SOURCE}, structure; Wang et al. (ICML 2024), the quadratic in the singular values",
         form=Form.OWN,
         statement=(
-            "A direction of class k is critical at the squared singular value x = s/α exactly if a − b = ℓ, a quadratic in s whose "
-            "roots have the product 1/ρ_k. They are positive and real exactly for λ ≤ λ_k, where both equal 1/√ρ_k. What a direction "
-            "adds to F at fixed s grows with ρ_k."
+            "A direction of class k is critical at the squared singular value x = s/α exactly if a − b = ℓ, a quadratic in s "
+            "whose roots have the product 1/ρ_k. They are positive and real exactly for λ ≤ λ_k, where both equal 1/√ρ_k. "
+            "What a direction adds to F at fixed s grows with ρ_k."
         ),
         formula="a = 1/(1+s), b = 1/(1+ρs):  a − b = ℓ  ⟺  ℓρs² − (ρ − 1 − ℓ(1+ρ))s + ℓ = 0;   s₋s₊ = 1/ρ;   ∂h/∂ρ > 0",
         hypotheses=("ρ > 1", "ℓ > 0"),
@@ -208,8 +216,8 @@ CLAIMS: tuple[Claim, ...] = (
                 "value-slope",
                 identity("1/(1 + y) - 1/(1 + y)**2", "y/(1 + y)**2"),
                 words=(
-                    "With y = ρs, ∂h/∂ρ = [log(1+y) − y/(1+y)]/(2ρ²) at fixed s; the bracket is zero at y = 0 and has the slope "
-                    "y/(1+y)² > 0."
+                    "With y = ρs, ∂h/∂ρ = [log(1+y) − y/(1+y)]/(2ρ²) at fixed s; the bracket is zero at y = 0 and has the "
+                    "slope y/(1+y)² > 0."
                 ),
             ),
         ),
@@ -220,23 +228,16 @@ CLAIMS: tuple[Claim, ...] = (
         source=f"{SOURCE}, structure theorem",
         form=Form.OWN,
         statement=(
-            "Z is critical exactly if on each eigenspace of ZZᵀ with eigenvalue μ > 0 every class has one squared singular value "
-            "x_k ∝ m_k, the classes' projectors add up to Σ x_k P_k = μI, and a = 1/(1+αμ) solves a quadratic. Two classes can only be "
-            "orthogonal."
+            "Z is critical exactly if on each eigenspace of ZZᵀ with eigenvalue μ > 0 every class has one squared singular "
+            "value x_k ∝ m_k, the classes' projectors add up to Σ x_k P_k = μI, and a = 1/(1+αμ) solves a quadratic. Two "
+            "classes can only be orthogonal."
         ),
         formula="Σ_k x_k P_k = μ I_E,   a(1 + ℓ − a) = ℓ ρ_E/(ρ_E − 1)   with   ρ_E = n m / Σ_k p_k m_k          (★)",
         hypotheses=("λ > 0",),
         expected=Verdict.HOLDS,
         check=f"{_CHECKS}:fusion_frames",
-        cases=tuple(
-            Case(
-                name,
-                Statement("critical point", where, family, _RADIUS | {"orbit_dimension": inertia_of(where, family)["zero"]}),
-            )
-            for name, where, family in FRAMES
-            if name in ("mixed", "pair-line", "triangle", "triangle-unequal", "filled-plane", "two-spaces")
-        )
-        + (
+        cases=(
+            *_critical_cases("mixed", "pair-line", "triangle", "triangle-unequal", "filled-plane", "two-spaces"),
             Case(
                 "star",
                 identity(
@@ -265,14 +266,14 @@ CLAIMS: tuple[Claim, ...] = (
         hypotheses=("λ > 0", "no eigenspace with a double root"),
         expected=Verdict.HOLDS,
         check=f"{_CHECKS}:index_formula_holds",
-        cases=_inertia_cases(FRAMES)
-        + (
+        cases=(
+            *_inertia_cases(),
             Case(
                 "between-eigenspaces",
                 identity("(1/b + 1/c - 2)/(b + c - 2*b*c)", "(1/c - 1/b)/(b - c)"),
                 words=(
-                    "With α_k x = 1/b − 1 and α_k y = 1/c − 1: (x + y)/(b + c − 2bc) = (y − x)/(b − c). So the Schur complement that "
-                    "pairs two eigenspaces vanishes."
+                    "With α_k x = 1/b − 1 and α_k y = 1/c − 1: (x + y)/(b + c − 2bc) = (y − x)/(b − c). So the Schur "
+                    "complement that pairs two eigenspaces vanishes."
                 ),
             ),
             Case(
@@ -289,8 +290,8 @@ CLAIMS: tuple[Claim, ...] = (
         source=f"{SOURCE}, spectrum of the orthogonal families",
         form=Form.OWN,
         statement=(
-            "At a critical point with orthogonal blocks every eigenvalue of the Hessian and its multiplicity are known in closed form; "
-            "the index is Σ_k r_k⁻(r_k⁻+1)/2."
+            "At a critical point with orthogonal blocks every eigenvalue of the Hessian and its multiplicity are known in "
+            "closed form; the index is Σ_k r_k⁻(r_k⁻+1)/2."
         ),
         formula=(
             "−λ: (d−r)Σ(m_k−r_k);   α(a_p−1) − λ: m_k−r_k for each p, k ≠ c(p);   −αa_p a_q(s_p+s_q): pairs of two classes;\n"
@@ -310,20 +311,15 @@ CLAIMS: tuple[Claim, ...] = (
         source=f"{SOURCE}, orbits",
         form=Form.OWN,
         statement=(
-            "At an orthogonal critical point, saddles included, the kernel of the Hessian is the tangent space of its symmetry orbit: "
-            "the orbit is a non-degenerate critical manifold."
+            "At an orthogonal critical point, saddles included, the kernel of the Hessian is the tangent space of its "
+            "symmetry orbit: the orbit is a non-degenerate critical manifold."
         ),
         formula="nullity = dim orbit = Σ_k[r_k(m_k−r_k) + (d−r)r_k + r_k(r_k−1)/2] + Σ_{k<l} r_k r_l + Σ_k r_k⁺r_k⁻",
         hypotheses=("no used class at λ = λ_k",),
         expected=Verdict.HOLDS,
         check=f"{_CHECKS}:morse_bott",
-        cases=tuple(
-            Case(
-                name,
-                Statement("critical point", where, family, _RADIUS | {"orbit_dimension": inertia_of(where, family)["zero"]}),
-            )
-            for name, where, family in FRAMES
-            if name in ("zero", "large", "one-class", "full-rank", "small", "mixed", "near-threshold", "tiny-lambda")
+        cases=_critical_cases(
+            *("zero", "large", "one-class", "full-rank", "small", "mixed", "near-threshold", "tiny-lambda"),
         ),
     ),
     Claim(
@@ -332,7 +328,8 @@ CLAIMS: tuple[Claim, ...] = (
         source=f"{SOURCE}, classes that vanish",
         form=Form.OWN,
         statement=(
-            "At every critical point Z_k = 0 for each class with λ > λ_k; above the largest threshold Z = 0 is the only critical point."
+            "At every critical point Z_k = 0 for each class with λ > λ_k; above the largest threshold Z = 0 is the only "
+            "critical point."
         ),
         formula="λ > λ_k  ⟹  Z_k = 0",
         hypotheses=("λ > 0",),
@@ -346,8 +343,8 @@ CLAIMS: tuple[Claim, ...] = (
         source=f"{SOURCE}, value thresholds",
         form=Form.OWN,
         statement=(
-            "The value h_k(x_k⁺) of a direction at its large root is positive exactly below λ_k°, and λ_k°/λ_k depends on ρ_k alone. "
-            "The table encloses it."
+            "The value h_k(x_k⁺) of a direction at its large root is positive exactly below λ_k°, and λ_k°/λ_k depends on ρ_k "
+            "alone. The table encloses it."
         ),
         formula="h_k(x_k⁺(λ)) > 0  ⟺  λ < λ_k°;   λ_k°/λ_k = 0.86487 (ρ → 1), 0.87047 (ρ = 3), 0.96668 (ρ = 1000)",
         hypotheses=("ρ_k > 1",),
@@ -367,8 +364,8 @@ CLAIMS: tuple[Claim, ...] = (
         source=f"{SOURCE}; definitions",
         form=Form.OWN,
         statement=(
-            "At every Z the eigenvalues of the Hessian lie in [−(9/8)α − λ, (9/8)α − λ]. So gradient ascent with a step of at most "
-            "1/((9/8)α + λ) never lowers F."
+            "At every Z the eigenvalues of the Hessian lie in [−(9/8)α − λ, (9/8)α − λ]. So gradient ascent with a step of at "
+            "most 1/((9/8)α + λ) never lowers F."
         ),
         formula="r(s) = ½log(1 + s²):  −1/8 ≤ r''(s) ≤ 1;   −(9/8)α − λ ≤ eig H(Z) ≤ (9/8)α − λ",
         hypotheses=("any Z", "λ > 0"),
@@ -389,8 +386,8 @@ CLAIMS: tuple[Claim, ...] = (
         source="Wang et al. (ICML 2024), consequence drawn from the benign landscape",
         form=Form.OWN,
         statement=(
-            "From random starts monotone ascent converges to a local maximizer: orthogonal blocks with large roots, or Z = 0, to which "
-            "starts of small norm collapse."
+            "From random starts monotone ascent converges to a local maximizer: orthogonal blocks with large roots, or Z = 0, "
+            "to which starts of small norm collapse."
         ),
         hypotheses=("0 < λ < λ_max", "starts with independent normal entries"),
         expected=Verdict.HOLDS,
@@ -403,8 +400,8 @@ CLAIMS: tuple[Claim, ...] = (
         source=f"{SOURCE}, spectrum",
         form=Form.OWN,
         statement=(
-            "Near a local maximizer gradient ascent with step η contracts the distance to its orbit by max |1 − η|κ|| over the non-zero "
-            "eigenvalues κ of the exact spectrum."
+            "Near a local maximizer gradient ascent with step η contracts the distance to its orbit by max |1 − η|κ|| over "
+            "the non-zero eigenvalues κ of the exact spectrum."
         ),
         formula="‖Z_{t+1} − Z*‖ ≈ max_κ |1 − η|κ|| · ‖Z_t − Z*‖",
         hypotheses=("0 < λ < λ_max", "η < 2/max|κ|"),
@@ -417,8 +414,8 @@ CLAIMS: tuple[Claim, ...] = (
         source=f"{SOURCE}, spectrum",
         form=Form.OWN,
         statement=(
-            "From a generic start near a strict saddle gradient ascent with step η leaves it along the steepest directions by the factor "
-            "1 + ηκ a step, κ the largest eigenvalue of the exact spectrum."
+            "From a generic start near a strict saddle gradient ascent with step η leaves it along the steepest directions by "
+            "the factor 1 + ηκ a step, κ the largest eigenvalue of the exact spectrum."
         ),
         formula="‖P(Z_{t+1} − Z*)‖ ≈ (1 + ηκ_max) · ‖P(Z_t − Z*)‖,   P the projector on the eigenspace of κ_max",
         hypotheses=("λ > 0", "κ_max > 0"),

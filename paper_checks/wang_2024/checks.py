@@ -1,5 +1,5 @@
-"""How the theorems of Wang et al. (ICML 2024) and their corrected forms are checked. A keyword argument of a check is what it puts to the
-test; a wrong one must change the verdict."""
+"""How the theorems of Wang et al. (ICML 2024) and their corrected forms are checked. A keyword argument of a check is what it
+puts to the test; a wrong one must change the verdict."""
 
 from __future__ import annotations
 
@@ -52,7 +52,8 @@ def critical_equation(
 
 
 def local_maximizers_printed(run: Run) -> Outcome:
-    """Certified local maximizers that the printed range of ranks leaves out, and a certified degenerate point that it lets in."""
+    """Certified local maximizers that the printed range of ranks leaves out, and a certified degenerate point that it lets
+    in."""
     return Outcome.of(run.certify(), certificates=run.certificates)
 
 
@@ -117,11 +118,12 @@ def global_maximizers_printed(
 
 
 def _must_fail(p: Parameters) -> bool:
-    """Whether a class that must be given directions, d being larger than the sizes of strictly smaller classes together, costs more than
-    it gives."""
+    """Whether a class that must be given directions, d being larger than the sizes of strictly smaller classes together, costs
+    more than it gives."""
     limits = thresholds(p).value
     return any(
-        p.regularization > limits[k] and p.dim > sum(other for other in p.sizes if other < size) for k, size in enumerate(p.sizes)
+        p.regularization > limits[k] and p.dim > sum(other for other in p.sizes if other < size)
+        for k, size in enumerate(p.sizes)
     )
 
 
@@ -137,7 +139,8 @@ def _global_plots() -> list[Plot]:
             lines.append(Series(words, x.tolist(), [orthogonal_family(p, large=list(ranks)).value for p in parameters]))
         plots.append(
             Plot(
-                f"F at the printed global maximizers and at better points, {exact.dim} dimensions, sizes {exact.sizes} ({name}).",
+                f"F at the printed global maximizers and at better points, {exact.dim} dimensions, sizes {exact.sizes} "
+                f"({name}).",
                 "Two curves that cross within the printed range of λ; beyond the crossing the printed one is lower.",
                 "λ/λ_max",
                 "F",
@@ -148,15 +151,17 @@ def _global_plots() -> list[Plot]:
 
 
 def global_maximizers_corrected(run: Run, *, maximum: Callable[[Parameters], GlobalMaximum] = global_maximum) -> Outcome:
-    """The proof's two inequalities as identities; certified examples; brute force over all orthogonal families; every listed family of
-    other kinds; ascents."""
+    """The proof's two inequalities as identities; certified examples; brute force over all orthogonal families; every listed
+    family of other kinds; ascents."""
     parts = run.certify()
     rng, worst, gap, count = np.random.default_rng(run.seed), -np.inf, 0.0, run.choose(60, 300, 3000)
     others, listed = -np.inf, 0
     for _ in range(count):
         sizes = tuple(int(size) for size in rng.integers(1, 5, int(rng.integers(2, 4))))
         shape = (int(rng.integers(1, 6)), sizes)
-        where = evidence.at_fraction(shape, float(10 ** rng.uniform(-0.5, 0.5)), float(rng.choice([0.01, 0.5, 0.9, 0.97, 1.3, 2.0])))
+        where = evidence.at_fraction(
+            shape, float(10 ** rng.uniform(-0.5, 0.5)), float(rng.choice([0.01, 0.5, 0.9, 0.97, 1.3, 2.0]))
+        )
         p, top = where.parameters, maximum(where.parameters).value
         best = _brute_force(p)
         worst, gap = max(worst, best - top), max(gap, top - best)
@@ -169,15 +174,13 @@ def global_maximizers_corrected(run: Run, *, maximum: Callable[[Parameters], Glo
         numerical("points that are not orthogonal", max(others, 0.0), 1e-11, "excess over it", samples=listed, seeds=run.seed)
     )
     ends = [climb.end.value - maximum(climb.problem.parameters).value for climb in evidence.climbs(run)]
-    parts.append(
-        numerical("ascents", max(0.0, *ends), 1e-10, "excess over it", samples=len(ends), seeds=evidence.CLIMB_SEED)
-    )
+    parts.append(numerical("ascents", max(0.0, *ends), 1e-10, "excess over it", samples=len(ends), seeds=evidence.CLIMB_SEED))
     return Outcome.of(parts, certificates=run.certificates)
 
 
 def _brute_force(p: Parameters) -> float:
-    """The largest Σ (r_k⁺ h(x_k⁺) + r_k⁻ h(x_k⁻)) over all ranks, with the scalar function evaluated at roots of the quadratic that
-    `numpy.roots` finds."""
+    """The largest Σ (r_k⁺ h(x_k⁺) + r_k⁻ h(x_k⁻)) over all ranks, with the scalar function evaluated at roots of the quadratic
+    that `numpy.roots` finds."""
     capacities = [min(size, p.dim) for size in p.sizes]
     heights = []
     for k in range(p.num_classes):
@@ -216,7 +219,8 @@ def benign_landscape_printed(run: Run) -> Outcome:
             moved.append(closed_form.value(p, W) - closed_form.value(p, Z))
         series.append(Series(f"d = {p.dim}, sizes {p.sizes}", t.tolist(), moved))
     plot = Plot(
-        "F along the scaling of one block by 1 + t at a degenerate point (λ = λ_max): it rises on one side with the third power of t.",
+        "F along the scaling of one block by 1 + t at a degenerate point (λ = λ_max): it rises on one side with the third "
+        "power of t.",
         "Curves with a flat inflection point at t = 0: higher on the left, lower on the right.",
         "t",
         "F − F(Z)",
@@ -226,8 +230,8 @@ def benign_landscape_printed(run: Run) -> Outcome:
 
 
 def benign_landscape_corrected(run: Run, *, saddle: Callable[[Sample], bool] | None = None) -> Outcome:
-    """Certified instances; at found and constructed points, at λ below and beyond λ_max: a positive eigenvalue, or a maximizer with no
-    zero eigenvalue beyond its orbit's."""
+    """Certified instances; at found and constructed points, at λ below and beyond λ_max: a positive eigenvalue, or a maximizer
+    with no zero eigenvalue beyond its orbit's."""
     is_saddle = saddle or (lambda sample: sample.counts[0] > 0)
     parts = run.certify()
     for name, samples in (("found", evidence.found_points(run)), ("constructed", evidence.constructed_points(run))):
@@ -248,4 +252,3 @@ def benign_landscape_corrected(run: Run, *, saddle: Callable[[Sample], bool] | N
         seeds = evidence.FOUND_SEEDS if name == "found" else evidence.CONSTRUCTED_SEED
         parts.append(counted(f"{name} points", count, exceptions, "maximizers or strict saddles", seeds=seeds))
     return Outcome.of(parts, certificates=run.certificates)
-

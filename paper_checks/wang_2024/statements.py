@@ -1,6 +1,6 @@
-"""The theorems of Wang, Liu, Pai, Yu, Zhu, Qu, Ma, *A Global Geometric Analysis of Maximal Coding Rate Reduction* (ICML 2024, arXiv
-2406.01909), in the form in which the authors' textbook *Learning Deep Representations of Data Distributions* (2025, chapter 3,
-"Regularized MCR²") repeats them, and their corrected forms.
+"""The theorems of Wang, Liu, Pai, Yu, Zhu, Qu, Ma, *A Global Geometric Analysis of Maximal Coding Rate Reduction* (ICML 2024,
+arXiv 2406.01909), in the form in which the authors' textbook *Learning Deep Representations of Data Distributions* (2025,
+chapter 3, "Regularized MCR²") repeats them, and their corrected forms.
 
 Notation as in `paper_checks.landscape_theory.statements`. x_k⁻ ≤ x_k⁺ are the squared singular values that class k can have.
 """
@@ -22,8 +22,8 @@ _RANGE = "0 < λ ≤ λ_max = α(√(m/m_max) − 1)/(√(m/m_max) + 1)"
 
 
 def printed_ranks(where: ExactProblem) -> Iterator[tuple[int, ...]]:
-    """The rank vectors of the printed global maximizers: Σ r_k = min(m, d), r_k ≤ min(m_k, d), and a class that is used has every
-    strictly smaller class full."""
+    """The rank vectors of the printed global maximizers: Σ r_k = min(m, d), r_k ≤ min(m_k, d), and a class that is used has
+    every strictly smaller class full."""
     capacities = [min(size, where.dim) for size in where.sizes]
 
     def vectors(k: int, left: int) -> Iterator[tuple[int, ...]]:
@@ -62,15 +62,16 @@ def _ascending(where: ExactProblem, *quantities: str | Sequence[int]) -> Stateme
     return Statement("inequality", where, None, {"ascending": chain})
 
 
-# (name, problem, ranks of a better point). At each of them the printed points have lower values: one certificate for each of their rank
-# vectors up to the order of equal classes.
+# (name, problem, ranks of a better point). At each of them the printed points have lower values: one certificate for each of
+# their rank vectors up to the order of equal classes.
 GLOBAL_FAILURES: tuple[tuple[str, ExactProblem, tuple[int, ...]], ...] = (
     ("equal-classes", problem(7, (4, 4, 4), "2/5", "9/10"), (0, 0, 0)),
     ("one-large-class", problem(4, (1, 1, 8), "1/2", "19/20"), (1, 1, 0)),
     ("three-sizes", problem(6, (2, 3, 9), "1/2", "9/10"), (2, 3, 0)),
     ("at-the-end", problem(5, (3, 3), "1/2", "99/100"), (0, 0)),
 )
-# The printed theorem is right here up to the end of its range: small classes fill all dimensions, or lambda is below every λ_k°.
+# The printed theorem is right here up to the end of its range: small classes fill all dimensions, or lambda is below every
+# λ_k°.
 GLOBAL_SUCCESSES: tuple[tuple[str, ExactProblem, tuple[tuple[int, ...], ...]], ...] = (
     ("small-classes-suffice", problem(4, (5, 5, 6), "1/2", "99/100"), ((0, 0, 4), (2, 0, 2), (3, 0, 1), (4, 0, 0))),
     ("below-the-value-threshold", problem(7, (4, 4, 4), "2/5", "43/50"), ((0, 0, 0), (4, 0, 0), (4, 2, 0), (4, 3, 0))),
@@ -108,8 +109,8 @@ CLAIMS: tuple[Claim, ...] = (
         source=f"{BOOK}; critical equation",
         form=Form.PRINTED,
         statement=(
-            "Z is critical exactly if αA Z_k − αA_k Z_k = λZ_k for every class. Then the left singular vectors of each block with "
-            "non-zero singular value can be taken as eigenvectors of ZZᵀ."
+            "Z is critical exactly if αA Z_k − αA_k Z_k = λZ_k for every class. Then the left singular vectors of each block "
+            "with non-zero singular value can be taken as eigenvectors of ZZᵀ."
         ),
         formula="α(I + αZZᵀ)⁻¹Z_k − α(I + α_k Z_k Z_kᵀ)⁻¹Z_k − λZ_k = 0,   k = 1 … K",
         hypotheses=("λ > 0",),
@@ -123,8 +124,8 @@ CLAIMS: tuple[Claim, ...] = (
         source=f"{BOOK}; theorem on local and global maximizers, (i)",
         form=Form.PRINTED,
         statement=(
-            "Z is a local maximizer exactly if its blocks are mutually orthogonal, Z_k = √x_k⁺ U_k V_kᵀ with orthonormal columns, and "
-            "their ranks satisfy r_k ∈ [0, min{m_k, d}) and Σ r_k ≤ min{m, d}."
+            "Z is a local maximizer exactly if its blocks are mutually orthogonal, Z_k = √x_k⁺ U_k V_kᵀ with orthonormal "
+            "columns, and their ranks satisfy r_k ∈ [0, min{m_k, d}) and Σ r_k ≤ min{m, d}."
         ),
         formula="Z_k = ((η_k + √(η_k² − 4λ²m/m_k))/(2λα_k))^{1/2} U_k V_kᵀ,   η_k = (α_k − α) − λ(m/m_k + 1)",
         hypotheses=(_RANGE, "r_k < min{m_k, d}"),
@@ -163,8 +164,8 @@ CLAIMS: tuple[Claim, ...] = (
         source=f"{BOOK}; (i) with corrected ranges; docs/theory.md, inertia theorem",
         form=Form.CORRECTED,
         statement=(
-            "Z is a local maximizer exactly if its blocks are mutually orthogonal, Z_k = √x_k⁺ U_k V_kᵀ with orthonormal columns, and "
-            "their ranks satisfy r_k ≤ min{m_k, d} and Σ r_k ≤ d."
+            "Z is a local maximizer exactly if its blocks are mutually orthogonal, Z_k = √x_k⁺ U_k V_kᵀ with orthonormal "
+            "columns, and their ranks satisfy r_k ≤ min{m_k, d} and Σ r_k ≤ d."
         ),
         hypotheses=("0 < λ < λ_max (open)", "r_k ≤ min{m_k, d}"),
         expected=Verdict.HOLDS,
@@ -190,8 +191,8 @@ CLAIMS: tuple[Claim, ...] = (
         source=f"{BOOK}; theorem on local and global maximizers, (ii)",
         form=Form.PRINTED,
         statement=(
-            "Z is a global maximizer exactly if it is a local maximizer of the form in (i), Σ r_k = min{m, d}, and r_k = min{m_k, d} for "
-            "every class k that is smaller than some class l with r_l > 0."
+            "Z is a global maximizer exactly if it is a local maximizer of the form in (i), Σ r_k = min{m, d}, and r_k = "
+            "min{m_k, d} for every class k that is smaller than some class l with r_l > 0."
         ),
         formula="Σ_k r_k = min{m, d};   m_k < m_l and r_l > 0  ⟹  r_k = min{m_k, d}",
         hypotheses=(_RANGE,),
@@ -229,9 +230,9 @@ CLAIMS: tuple[Claim, ...] = (
         source=f"{BOOK}; (ii) with corrected hypotheses; docs/theory.md, global maximum",
         form=Form.CORRECTED,
         statement=(
-            "The global maximizers are orthogonal with large roots, and fill the classes with h_k(x_k⁺) > 0, that is λ < λ_k°, in "
-            "increasing size, each to its capacity min{m_k, d}, until d dimensions are used; ties in any way, and at h_k(x_k⁺) = 0 "
-            "optional. At every λ > 0, beyond λ_max too."
+            "The global maximizers are orthogonal with large roots, and fill the classes with h_k(x_k⁺) > 0, that is λ < "
+            "λ_k°, in increasing size, each to its capacity min{m_k, d}, until d dimensions are used; ties in any way, and at "
+            "h_k(x_k⁺) = 0 optional. At every λ > 0, beyond λ_max too."
         ),
         formula="max F = max { Σ_k r_k h_k(x_k⁺) : r_k ≤ min{m_k, d}, Σ r_k ≤ d }",
         hypotheses=("λ > 0",),
@@ -243,8 +244,8 @@ CLAIMS: tuple[Claim, ...] = (
                 "share-slope",
                 Statement("identity", None, None, {"left": "1/(1 + y) - 1/(1 + y)**2", "right": "y/(1 + y)**2", "where": []}),
                 words=(
-                    "With y = s/t: ∂/∂t [t log(1 + s/t)] = log(1+y) − y/(1+y), zero at y = 0 with slope y/(1+y)² > 0. So the value at "
-                    "fixed s decreases in the share t = 1/ρ."
+                    "With y = s/t: ∂/∂t [t log(1 + s/t)] = log(1+y) − y/(1+y), zero at y = 0 with slope y/(1+y)² > 0. So the "
+                    "value at fixed s decreases in the share t = 1/ρ."
                 ),
             ),
             Case(
@@ -256,8 +257,8 @@ CLAIMS: tuple[Claim, ...] = (
                     {"left": "(1/(1 + s/t) - 1/(1 + s/t)**2)*(-s/t**2)", "right": "-s**2/t**3/(1 + s/t)**2", "where": []},
                 ),
                 words=(
-                    "∂²/∂t² [t log(1 + s/t)] = −(s²/t³)/(1 + s/t)² < 0: at fixed s the value is convex in t, and so is its maximum over "
-                    "s. Moving a frame's share to the classes of smallest share never lowers F."
+                    "∂²/∂t² [t log(1 + s/t)] = −(s²/t³)/(1 + s/t)² < 0: at fixed s the value is convex in t, and so is its "
+                    "maximum over s. Moving a frame's share to the classes of smallest share never lowers F."
                 ),
             ),
             *(
@@ -287,8 +288,8 @@ CLAIMS: tuple[Claim, ...] = (
         source=f"{BOOK}; theorem on the landscape with corrected hypotheses; docs/theory.md, benign landscape",
         form=Form.CORRECTED,
         statement=(
-            "Every critical point is a local maximizer (orthogonal with large roots) or a strict saddle. At every λ > 0 those that are "
-            "not orthogonal are strict saddles."
+            "Every critical point is a local maximizer (orthogonal with large roots) or a strict saddle. At every λ > 0 those "
+            "that are not orthogonal are strict saddles."
         ),
         hypotheses=("λ > 0, λ ∉ {λ_1, …, λ_K}",),
         expected=Verdict.HOLDS,

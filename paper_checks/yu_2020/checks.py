@@ -1,5 +1,5 @@
-"""How the statements on rate reduction under norm constraints are checked. A keyword argument of a check is what it puts to the test; a
-wrong one must change the verdict."""
+"""How the statements on rate reduction under norm constraints are checked. A keyword argument of a check is what it puts to the
+test; a wrong one must change the verdict."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ from mcr2_landscape.verdict import Evidence, Kind, Verdict
 from paper_checks.landscape_theory.checks import counted, proof
 
 Found = list[tuple[ConstrainedMCR2, CriticalPoint]]
+Setting = tuple[Shape, float]  # dim and sizes, epsilon
 SEED = 5
 
 
-def _search(run: Run, name: str, settings: Sequence[tuple[Shape, float]], constraint: str, starts: int) -> Found:
+def _search(run: Run, name: str, settings: Sequence[Setting], constraint: str, starts: int) -> Found:
     """Distinct critical points with ΔR > 0: where it is zero all classes have the same second moments, and the set of minima is
     singular."""
 
@@ -38,7 +39,14 @@ def _on_spheres(run: Run) -> Found:
     settings = run.choose(
         [((4, (2, 2)), 0.3), ((4, (2, 2)), 1.5)],
         [((4, (2, 2)), 0.3), ((4, (2, 2)), 1.5), ((5, (2, 3)), 0.6), ((3, (1, 2)), 0.5)],
-        [((4, (2, 2)), 0.3), ((4, (2, 2)), 1.5), ((5, (2, 3)), 0.6), ((3, (1, 2)), 0.5), ((6, (2, 2, 2)), 0.5), ((6, (3, 3)), 0.4)],
+        [
+            ((4, (2, 2)), 0.3),
+            ((4, (2, 2)), 1.5),
+            ((5, (2, 3)), 0.6),
+            ((3, (1, 2)), 0.5),
+            ((6, (2, 2, 2)), 0.5),
+            ((6, (3, 3)), 0.4),
+        ],
     )
     return _search(run, "spheres", settings, "spheres", run.choose(60, 200, 1000))
 
@@ -66,8 +74,8 @@ def last_singular_value(run: Run) -> Outcome:
     exact = proof(run)
     verdict = Verdict.REFUTED if exact.verdict is Verdict.HOLDS else Verdict.UNDECIDED
     words = (
-        "A critical point with orthogonal blocks and two different non-zero singular values in one class is a strict saddle: the second "
-        f"case never occurs. {exact.summary}"
+        "A critical point with orthogonal blocks and two different non-zero singular values in one class is a strict saddle: "
+        f"the second case never occurs. {exact.summary}"
     )
     parts = [Part("two values in a class", verdict, Evidence.EXACT, words, exact.figures)]
     unequal = [
@@ -103,7 +111,7 @@ def maximizers_on_spheres(
 
 def overlap(run: Run, *, last: Callable[[np.ndarray], np.ndarray] = np.min) -> Outcome:
     """More classes than dimensions: maximizers overlap, and only in the last eigenspace of ZZᵀ."""
-    settings: list[tuple[Shape, float]] = run.choose(
+    settings: Sequence[Setting] = run.choose(
         [((2, (1, 1, 1)), 0.5), ((2, (1, 1, 1)), 0.2)],
         [((2, (1, 1, 1)), 0.5), ((2, (1, 2, 3)), 0.3), ((3, (1, 1, 1, 2)), 0.4)],
         [((2, (1, 1, 1)), 0.5), ((2, (1, 2, 3)), 0.3), ((3, (1, 1, 1, 2)), 0.4), ((3, (1, 1, 2, 2, 3)), 0.4)],
@@ -154,10 +162,17 @@ def _open_survey(run: Run, found: Found, form: Callable[[ConstrainedMCR2, Critic
 
 def crowded(run: Run, *, form: Callable[[ConstrainedMCR2, CriticalPoint], bool] | None = None) -> Outcome:
     """Found maximizers where the ranks of the classes could add up to more than the dimension."""
-    settings: list[tuple[Shape, float]] = run.choose(
+    settings: Sequence[Setting] = run.choose(
         [((3, (3, 3)), 0.5), ((3, (3, 3)), 0.2)],
         [((3, (3, 3)), 0.5), ((2, (2, 3)), 0.3), ((3, (2, 2, 2)), 0.3), ((3, (1, 1, 4)), 0.4)],
-        [((3, (3, 3)), 0.5), ((2, (2, 3)), 0.3), ((3, (2, 2, 2)), 0.3), ((3, (1, 1, 4)), 0.4), ((4, (4, 4)), 0.4), ((4, (2, 3, 4)), 0.2)],
+        [
+            ((3, (3, 3)), 0.5),
+            ((2, (2, 3)), 0.3),
+            ((3, (2, 2, 2)), 0.3),
+            ((3, (1, 1, 4)), 0.4),
+            ((4, (4, 4)), 0.4),
+            ((4, (2, 3, 4)), 0.2),
+        ],
     )
     found = _search(run, "crowded", settings, "spheres", run.choose(60, 150, 800))
     orthogonal = form or (lambda where, point: not _crowded(where, point) and predicted_maximizer(where, point))
@@ -166,10 +181,17 @@ def crowded(run: Run, *, form: Callable[[ConstrainedMCR2, CriticalPoint], bool] 
 
 def unit_columns(run: Run, *, form: Callable[[ConstrainedMCR2, CriticalPoint], bool] | None = None) -> Outcome:
     """Found maximizers with unit columns."""
-    settings: list[tuple[Shape, float]] = run.choose(
+    settings: Sequence[Setting] = run.choose(
         [((4, (2, 2)), 0.5), ((4, (2, 2)), 1.5)],
         [((4, (2, 2)), 0.5), ((4, (2, 2)), 1.5), ((5, (2, 3)), 0.5), ((6, (3, 3)), 0.5)],
-        [((4, (2, 2)), 0.5), ((4, (2, 2)), 1.5), ((5, (2, 3)), 0.5), ((6, (3, 3)), 0.5), ((6, (2, 2, 2)), 0.5), ((6, (3, 4)), 0.5)],
+        [
+            ((4, (2, 2)), 0.5),
+            ((4, (2, 2)), 1.5),
+            ((5, (2, 3)), 0.5),
+            ((6, (3, 3)), 0.5),
+            ((6, (2, 2, 2)), 0.5),
+            ((6, (3, 4)), 0.5),
+        ],
     )
     found = _search(run, "unit columns", settings, "unit columns", run.choose(60, 150, 800))
     uncrowded = [(where, point) for where, point in found if not _crowded(where, point)]

@@ -1,8 +1,8 @@
-"""Yu, Chan, You, Song, Ma, *Learning Diverse and Discriminative Representations via the Principle of Maximal Coding Rate Reduction*
-(NeurIPS 2020): rate reduction under norm constraints, and what docs/theory.md proves of it.
+"""Yu, Chan, You, Song, Ma, *Learning Diverse and Discriminative Representations via the Principle of Maximal Coding Rate
+Reduction* (NeurIPS 2020): rate reduction under norm constraints, and what docs/theory.md proves of it.
 
-On a maximum of ΔR = R − R_c under ‖Z_k‖² = m_k each class has its own multiplier λ_k. With s = αx for a squared singular value x of class
-k, a = 1/(1 + s), b = 1/(1 + ρ_k s), y_k = √ρ_k s; r_k is the rank of Z_k and r that of Z.
+On a maximum of ΔR = R − R_c under ‖Z_k‖² = m_k each class has its own multiplier λ_k. With s = αx for a squared singular value
+x of class k, a = 1/(1 + s), b = 1/(1 + ρ_k s), y_k = √ρ_k s; r_k is the rank of Z_k and r that of Z.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ _EXCHANGE = Case(
         "rho*s*t - 1",
     ),
     words=(
-        "Moving norm from one singular value to another along D = √x_q u_p v_pᵀ − √x_p u_q v_qᵀ, tangent to every sphere, has the second "
-        "derivative 2(ρ−1)/ρ times this: positive unless s = t."
+        "Moving norm from one singular value to another along D = √x_q u_p v_pᵀ − √x_p u_q v_qᵀ, tangent to every sphere, has "
+        "the second derivative 2(ρ−1)/ρ times this: positive unless s = t."
     ),
 )
 
@@ -35,8 +35,8 @@ CLAIMS: tuple[Claim, ...] = (
         source=f"{PAPER}, theorem on optimal representations, as recalled",
         form=Form.PRINTED,
         statement=(
-            "At a maximizer of ΔR under ‖Z_k‖² = m_k the largest r_k − 1 singular values of Z_k are equal, and the last may be smaller: "
-            "both cases occur."
+            "At a maximizer of ΔR under ‖Z_k‖² = m_k the largest r_k − 1 singular values of Z_k are equal, and the last may "
+            "be smaller: both cases occur."
         ),
         formula="σ_1(Z_k) = … = σ_{r−1}(Z_k) ≥ σ_r(Z_k) > 0, with > for some problem",
         hypotheses=("‖Z_k‖² = m_k", "d ≥ Σ r_k"),
@@ -61,9 +61,9 @@ CLAIMS: tuple[Claim, ...] = (
         source=f"{PAPER}, theorem on optimal representations, corrected; {_THEORY}",
         form=Form.CORRECTED,
         statement=(
-            "For d ≥ Σ rank Z_k the local maximizers of ΔR under ‖Z_k‖² = m_k are exactly the points with mutually orthogonal blocks, "
-            "equal non-zero singular values in each block, and r_k = 1 or y_k > 1. Every critical point that is not orthogonal is a "
-            "strict saddle."
+            "For d ≥ Σ rank Z_k the local maximizers of ΔR under ‖Z_k‖² = m_k are exactly the points with mutually orthogonal "
+            "blocks, equal non-zero singular values in each block, and r_k = 1 or y_k > 1. Every critical point that is not "
+            "orthogonal is a strict saddle."
         ),
         formula="Z_k = √(m_k/r_k) U_k V_kᵀ,   U_kᵀU_l = 0,   r_k = 1 or √(αα_k) m_k/r_k > 1",
         hypotheses=("‖Z_k‖² = m_k", "d ≥ Σ r_k", "ΔR > 0"),
@@ -79,8 +79,8 @@ CLAIMS: tuple[Claim, ...] = (
         source=_THEORY,
         form=Form.OWN,
         statement=(
-            "A local maximizer of ΔR under ‖Z_k‖² = m_k that is not orthogonal has full row rank d, and different classes meet only in "
-            "the eigenspace of ZZᵀ with the smallest eigenvalue."
+            "A local maximizer of ΔR under ‖Z_k‖² = m_k that is not orthogonal has full row rank d, and different classes "
+            "meet only in the eigenspace of ZZᵀ with the smallest eigenvalue."
         ),
         hypotheses=("‖Z_k‖² = m_k", "d < Σ r_k"),
         expected=Verdict.HOLDS,
@@ -93,8 +93,8 @@ CLAIMS: tuple[Claim, ...] = (
         source=f"{_THEORY}; open",
         form=Form.OWN,
         statement=(
-            "If there are no more classes than dimensions, every local maximizer of ΔR under ‖Z_k‖² = m_k has Σ r_k ≤ d and orthogonal "
-            "blocks. No proof is known."
+            "If there are no more classes than dimensions, every local maximizer of ΔR under ‖Z_k‖² = m_k has Σ r_k ≤ d and "
+            "orthogonal blocks. No proof is known."
         ),
         hypotheses=("‖Z_k‖² = m_k", "K ≤ d < Σ min{m_k, d}"),
         expected=Verdict.UNDECIDED,
@@ -107,8 +107,8 @@ CLAIMS: tuple[Claim, ...] = (
         source=f"{PAPER}, equation (8) with unit columns; open",
         form=Form.OWN,
         statement=(
-            "If every column of Z lies on the unit sphere and d ≥ Σ r_k, local maximizers of ΔR have orthogonal blocks with equal "
-            "non-zero singular values. No proof is known."
+            "If every column of Z lies on the unit sphere and d ≥ Σ r_k, local maximizers of ΔR have orthogonal blocks with "
+            "equal non-zero singular values. No proof is known."
         ),
         hypotheses=("unit columns", "d ≥ Σ r_k"),
         expected=Verdict.UNDECIDED,
@@ -121,9 +121,9 @@ CLAIMS: tuple[Claim, ...] = (
         source=f"{_THEORY}; Wang et al. (ICML 2024), motivation of the regularized problem",
         form=Form.OWN,
         statement=(
-            "For classes of equal size and equal rank r ≥ 2 with K r ≤ d, the orthogonal points with ‖Z_k‖² = m_k and equal singular "
-            "values are critical for the regularized problem at λ = α(a − b). There they are local maximizers exactly if they are on the "
-            "spheres, that is for y > 1."
+            "For classes of equal size and equal rank r ≥ 2 with K r ≤ d, the orthogonal points with ‖Z_k‖² = m_k and equal "
+            "singular values are critical for the regularized problem at λ = α(a − b). There they are local maximizers "
+            "exactly if they are on the spheres, that is for y > 1."
         ),
         formula="λ = α(1/(1+s) − 1/(1+ρs)),   s = α m_k/r,   large root ⟺ y = √ρ s > 1",
         hypotheses=("m_1 = … = m_K", "r_1 = … = r_K = r ≥ 2", "K r ≤ d"),
@@ -134,8 +134,8 @@ CLAIMS: tuple[Claim, ...] = (
                 "root",
                 identity("(1 - rho*s**2)*(rho - 1)", "rho*(1 + s)**2 - (1 + rho*s)**2"),
                 words=(
-                    "Within a class the second derivatives have the sign of 1 − ρs² = 1 − y² for either problem: negative at the large "
-                    "root, y > 1, positive at the small one."
+                    "Within a class the second derivatives have the sign of 1 − ρs² = 1 − y² for either problem: negative at "
+                    "the large root, y > 1, positive at the small one."
                 ),
             ),
         ),

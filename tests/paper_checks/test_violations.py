@@ -1,0 +1,223 @@
+"""Every claim has the verdict that is expected of it, and a planted violation changes that verdict."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+from collections.abc import Callable, Iterator
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mcr2_landscape import Kind, Verdict, catalog, closed_form
+from mcr2_landscape.catalog import GlobalMaximum
+from mcr2_landscape.certify import ExactProblem, Threshold
+from mcr2_landscape.claims import Case, Claim, Outcome, Run, load
+from paper_checks.landscape_theory.statements import Space, index_formula, nullity_formula
+from paper_checks.wang_2024.checks import corrected_form
+from paper_checks.yu_2020.checks import predicted_maximizer
+
+REGISTRY = load()
+CLAIMS = {claim.id: claim for claim in REGISTRY.claims}
+SHARED: dict[Any, Any] = {}
+
+pytestmark = pytest.mark.timeout(120)
+
+
+def run_check(claim: Claim, **planted: Any) -> Outcome:
+    module, name = claim.check.split(":")
+    return getattr(importlib.import_module(module), name)(Run(claim, "quick", SHARED), **planted)
+
+
+def with_cases(claim_id: str, change: Callable[[Case], Case]) -> Claim:
+    return dataclasses.replace(CLAIMS[claim_id], cases=tuple(change(case) for case in CLAIMS[claim_id].cases))
+
+
+def restated(case: Case, **changes: Any) -> Case:
+    return dataclasses.replace(case, statement=dataclasses.replace(case.statement, **changes))
+
+
+def asserting(case: Case, **changes: Any) -> Case:
+    return restated(case, assertion={**case.statement.assertion, **changes})
+
+
+def moved(problem: ExactProblem, factor: Fraction) -> ExactProblem:
+    weight = problem.regularization
+    if isinstance(weight, Threshold):
+        return dataclasses.replace(problem, regularization=Threshold(weight.fraction * factor, weight.of_class))
+    return dataclasses.replace(problem, regularization=weight * factor)
+
+
+def false_identity(case: Case) -> Case:
+    if case.statement.kind != "identity":
+        return case
+    return asserting(case, right=f"({case.statement.assertion['right']}) + 1")
+
+
+def below_the_value_threshold(case: Case) -> Case:
+    """λ small enough that the printed maximizers are right, and the chain of values with them."""
+    problem = case.statement.problem
+    return case if problem is None else restated(case, problem=moved(problem, Fraction(1, 3)))
+
+
+def misses(case: Case) -> Case:
+    if "ascending" not in case.statement.assertion:
+        return case
+    low, middle, high = case.statement.assertion["ascending"]
+    return asserting(case, ascending=[str(Fraction(low) - Fraction(1, 1000)), middle, str(Fraction(high) - Fraction(1, 1000))])
+
+
+def off_the_limit(case: Case) -> Case:
+    """Beside λ_max nothing is degenerate."""
+    problem = case.statement.problem
+    return case if problem is None else restated(case, problem=moved(problem, Fraction(999, 1000)))
+
+
+def beyond_existence(case: Case) -> Case:
+    """No maximizer with these ranks exists above the threshold; nor is there a degenerate point."""
+    problem = case.statement.problem
+    return case if problem is None else restated(case, problem=moved(problem, Fraction(20)))
+
+
+def scaled_spectrum(family: Any) -> Any:
+    found = family.spectrum()
+    values = found.eigenvalues.copy()
+    values[0] *= 1.001
+    return dataclasses.replace(found, eigenvalues=values)
+
+
+def lower_maximum(p: Any) -> GlobalMaximum:
+    """The maximum with the class of largest value left out."""
+    found = catalog.global_maximum(p)
+    return dataclasses.replace(found, value=0.9 * found.value)
+
+
+def wrong_between(dim: int, spaces: Any) -> int:
+    return index_formula(dim, spaces) + (len(spaces) > 1)
+
+
+def wrong_within(dim: int, spaces: Any) -> int:
+    return index_formula(dim, [Space(e.n, e.ranks, True, e.commutant) for e in spaces])
+
+
+Plant = Callable[[], Outcome]
+
+
+def plants() -> Iterator[tuple[str, str, Plant]]:
+    def keyword(claim_id: str, name: str, **planted: Any) -> tuple[str, str, Plant]:
+        return claim_id, name, lambda: run_check(CLAIMS[claim_id], **planted)
+
+    def cases(claim_id: str, name: str, change: Callable[[Case], Case]) -> tuple[str, str, Plant]:
+        return claim_id, name, lambda: run_check(with_cases(claim_id, change))
+
+    yield keyword(
+        "mcr2.derivatives", "a gradient without the penalty", gradient=lambda p, Z: closed_form.gradient(p, Z) + 1e-6 * Z
+    )
+    yield keyword(
+        "mcr2.derivatives",
+        "a Hessian with a wrong penalty",
+        hessian=lambda p, Z: closed_form.hessian_matrix(p, Z) + 1e-6 * p.alpha * np.eye(Z.size),
+    )
+    yield cases("mcr2.scalar-equation", "false identities", false_identity)
+    yield keyword("mcr2.fusion-frames", "equal squared singular values", share=lambda p, k: 1.0)
+    yield cases("mcr2.fusion-frames", "a wrong (★)", false_identity)
+    yield keyword("mcr2.index-formula", "one too many with several eigenspaces", index=wrong_between)
+    yield keyword("mcr2.index-formula", "small roots counted like large ones", index=wrong_within)
+    yield keyword(
+        "mcr2.index-formula", "a nullity without the commutant", nullity=lambda d, m, e: nullity_formula(d, m, e) - len(e)
+    )
+    yield cases(
+        "mcr2.index-formula",
+        "an assertion that is off by one",
+        lambda case: (
+            asserting(case, positive=case.statement.assertion["positive"] + 1) if case.statement.kind == "inertia" else case
+        ),
+    )
+    yield keyword("mcr2.exact-spectrum", "an eigenvalue off by a thousandth", table=scaled_spectrum)
+    yield cases("mcr2.exact-spectrum", "a mixed pair that is not zero", false_identity)
+    yield keyword("mcr2.morse-bott", "orbits of one dimension more", dimension=lambda family: family.orbit_dimension + 1)
+    yield keyword(
+        "mcr2.vanishing-classes", "thresholds at half", threshold=lambda p, k: 0.5 * catalog.thresholds(p).existence[k]
+    )
+    yield cases("mcr2.value-threshold", "intervals that miss", misses)
+    yield keyword("mcr2.curvature-bound", "the bound α", bound=1.0)
+    yield cases("mcr2.curvature-bound", "a false inequality", false_identity)
+    yield keyword("mcr2.ascent-from-random-starts", "saddles expected", ends=(Kind.STRICT_SADDLE,))
+    yield keyword(
+        "mcr2.local-rate", "the steepest eigenvalue alone", rate=lambda step, values: abs(1 - step * np.abs(values).max())
+    )
+    yield keyword("mcr2.saddle-escape-rate", "half the eigenvalue", rate=lambda step, kappa: 1 + 0.5 * step * kappa)
+    yield keyword(
+        "mcr2.critical-equation",
+        "no penalty",
+        equation=lambda p, A, A_k, Z, Z_k: p.alpha * A @ Z_k - p.alpha * A_k @ Z_k,
+    )
+    yield cases("mcr2.local-maximizers.printed", "no counter-examples beyond the threshold", beyond_existence)
+    yield keyword(
+        "mcr2.local-maximizers.corrected", "non-orthogonal points allowed", form=lambda sample: sample.family is not None
+    )
+    yield keyword(
+        "mcr2.local-maximizers.corrected",
+        "full classes left out, as printed",
+        form=lambda sample: (
+            corrected_form(sample)
+            and all(
+                np.linalg.matrix_rank(block, tol=1e-6) < min(block.shape)
+                for block in sample.problem.parameters.blocks(sample.point.point)
+            )
+        ),
+    )
+    yield cases("mcr2.global-maximizers.printed", "small lambda", below_the_value_threshold)
+    yield keyword("mcr2.global-maximizers.corrected", "a lower maximum", maximum=lower_maximum)
+    yield cases("mcr2.global-maximizers.corrected", "a convexity that is not there", false_identity)
+    yield cases("mcr2.benign-landscape.printed", "beside the limit", off_the_limit)
+    yield keyword("mcr2.benign-landscape.corrected", "saddles need two directions", saddle=lambda sample: sample.counts[0] > 1)
+    yield cases("mcr2.constrained-last-singular-value.printed", "no ascent by exchange", false_identity)
+    yield keyword("mcr2.constrained-maximizers", "any orthogonal point", predicted=lambda where, point: True)
+    yield keyword(
+        "mcr2.constrained-maximizers",
+        "only rank one",
+        predicted=lambda where, point: predicted_maximizer(where, point) and np.linalg.matrix_rank(point.point) <= 2,
+    )
+    yield keyword(
+        "mcr2.constrained-overlap", "overlaps in the largest eigenspace", last=lambda values: np.asarray(np.max(values) + 1)
+    )
+    yield keyword(
+        "mcr2.constrained-crowded", "rank one expected", form=lambda where, point: np.linalg.matrix_rank(point.point) < 2
+    )
+    yield keyword("mcr2.unit-columns", "rank one expected", form=lambda where, point: np.linalg.matrix_rank(point.point) < 2)
+    yield keyword("mcr2.constrained-regularized-equivalence", "a λ without ρ", matched=lambda alpha, s, rho: alpha / (1 + s))
+
+
+PLANTS = list(plants())
+
+
+@pytest.mark.parametrize("claim_id", sorted(CLAIMS))
+def test_the_verdict_is_the_expected_one(claim_id):
+    claim = CLAIMS[claim_id]
+    outcome = run_check(claim)
+    assert outcome.verdict is claim.expected, outcome.summary
+    proved = {certificate.case for certificate in outcome.certificates}
+    assert proved == {case.name for case in claim.cases}, "a case without a certificate"
+
+
+@pytest.mark.parametrize(("claim_id", "name", "plant"), PLANTS, ids=[f"{i}: {name}" for i, name, _ in PLANTS])
+def test_a_planted_violation_changes_the_verdict(claim_id, name, plant):
+    assert plant().verdict is not CLAIMS[claim_id].expected
+
+
+def test_every_claim_has_a_planted_violation():
+    assert {claim_id for claim_id, *_ in PLANTS} == set(CLAIMS)
+    assert len(CLAIMS) >= 24
+    assert not REGISTRY.errors
+
+
+def test_printed_claims_that_fail_have_a_corrected_one():
+    for claim in CLAIMS.values():
+        if claim.form == "printed" and claim.expected is Verdict.REFUTED:
+            assert REGISTRY.corrected_by(claim.id) is not None
+        if claim.corrects is not None:
+            assert claim.form == "corrected"
+            assert CLAIMS[claim.corrects].form == "printed"
