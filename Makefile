@@ -1,5 +1,6 @@
 # Every target makes what it needs first: an environment in $(VENV), and the package with its libraries in it.
 #   make run        analyze the digits that come with the package, and write an HTML report
+#   make verify     check what the papers state: a report, results and certificates in $(VERIFY)
 #   make test       the test suite without its slow tests
 #   make test-all   the whole suite, with more examples for each property
 #   make lint       style, types and the direction of imports
@@ -10,6 +11,9 @@
 PYTHON ?= python3
 VENV ?= .venv
 REPORT ?= analyze_digits.html
+# Where `make verify` leaves what it finds, and how much it looks at (quick, standard, thorough).
+VERIFY ?= build/verify
+PROFILE ?= standard
 # Which tests `make test` selects (a pytest marker expression).
 TESTS ?= not slow
 PYTEST_ARGS ?=
@@ -20,12 +24,18 @@ PIP = $(BIN)/python -m pip --disable-pip-version-check
 # worksteal keeps a file's tests together where it can, and survives a process that a timeout ends; loadfile then hangs.
 PYTEST = NPROC=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal --durations=20
 
-.PHONY: run test test-all lint style types imports docs clean
+.PHONY: run verify test test-all lint style types imports docs clean
 .DELETE_ON_ERROR:
 
 run: $(VENV)/.has-package
 	$(BIN)/mcr2-landscape analyze digits --report $(REPORT)
 	@echo "The report is in $(abspath $(REPORT))"
+
+verify: $(VENV)/.has-package
+	@mkdir -p $(VERIFY)
+	$(BIN)/mcr2-landscape verify --profile $(PROFILE) --json $(VERIFY)/verification.json \
+	  --report $(VERIFY)/verification.html --certificates $(VERIFY)/certificates
+	@echo "The report is in $(abspath $(VERIFY)/verification.html)"
 
 test: $(VENV)/.has-test
 	$(PYTEST) -m "$(TESTS)" $(PYTEST_ARGS)
@@ -51,7 +61,7 @@ docs: $(VENV)/.has-dev
 	@echo "The reference is in $(abspath build/docs/index.html)"
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache .hypothesis .import_linter_cache $(REPORT)
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache .hypothesis .import_linter_cache $(REPORT) $(VERIFY)
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Debian ships Python without what makes an environment, and the message that venv itself prints there comes late and leaves

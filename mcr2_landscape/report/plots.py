@@ -37,7 +37,7 @@ def draw_plot(plot: Mapping[str, Any]) -> Figure:
         axes.set_xlabel(plot["x_label"])
         axes.set_ylabel(plot["y_label"])
         if len(plot["series"]) > 1:
-            figure.legend(loc="outside upper center", ncols=3)
+            figure.legend(loc="outside upper center", ncols=4 if len(plot["series"]) in (4, 7) else 3)
 
     return draw((6.4, 3.8), paint)
 

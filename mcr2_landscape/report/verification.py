@@ -140,23 +140,23 @@ def verification_page(document: Mapping[str, Any], base: Path, folder: Path) -> 
 def _findings(document: Mapping[str, Any]) -> list[str]:
     entries = document["claims"]
     words = []
-    printed = [item for item in entries if item["form"] == "printed"]
-    if printed:
-        refuted = [item["title"] for item in printed if _verdict(item) == "refuted"]
-        holding = sum(_verdict(item) == "holds" for item in printed)
-        among = f": {'; '.join(refuted)}" if refuted else ""
-        words.append(
-            f"Of {len(printed)} claims under the hypotheses printed in their source {holding} hold, and {len(refuted)} are "
-            f"refuted{among}."
-        )
-    for form, name in (("corrected", "with corrected hypotheses"), ("own", "stated by this toolkit")):
+    groups = (
+        ("printed", "As printed in their source"),
+        ("corrected", "With corrected hypotheses"),
+        ("own", "Stated by this toolkit"),
+    )
+    for form, name in groups:
         chosen = [item for item in entries if item["form"] == form]
         if chosen:
-            holding = sum(_verdict(item) == "holds" for item in chosen)
-            words.append(f"Of {len(chosen)} claims {name} {holding} hold.")
+            found = [(verdict, [item["title"] for item in chosen if _verdict(item) == verdict]) for verdict in _MARKS]
+            counted = ", ".join(f"{len(titles)} {verdict}" for verdict, titles in found if titles)
+            refuted = dict(found)["refuted"]
+            words.append(f"{name}: {counted}" + (f" ({'; '.join(refuted)})." if refuted else "."))
     certificates = sum(len(item["certificates"]) for item in entries)
     if certificates:
-        words.append(f"{certificates} certificates prove instances and counter-examples; each can be checked again by itself.")
+        words.append(
+            f"Certificates of instances and counter-examples, each of which can be checked again by itself: {certificates}."
+        )
     differing = [item["id"] for item in entries if not item["as_expected"]]
     words.append("Not as expected: " + ", ".join(differing) + "." if differing else "Every verdict is the expected one.")
     return words + [f"A provider of claims failed: {error['words']}" for error in document["provider_errors"]]
