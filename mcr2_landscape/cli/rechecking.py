@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,7 +10,6 @@ from pathlib import Path
 from mcr2_landscape.claims.claim import Claim
 from mcr2_landscape.claims.recheck import Rechecked, State, recheck, without_certificates
 from mcr2_landscape.claims.registry import Registry
-from mcr2_landscape.cli.output import Output
 from mcr2_landscape.errors import InputError
 
 
@@ -21,7 +21,6 @@ def recheck_folder(registry: Registry, claims: Sequence[Claim], place: str, *, a
     folder = Path(place)
     if not folder.is_dir():
         raise InputError(f"--recheck {place}: is no folder; give the one that --certificates has filled")
-    output = Output(None, None)
     states: Counter[State] = Counter()
     for found in recheck(registry, claims, folder, everything=all_claims):
         if not states:
@@ -32,7 +31,7 @@ def recheck_folder(registry: Registry, claims: Sequence[Claim], place: str, *, a
         raise InputError(f"--recheck {place}: holds no certificate" + ("" if all_claims else " of these claims"))
     absent = without_certificates(claims, folder)
     if all_claims and absent:
-        output.note(f"{len(absent)} claims have no certificates here: " + ", ".join(claim.id for claim in absent))
+        print(f"{len(absent)} claims have no certificates here: " + ", ".join(claim.id for claim in absent), file=sys.stderr)
     plural = "" if states.total() == 1 else "s"
     print(
         f"\n{states.total()} certificate{plural}: " + ", ".join(f"{states[state]} {state}" for state in State if states[state])

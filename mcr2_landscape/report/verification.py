@@ -165,9 +165,7 @@ def _findings(document: Mapping[str, Any]) -> list[str]:
 def _claim(item: Mapping[str, Any], ids: set[str], base: Path, folder: Path) -> ClaimView:
     verdict = _verdict(item)
     paths = [relative(base / path, folder) for path in item["certificates"]]
-    summary, counter_example = item["summary"], item["counter_example"]
-    if counter_example:  # the summary of a refutation begins with it: once is enough
-        summary = summary.replace(counter_example, "", 1).strip()
+    counter_example = item["counter_example"]
     return ClaimView(
         id=item["id"],
         anchor=_anchor(item["id"]),
@@ -180,7 +178,7 @@ def _claim(item: Mapping[str, Any], ids: set[str], base: Path, folder: Path) -> 
         statement=item["statement"],
         formula=item["formula"],
         hypotheses=tuple(item["hypotheses"]),
-        summary=summary,
+        summary=_beyond_parts(item),
         counter_example=counter_example,
         expectation="" if item["as_expected"] else f"Expected: {item['expected'] or 'any verdict'}.",
         relations=tuple(_relations(item, ids)),
@@ -191,6 +189,14 @@ def _claim(item: Mapping[str, Any], ids: set[str], base: Path, folder: Path) -> 
         error=item["error"],
         seconds=f"{item['seconds']:.1f} s",
     )
+
+
+def _beyond_parts(item: Mapping[str, Any]) -> str:
+    """The summary, unless it only says over again what stands in the table of parts and in the counter-example."""
+    rest = item["summary"]
+    for words in (item["counter_example"], *(part["summary"] for part in item["parts"])):
+        rest = rest.replace(words, "") if words else rest
+    return item["summary"] if rest.strip() and not item["counter_example"] else rest.strip()
 
 
 def _verdict(item: Mapping[str, Any]) -> str:
