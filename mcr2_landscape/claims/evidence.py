@@ -163,7 +163,7 @@ def block_structure(problem: Any, Z: np.ndarray) -> tuple[list[np.ndarray], floa
     values, units = [], []
     for alpha_k, block in zip(p.alphas, p.blocks(Z), strict=True):
         U, s, _ = np.linalg.svd(block, full_matrices=False)
-        keep = s > max(1e-6 * float(np.linalg.norm(Z)), 1e-8 / np.sqrt(p.alpha))
+        keep = s > max(1e-9 * float(np.linalg.norm(Z)), 1e-8 / np.sqrt(p.alpha))
         values.append(s[keep] ** 2 * np.sqrt(p.alpha * alpha_k))
         units.append(U[:, keep])
     cosines = [np.abs(a.T @ b).max(initial=0.0) for i, a in enumerate(units) for b in units[:i]]
