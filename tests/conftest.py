@@ -43,3 +43,28 @@ def _compiled_programs_are_dropped():
 def user_environment() -> dict[str, str]:
     """The environment for a subprocess that runs as a user's would: without the suite's settings."""
     return {name: value for name, value in os.environ.items() if name not in _SETTINGS or name == "MPLBACKEND"}
+
+
+@pytest.fixture
+def outside(tmp_path_factory, monkeypatch):
+    """Install the package of claims in tests/claims/outside_package: a function that takes entry points, each a name and what
+    it names there, and returns the value of PYTHONPATH for other processes."""
+
+    def install(**entries: str) -> str:
+        from pathlib import Path
+
+        site = tmp_path_factory.mktemp("site")
+        information = site / "outside_claims-1.0.dist-info"
+        information.mkdir()
+        (information / "METADATA").write_text("Metadata-Version: 2.1\nName: outside-claims\nVersion: 1.0\n")
+        lines = [f"{name} = outside_claims.{value}" for name, value in entries.items()]
+        (information / "entry_points.txt").write_text("\n".join(["[mcr2_landscape.claims]", *lines, ""]))
+        package = Path(__file__).parent / "claims" / "outside_package"
+        for place in (site, package):
+            monkeypatch.syspath_prepend(str(place))
+        monkeypatch.setenv("PYTHONPATH", os.pathsep.join(map(str, (site, package))))
+        return os.environ["PYTHONPATH"]
+
+    yield install
+    for name in [name for name in sys.modules if name.split(".")[0] == "outside_claims"]:
+        del sys.modules[name]
