@@ -124,16 +124,23 @@ def _attempt(b: BallProblem, given: arb_mat, q: int, bits: int) -> Enclosure:
     radius = (2 * eta + unit * arb(2) ** (10 - bits)).abs_upper()
     widths = [(radius * sum((abs(entry) for entry in row), arb(0))).abs_upper() for row in Q.tolist()]
     box = arb_mat(d, m, [arb(z, width) for z, width in zip(start.entries(), widths, strict=True)])
-    kappa = _distance(Q.transpose() * (b.hessian(box) + pull) * Q, signs)
+    H = b.hessian(box)
+    kappa = _distance(Q.transpose() * (H + pull) * Q, signs)
     if not kappa < 1:
         words = f"(contraction {_shown(kappa)}, radius {_shown(radius)})"
         raise Undecided(f"the Hessian over the box is not close to a nonsingular one {words}")
     if not eta + kappa * radius <= radius:
         words = f"residual {_shown(eta)}, contraction {_shown(kappa)}, radius {_shown(radius)}"
         raise Undecided(f"no contraction: {words}")
-    # W is nonsingular over the box, as frameᵀ W is close to the identity.
-    if q and not _distance((tangents(b, algebra, box) * frame).transpose() * T0, [1] * q) < 1:
-        raise Undecided("the orbit's dimension is smaller than asserted, or not to be told at this precision")
+    if q:
+        turned = tangents(b, algebra, box)
+        # W is nonsingular over the box, as frameᵀ W is close to the identity.
+        if not _distance((turned * frame).transpose() * T0, [1] * q) < 1:
+            raise Undecided("the orbit's dimension is smaller than asserted, or not to be told at this precision")
+        # H vanishes along the orbit at the critical point. The proof does not need this: it would bring an error in the
+        # formulas to light.
+        if not all(entry.contains(0) for entry in (H * turned).entries()):
+            raise CertificateError("the Hessian does not vanish along the orbit: the formulas of the derivatives disagree")
     positive = signs.count(1)
     if positive < q:
         raise AssertionError("n₊(M) is at least q: see the module")

@@ -40,6 +40,8 @@ def _eliminate(rows: list[list[float]]) -> tuple[arb_mat, list[int]]:
     and the rows of pivots are ever computed.
     """
     n = len(rows)
+    # Pivots that rounding has eaten: any small number does, and what is left of them decides when this is done again.
+    least = 1e-20 * max((abs(entry) for row in rows for entry in row), default=0.0)
     turned = [[float(i == j) for j in range(n)] for i in range(n)]
     rotated = False
     lower: list[list[float]] = [[] for _ in range(n)]
@@ -60,8 +62,9 @@ def _eliminate(rows: list[list[float]]) -> tuple[arb_mat, list[int]]:
             for i in (p, left[largest]):
                 diagonal[i] = rows[i][i] - sum(s * x * x for s, x in zip(signs, lower[i], strict=True))
             continue
-        if not (math.isfinite(pivot) and abs(pivot) > 1e-300):
-            raise Undecided("the Hessian is singular beyond the orbit, as far as floats show")
+        pivot = least if abs(pivot) <= least else pivot
+        if not (math.isfinite(pivot) and pivot):
+            raise Undecided("a matrix has entries that are zero or too large for floats")
         sign, root = (1 if pivot > 0 else -1), math.sqrt(abs(pivot))
         left.remove(p)
         del pivot_row[place]

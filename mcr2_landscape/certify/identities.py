@@ -16,7 +16,7 @@ from mcr2_landscape.certify.exact import CertificateError, shown
 
 # Short texts can stand for huge polynomials and numbers, such as ((2**24)**24)**24: what they cost is bounded as they are
 # expanded.
-_LONGEST, _HIGHEST_POWER, _MOST_WORK, _MOST_BITS = 2000, 24, 1_000_000, 4096
+_LONGEST, _HIGHEST_POWER, _MOST_WORK, _MOST_BITS = 2000, 24, 100_000, 4096
 # ASCII only: the parser takes some letters for others (ﬁ for fi), and skips comments.
 _LETTERS = re.compile(r"[A-Za-z0-9_+\-*/() ]*")
 

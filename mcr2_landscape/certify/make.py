@@ -211,6 +211,8 @@ def _cofactors(assertion: Any) -> list[str]:
     names: dict[str, Any] = {name: sympy.Symbol(name) for name in _names(assertion)}
     numerator = sympy.parse_expr(polynomial_text(difference(assertion["left"], assertion["right"])), local_dict=names)
     conditions = [sympy.parse_expr(text, local_dict=names) for text in assertion["where"]]
+    if 0 in conditions:
+        raise CertificateError("where: a condition is zero identically; leave it out")
     quotients, rest = sympy.reduced(numerator, conditions, *sorted(names.values(), key=str))
     if rest != 0:
         raise CertificateError(f"identity: does not follow from the conditions by division; {rest} is left over")

@@ -1,0 +1,145 @@
+"""Identities of rational functions: true ones proved, false ones refused, and no text takes long."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+import sympy
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mcr2_landscape.certify import Certificate, CertificateError, Statement, certify_statement, check
+from mcr2_landscape.certify.identities import check_identity
+
+
+def identity(left, right, *where) -> Statement:
+    return Statement("identity", None, None, {"left": left, "right": right, "where": list(where)})
+
+
+@st.composite
+def expressions(draw, depth: int = 3) -> str:
+    if depth == 0 or draw(st.booleans()):
+        return draw(st.sampled_from(["x", "y", "ell", "1", "2", "3"]))
+    operation = draw(st.sampled_from(["+", "-", "*", "/", "**", "negate"]))
+    first = draw(expressions(depth=depth - 1))
+    if operation == "negate":
+        return f"(-{first})"
+    if operation == "**":
+        return f"({first})**{draw(st.integers(0, 3))}"
+    return f"({first} {operation} {draw(expressions(depth=depth - 1))})"
+
+
+@given(expressions(), expressions())
+def test_the_verdict_is_that_of_computer_algebra(left, right):
+    names = {name: sympy.Symbol(name) for name in ("x", "y", "ell")}
+    first, second = (sympy.sympify(text, locals=names) for text in (left, right))
+    if first.has(sympy.zoo, sympy.nan) or second.has(sympy.zoo, sympy.nan):
+        with pytest.raises(CertificateError, match="division by zero"):
+            check_identity(left, right, [], [])
+        return
+    try:
+        for text in (left, right):
+            check_identity(text, text, [], [])
+    except CertificateError as error:  # a denominator that is zero only once it is expanded, which sympy cancels unseen
+        assert "division by zero" in str(error)
+        return
+    if sympy.cancel(first - second) == 0:
+        check_identity(left, right, [], [])
+    else:
+        with pytest.raises(CertificateError, match="does not hold"):
+            check_identity(left, right, [], [])
+
+
+def test_identities_under_conditions():
+    proof = certify_statement(identity("b*(1 - b) - a*(1 - a)", "ell*(2*a - 1 - ell)", "a - b - ell")).proof
+    assert "whenever a - b - ell = 0" in proof.sentence
+    assert certify_statement(identity("x*y", "z", "x - 1", "y - z")).certificate.witness["cofactors"]
+    made = certify_statement(identity("rho/((1 + rho*s)*(1 + rho*t)) - 1/((1 + s)*(1 + t))", "0", "rho*s*t - 1"))
+    cofactor = made.certificate.witness["cofactors"][0]
+    for wrong in ("0", "1", f"{cofactor} + 1", f"-({cofactor})", f"2*({cofactor})"):
+        with pytest.raises(CertificateError, match="does not hold"):
+            check(Certificate(made.certificate.statement, {"cofactors": [wrong]}))
+    for wrong in ([], [cofactor, "0"], None, [None], ["1/s"], "0"):
+        with pytest.raises(CertificateError):
+            check(Certificate(made.certificate.statement, {"cofactors": wrong}))
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "where"),
+    [
+        ("x", "y", ()),
+        ("1/x", "1/(x + 1)", ()),
+        ("(x + y)**2", "x**2 + y**2", ()),
+        ("x*y", "1", ("x*y - 2",)),
+        ("x", "0", ("x**2",)),  # true over the reals, but no polynomial combination shows it
+        ("1", "2", ()),
+        ("x", "y", ("z - z",)),
+    ],
+)
+def test_false_identities_are_refused(left, right, where):
+    with pytest.raises(CertificateError):
+        certify_statement(identity(left, right, *where))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "x +",
+        "x = 1",
+        "x if y else z",
+        "f(x)",
+        "x.real",
+        "x[0]",
+        "'x'",
+        "1.5*x",
+        "x # y",
+        "x\n+ y",
+        "ﬁ",
+        "α",
+        "x**y",
+        "x**-1",
+        "x**25",
+        "x**True",
+        "True",
+        "None",
+        "lambda: x",
+        "(yield)",
+        "__import__",
+        "0x",
+        "1if",
+        "x/0",
+        "x/(y - y)",
+        "9" * 31,
+        "9" * 1999,
+        "(" * 300 + "x" + ")" * 300,
+        "-" * 1999 + "x",
+        "x" * 2001,
+        "((2**24)**24)**24",
+        "((((((2**24)**24)**24)**24)**24)**24)**24",
+        "(a + b + c + d + e + f + g)**24",
+        "+".join(["(a + b + c)**24*(d + e)**24"] * 60),
+        None,
+        3,
+        ["x"],
+    ],
+)
+def test_what_is_no_expression_is_refused_soon(text):
+    began = time.process_time()
+    claim = {"left": text, "right": "x", "where": []}
+    if text == "__import__":
+        claim["right"] = "y"  # a name like any other
+    with pytest.raises(CertificateError):
+        check(Certificate(Statement("identity", None, None, claim), {"cofactors": []}))
+    assert time.process_time() - began < 5
+
+
+def test_an_identity_has_no_problem():
+    from .problems import SPECIMENS
+
+    problem, family = SPECIMENS["large"]
+    claim = {"left": "x", "right": "x", "where": []}
+    for statement in (Statement("identity", problem, None, claim), Statement("identity", None, family, claim)):
+        with pytest.raises(CertificateError, match="an identity has none"):
+            check(Certificate(statement, {"cofactors": []}))
