@@ -51,7 +51,7 @@ def counted(name: str, samples: int, exceptions: Sequence[str], what: str, *, se
 def _random_points(seed: int, count: int) -> list[tuple[Parameters, np.ndarray]]:
     """Random problems and points, scaled so that every term of the objective matters."""
     rng = np.random.default_rng(seed)
-    shapes = [(3, (2, 4)), (4, (1, 3, 2)), (2, (3, 3))]
+    shapes = [(3, (2, 4)), (4, (1, 3, 2))]
     found = []
     for number in range(count):
         dim, sizes = shapes[number % len(shapes)]

@@ -206,11 +206,11 @@ def unit_columns(run: Run, *, form: Callable[[ConstrainedMCR2, CriticalPoint], b
 def equivalence(run: Run, *, matched: Callable[[float, float, float], float] | None = None) -> Outcome:
     """The same points classified in either problem: on the spheres, and for the regularized one at the matched λ."""
     rng, exceptions, count = np.random.default_rng(run.seed), [], 0
+    shapes = ((4, 2, 2), (5, 2, 3), (6, 3, 2))[: run.choose(2, 3, 3)]  # dimension, classes, samples of each
+    rank = 2
     match = matched or (lambda alpha, s, rho: alpha * (1 / (1 + s) - 1 / (1 + rho * s)))
     for _ in range(run.choose(12, 60, 500)):
-        classes, rank = int(rng.integers(2, 4)), 2
-        size = int(rng.integers(rank, 4))
-        dim = classes * rank + int(rng.integers(0, 2))
+        dim, classes, size = shapes[int(rng.integers(len(shapes)))]
         epsilon = float(10 ** rng.uniform(-0.6, 0.6))
         spheres = ConstrainedMCR2(dim, (size,) * classes, epsilon, "spheres")
         p = spheres.parameters
