@@ -11,8 +11,12 @@ from mcr2_landscape.certify import CertificateError, Proof, Statement, check, re
 from mcr2_landscape.certify.certificate import Certificate
 from mcr2_landscape.claims.claim import Claim
 from mcr2_landscape.claims.registry import Registry
-from mcr2_landscape.claims.storage import safe_name
+from mcr2_landscape.claims.storage import safe_name, schema_of
 from mcr2_landscape.errors import InputError
+
+# The document of the run itself may lie beside its certificates. (claims.verification, which names it too, is not for the
+# checker.)
+_VERIFICATION = "mcr2_landscape/verification"
 
 
 class State(enum.StrEnum):
@@ -83,7 +87,7 @@ def recheck(registry: Registry, claims: Sequence[Claim], folder: Path, *, everyt
                 yield Rechecked(path, State.MISSING, f"case {case.name} of {claim.id} has no certificate", claim.id, case.name)
     places = [folder] if everything else [folder / safe_name(claim.id) for claim in claims]
     for path in sorted(path for place in places for path in place.rglob("*.json")):
-        if path not in seen:
+        if path not in seen and not (path.parent == folder and schema_of(path) == _VERIFICATION):
             yield check_file(path, registry=registry)
 
 

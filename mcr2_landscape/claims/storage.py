@@ -46,7 +46,7 @@ def store(certificates: Iterable[Certificate], folder: Path, claim_id: str) -> l
         check_folder(place)
         written[name] = write(certificate, place / f"{name}.json")
     for old in place.glob("*.json"):
-        if old.stem not in written and _is_certificate(old):
+        if old.stem not in written and schema_of(old) == SCHEMA:
             for file in (old, *place.glob(f"{old.stem}.*.f64")):
                 file.unlink(missing_ok=True)
     return list(written.values())
@@ -68,9 +68,11 @@ def relative(path: str | os.PathLike[str], folder: str | os.PathLike[str]) -> st
         return Path(path).as_posix()
 
 
-def _is_certificate(path: Path) -> bool:
+def schema_of(path: Path) -> str | None:
+    """The schema that a JSON file names; `None` for one that names none, or is something else."""
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
-        return False
-    return isinstance(document, dict) and document.get("schema") == SCHEMA
+        return None
+    schema = document.get("schema") if isinstance(document, dict) else None
+    return schema if isinstance(schema, str) else None

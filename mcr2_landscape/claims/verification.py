@@ -78,7 +78,8 @@ def fingerprint(claim: Claim, profile: Profile | str) -> str:
         "version": mcr2_landscape.__version__,
         "check": _source_digest(claim.check.partition(":")[0]),
     }
-    return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
+    # default: a statement that is not well formed is the checker's to refuse.
+    return hashlib.sha256(json.dumps(plain, sort_keys=True, default=str).encode()).hexdigest()
 
 
 def document(

@@ -12,9 +12,10 @@ from typing import Any
 from mcr2_landscape.claims.claim import Claim
 from mcr2_landscape.claims.registry import Registry
 from mcr2_landscape.claims.run import Profile
-from mcr2_landscape.claims.runner import check_claims
+from mcr2_landscape.claims.runner import Checked, check_claims
 from mcr2_landscape.claims.storage import check_folder, store
 from mcr2_landscape.claims.verification import document, entry
+from mcr2_landscape.claims.worker import Reply
 from mcr2_landscape.cli.output import Output
 from mcr2_landscape.cli.rows import Rows, StatusLine
 from mcr2_landscape.errors import InputError
@@ -77,12 +78,9 @@ def run(
     seconds = {name: float(item["seconds"]) for name, item in places.earlier.items()}
     interrupted = False
     try:
-        session.write()
         with contextlib.closing(check_claims(rest, profile, jobs=jobs, seconds=seconds, watch=session.watch)) as results:
             for checked in results:
-                paths = []
-                if places.certificates is not None and checked.reply.error is None:
-                    paths = store(checked.reply.certificates, places.certificates, checked.claim.id)
+                checked, paths = _kept(checked, places.certificates)
                 session.device = session.device or checked.reply.device
                 session.add(entry(checked, registry, session.profile, paths, places.base))
                 session.write()
@@ -90,10 +88,26 @@ def run(
         interrupted = True
     finally:
         session.status.clear()
+    if interrupted and not session.entries:  # an earlier file is worth more than one without claims
+        places.output.note("interrupted: no claim was checked, and nothing was written")
+        return _INTERRUPTED
     session.finish(interrupted)
     if interrupted:
         return _INTERRUPTED
     return 0 if not registry.errors and all(item["as_expected"] for item in session.entries.values()) else _DIFFERS
+
+
+def _kept(checked: Checked, folder: Path | None) -> tuple[Checked, list[Path]]:
+    """Write the certificates of a claim, if they are to be kept. One that cannot be written down is an error of its claim."""
+    if folder is None or checked.reply.error is not None:
+        return checked, []
+    try:
+        return checked, store(checked.reply.certificates, folder, checked.claim.id)
+    except InputError:
+        raise  # the folder, which is no claim's fault
+    except Exception as error:
+        words = f"a certificate cannot be written: {type(error).__name__}: {error}"
+        return Checked(checked.claim, Reply(None, (), checked.reply.seconds, words, checked.reply.device)), []
 
 
 class _Session:

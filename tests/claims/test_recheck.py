@@ -133,6 +133,14 @@ def test_other_certificates_are_compared_with_the_claim_that_they_name(kept):
     }
 
 
+def test_the_document_of_the_run_may_lie_beside_its_certificates(kept, monkeypatch):
+    monkeypatch.chdir(kept)
+    assert main(["verify", "outside", "--json", "x.json", "--certificates", "."]) == 0
+    assert set(states(kept).values()) == {"proved"}
+    (kept / "outside.square" / "square.json").write_text((kept / "x.json").read_text())
+    assert states(kept)[SQUARE] == "unreadable"
+
+
 def test_a_checker_that_fails_has_proved_nothing(kept, monkeypatch):
     def fail(*arguments):
         raise ZeroDivisionError("a defect")

@@ -6,6 +6,7 @@ import sys
 import time
 from pathlib import Path
 
+from mcr2_landscape.certify import Certificate, Statement
 from mcr2_landscape.claims import Outcome, Part, Plot, Series
 
 
@@ -78,7 +79,14 @@ def slow(run):
 def gated(run):
     """Waits until somebody opens the gate."""
     gate = Path(os.environ["OUTSIDE_GATE"])
-    gate.with_suffix(".reached").touch()
+    partial = gate.with_suffix(".part")
+    partial.write_text(str(os.getpid()))
+    partial.rename(gate.with_suffix(".reached"))
     while not gate.exists():
         time.sleep(0.05)
     return Outcome.of([part()])
+
+
+def unwritable(run):
+    statement = Statement("identity", assertion={"left": {1}, "right": "a", "where": []})
+    return Outcome.of([part()], certificates=[Certificate(statement)])

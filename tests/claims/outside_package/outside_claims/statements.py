@@ -40,6 +40,7 @@ TROUBLE = [
     _claim("trouble.nonsense", "nonsense"),
     _claim("trouble.uncertified", "uncertified"),
     _claim("trouble.nowhere", "no_such_function"),
+    _claim("trouble.unwritable", "unwritable"),
     _claim("trouble.after", "seen"),
 ]
 UNEXPECTED = [
