@@ -221,8 +221,8 @@ def test_what_is_not_degenerate_is_refused(statement, words):
 
 
 def test_a_strict_saddle_is_not_degenerate(monkeypatch):
-    """With another third class at its small root the point has an ascent direction. The exact arithmetic is only for used classes of one
-    size, so the sign of the Hessian is turned instead."""
+    """With another third class at its small root the point has an ascent direction. The exact arithmetic is only for used
+    classes of one size, so the sign of the Hessian is turned instead."""
     from mcr2_landscape.certify import quadratic
 
     hessian = quadratic._hessian

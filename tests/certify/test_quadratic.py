@@ -81,7 +81,8 @@ def sparse(rows: np.ndarray, square: Fraction) -> list[dict[int, Surd]]:
 
 @given(seeds(), st.integers(1, 7), st.integers(0, 7), st.sampled_from([0.2, 0.6, 1.0]), st.booleans())
 def test_inertia_of_integer_matrices(seed, n, rank, density, hollow):
-    """Of full and of lower rank, sparse, with an empty diagonal; eigenvalues of integer matrices of this size are far from rounding."""
+    """Of full and of lower rank, sparse, with an empty diagonal; eigenvalues of integer matrices of this size are far from
+    rounding."""
     random = np.random.default_rng(seed)
     if hollow:
         upper = np.triu(random.integers(-3, 4, (n, n)) * (random.random((n, n)) < density), 1)
