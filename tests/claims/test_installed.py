@@ -1,6 +1,8 @@
 """A package of another group, installed as any other: its claim shows up in `verify`."""
 
+import configparser
 import json
+import re
 import subprocess
 import sys
 import tomllib
@@ -64,3 +66,29 @@ def test_an_outside_package_registers_its_claims(tmp_path, user_environment):
     result = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True)
     assert result.returncode == 2
     assert "no claim matches 'outside.square'" in result.stderr
+
+
+def test_the_claim_that_the_documentation_shows_is_one(tmp_path, user_environment):
+    """Its blocks, put into the files that it names."""
+    text = (Path(__file__).parents[2] / "docs" / "claims.md").read_text(encoding="utf-8")
+    statements, checks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    (entries,) = re.findall(r"```ini\n\[options.entry_points\]\n(.*?)```", text, re.DOTALL)
+    parser = configparser.ConfigParser()
+    parser.read_string("[options.entry_points]\n" + entries)
+    ((group, lines),) = parser["options.entry_points"].items()
+    files = {
+        "my_paper/__init__.py": "",
+        "my_paper/statements.py": statements,
+        "my_paper/checks.py": checks,
+        "my_paper-1.dist-info/METADATA": "Metadata-Version: 2.1\nName: my-paper\nVersion: 1\n",
+        "my_paper-1.dist-info/entry_points.txt": f"[{group}]{lines}\n",
+    }
+    for name, content in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(content, encoding="utf-8")
+    command = [sys.executable, "-m", "mcr2_landscape.cli", "verify", "my-paper.maximizer", "--json", "-"]
+    environment = {**user_environment, "PYTHONPATH": str(tmp_path)}
+    result = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    (claim,) = json.loads(result.stdout)["claims"]
+    assert (claim["verdict"], claim["evidence"]) == ("holds", "certified")
