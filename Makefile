@@ -61,7 +61,7 @@ docs: $(VENV)/.has-dev
 	@echo "The reference is in $(abspath build/docs/index.html)"
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache .hypothesis .import_linter_cache $(REPORT) $(VERIFY)
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache .hypothesis .import_linter_cache $(REPORT)
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Debian ships Python without what makes an environment, and the message that venv itself prints there comes late and leaves
