@@ -93,10 +93,11 @@ def enclose(problem: ExactProblem, subject: ExactFamily | Sequence[float], orbit
 def matrix(problem: ExactProblem, name: str, entries: Sequence[float]) -> arb_mat:
     """The (d, m) matrix of exactly these floats.
 
-    **Raises:** `CertificateError` where their number is another.
+    **Raises:** `CertificateError` where their number is another, or they are no floats.
     """
     d, m = problem.dim, problem.num_samples
-    if not isinstance(entries, (tuple, list)) or len(entries) != d * m:
+    fits = isinstance(entries, (tuple, list)) and len(entries) == d * m
+    if not fits or not all(isinstance(entry, float) for entry in entries):
         raise CertificateError(f"{name}: expected {d * m} numbers")
     return arb_mat(d, m, [arb(entry) for entry in entries])
 

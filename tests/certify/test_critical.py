@@ -33,7 +33,7 @@ def check_family(problem, family: ExactFamily) -> None:
     assert found.positive + found.zero + found.negative == problem.dim * problem.num_samples
     assert found.contraction < 1
     unit = max(float(float_parameters(problem).alpha) ** -0.5, max(float(z.abs_upper()) for z in found.box.entries()))
-    assert float(found.distance) <= 1e-16 * unit
+    assert float(found.distance) <= 1e-10 * unit  # the curvature goes down to 1e-8 alpha, and is squared on the way
 
 
 @given(families())

@@ -119,42 +119,10 @@ def edited(plain: dict, place: tuple, change):
     return plain
 
 
-JUNK = st.sampled_from(
-    [
-        None,
-        True,
-        False,
-        0,
-        1,
-        -1,
-        10**19,
-        -(10**19),
-        "",
-        "0",
-        "1",
-        "-1",
-        "1/0",
-        "1/2",
-        "nan",
-        "+",
-        "x",
-        "0x1p+0",
-        "0x1p+9999",
-        "triangle",
-    ]
-    + [
-        [],
-        {},
-        [[]],
-        [None],
-        ["0"],
-        {"family": []},
-        {"point": []},
-        {"file": "c.json", "sha256": "", "count": 6},
-        "1" * 401,
-        "\ud800",
-    ]
-)
+WORDS = ["", "0", "1", "-1", "1/0", "1/2", "nan", "+", "x", "0x1p+0", "0x1p+9999", "triangle", "1" * 401, "\ud800"]
+NUMBERS = [0, 1, -1, 10**19, -(10**19)]
+OBJECTS = [{}, {"family": []}, {"point": []}, {"file": "c.json", "sha256": "", "count": 6}]
+JUNK = st.sampled_from([None, True, False, *NUMBERS, *WORDS, [], [[]], [None], ["0"], *OBJECTS])
 
 
 def neighbors(value):
