@@ -1,7 +1,7 @@
-"""How long the checker takes for a certificate, on this machine: `python -m mcr2_landscape.experiments.certificates [OUT.json]`.
+"""How long the checker takes for a certificate, here: `python -m mcr2_landscape.experiments.certificates [OUT.json]`.
 
-Each certificate is written, read back and checked, one process and one thread, start-up apart. A figure counts only if the numbers of
-positive and zero eigenvalues that are proved are those that theory gives.
+Each certificate is written, read back and checked, in one process and one thread, start-up apart. A figure counts only if the
+numbers of positive and zero eigenvalues that are proved are those that theory gives.
 """
 
 from __future__ import annotations
@@ -118,9 +118,8 @@ def main(arguments: list[str]) -> int:
     for r in rows:
         verdict = "ok" if r["proved"] and r["seconds"] <= r["bound"] else "MISSED"
         bits = f"{r['bits']} bits" if r["bits"] else "exact"
-        print(
-            f"{r['unknowns']:4}  {r['subject']:13} {r['kind']:26} {r['seconds']:8.3f} s  (bound {r['bound']:g} s)  {bits:8}  {verdict}"
-        )
+        what = f"{r['unknowns']:4}  {r['subject']:13} {r['kind']:26}"
+        print(f"{what} {r['seconds']:8.3f} s  (bound {r['bound']:g} s)  {bits:8}  {verdict}")
     used = versions() | {"python-flint": flint.__version__}
     print(f"{os.cpu_count()} cores; " + ", ".join(f"{name} {version}" for name, version in used.items()))
     if arguments:

@@ -25,7 +25,9 @@ def saddle() -> np.ndarray:
     return ml.MCR2(3, (2, 3), P.epsilon, P.regularization).orthogonal_family(large=[1, 0], small=[0, 1]).point(key=0)
 
 
-@pytest.mark.parametrize(("dim", "sizes", "fraction"), [(3, (2, 2, 2), 0.4), (2, (1, 2, 3), 0.1)])
+@pytest.mark.parametrize(
+    ("dim", "sizes", "fraction"), [pytest.param(3, (2, 2, 2), 0.4, marks=pytest.mark.slow), (2, (1, 2, 3), 0.1)]
+)
 def test_certificates_agree_with_classify_at_found_points(dim, sizes, fraction):
     limit = ml.MCR2(dim, sizes, 0.5, 1.0).regularization_limit
     problem = ml.MCR2(dim, sizes, 0.5, fraction * limit)
