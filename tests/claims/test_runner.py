@@ -70,6 +70,13 @@ def test_what_goes_wrong_is_an_error_of_its_claim_alone(check, says):
     assert same_process == (check not in ("killed", "exits"))
 
 
+def test_after_a_death_the_rest_of_the_group_goes_on_in_its_order():
+    claims = [claim("wrong", "killed", "a"), claim("a1", "where", "a"), claim("a2", "where", "a"), claim("a3", "where", "a")]
+    found = replies(claims, jobs=1)
+    assert list(found) == ["wrong", "a1", "a2", "a3"]
+    assert {figures(found[name])["first"] for name in ("a1", "a2", "a3")} == {"a1"}
+
+
 def test_a_claim_that_cannot_be_sent_is_an_error():
     class Local(Claim):
         pass

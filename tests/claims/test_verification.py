@@ -2,7 +2,9 @@
 
 import copy
 import dataclasses
+import importlib
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -171,6 +173,19 @@ def test_the_fingerprint_changes_with_whatever_a_result_depends_on(claim, monkey
     monkeypatch.setattr("mcr2_landscape.__version__", "99")
     others.append(fingerprint(claim, "quick"))
     assert len({first, *others}) == len(others) + 1
+
+
+def test_the_fingerprint_changes_with_the_module_that_checks(claim, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(tmp_path))
+    module = tmp_path / "some_checks_of_mine.py"
+    own = dataclasses.replace(claim, check="some_checks_of_mine:f")
+    found = [fingerprint(own, "quick")]
+    for text in ("def f(run): ...", "def f(run): return 1 / 0"):
+        module.write_text(text)
+        importlib.invalidate_caches()
+        found.append(fingerprint(own, "quick"))
+    assert len(set(found)) == 3
+    assert "some_checks_of_mine" not in sys.modules
 
 
 def test_an_entry_is_taken_over_only_if_nothing_has_changed(claim, tmp_path):
