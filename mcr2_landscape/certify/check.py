@@ -289,7 +289,10 @@ def _approximate_saddle(statement: Statement, witness: Mapping[str, Any]) -> Pro
         with ctx.workprec(bits):
             b = BallProblem(problem)
             try:
-                norm = b.alpha * squared_norm(b.gradient(Z)).sqrt()
+                # Bounds from those of the entries: the square of a ball about zero reaches below zero and has no root.
+                gradient = b.gradient(Z)
+                least = b.alpha * squared_norm(part.abs_lower() for part in gradient).sqrt()
+                norm = b.alpha * squared_norm(part.abs_upper() for part in gradient).sqrt()
                 curvature = b.alpha * b.curvature(Z, D) / squared_norm(D.entries())
             except ZeroDivisionError:
                 continue
@@ -301,7 +304,7 @@ def _approximate_saddle(statement: Statement, witness: Mapping[str, Any]) -> Pro
                     f"{number_text(curvature_bound)}: an approximate strict saddle.",
                     figures,
                 )
-            if norm > ball(norm_bound) or curvature < ball(curvature_bound):
+            if least > ball(norm_bound) or curvature < ball(curvature_bound):
                 raise CertificateError(
                     f"assertion: the gradient norm is {float(norm):.3e}, the curvature {float(curvature):.3e}"
                 )

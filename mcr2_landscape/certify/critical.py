@@ -144,8 +144,8 @@ def _attempt(b: BallProblem, given: arb_mat, q: int, bits: int) -> Enclosure:
             raise CertificateError("the Hessian does not vanish along the orbit: the formulas of the derivatives disagree")
     positive = signs.count(1)
     if positive < q:
-        raise AssertionError("n₊(M) is at least q: see the module")
-    gap = [abs(z - g) + width for z, g, width in zip(start.entries(), given.entries(), widths, strict=True)]
+        raise CertificateError("fewer positive directions than the orbit has: the formulas of the derivatives disagree")
+    gap = [(abs(z - g) + width).abs_upper() for z, g, width in zip(start.entries(), given.entries(), widths, strict=True)]
     distance = squared_norm(gap).sqrt().abs_upper()
     return Enclosure(box, distance, positive - q, q, len(signs) - positive, float(kappa), bits)
 

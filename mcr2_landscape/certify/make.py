@@ -114,7 +114,7 @@ def certify_approximate_saddle(problem: Any, Z: Any, direction: Any) -> Made:
     with ctx.workprec(212):
         b, point = BallProblem(exact), matrix(exact, "Z", subject.entries)
         try:
-            norm = float(b.alpha * squared_norm(b.gradient(point)).sqrt())
+            norm = float(b.alpha * squared_norm(part.abs_upper() for part in b.gradient(point)).sqrt())
             curvature = float(b.alpha * b.curvature(point, matrix(exact, "direction", direction)))
         except ZeroDivisionError:
             raise Undecided("Z: its resolvents cannot be enclosed at 212 bits") from None

@@ -336,6 +336,17 @@ def test_an_approximate_saddle_needs_a_direction_of_ascent():
             check(dataclasses.replace(made.certificate, witness={"direction": tuple(direction.tolist())}))
 
 
+def test_a_gradient_that_is_exactly_zero_is_bounded():
+    """alpha = 1, rho = 4, lambda = 3/10: the small root is s = 1/4, and Z = 1/2 a float."""
+    problem = ExactProblem(4, (1, 3), Fraction(1), Fraction(3, 10))
+    entries = (0.5,) + (0.0,) * 15
+    claim = {"gradient_norm": "1/1" + "0" * 25, "curvature": "1/100"}
+    witness = {"direction": entries}
+    check(Certificate(Statement("approximate strict saddle", problem, Point(entries), claim), witness))
+    made = certify_approximate_saddle(problem, np.reshape(entries, (4, 4)), np.reshape(entries, (4, 4)))
+    assert float(Fraction(made.certificate.statement.assertion["gradient_norm"])) < 1e-25
+
+
 def test_the_length_of_the_direction_does_not_matter():
     made = approximate()
     for length in (1e-100, 1e100):
