@@ -14,8 +14,8 @@ def to_plain(value: Any) -> Any:
     """Convert a result to values that `json.dumps` takes with `allow_nan=False`.
 
     Dataclasses become dictionaries (fields whose metadata says ``json=False`` are left out), enumerations their value,
-    arrays nested lists, rational numbers text such as ``"3/5"``, complex numbers pairs, and floats that are not finite ``None``:
-    JSON has no word for them.
+    arrays nested lists, rational numbers text such as ``"3/5"``, complex numbers pairs, and floats that are not finite
+    ``None``: JSON has no word for them.
 
     **Raises:** `TypeError` for an object that has no plain form.
     """
@@ -38,8 +38,9 @@ def to_plain(value: Any) -> Any:
     if isinstance(value, Fraction):
         return str(value)
     # NumPy's numbers and arrays and JAX's, told by what they can do: certificates are checked without NumPy.
-    if hasattr(value, "__array__") and hasattr(value, "tolist"):
-        return to_plain(value.tolist())
+    to_list = getattr(value, "tolist", None)
+    if hasattr(value, "__array__") and callable(to_list):
+        return to_plain(to_list())
     raise TypeError(f"{type(value).__name__} has no plain JSON form")
 
 

@@ -1,5 +1,5 @@
-"""What a claim is: a theorem's statement as pure data. The standard library only, so that a certificate is compared with its claim
-without NumPy or JAX."""
+"""What a claim is: a theorem's statement as pure data. The standard library only, so that a certificate is compared with its
+claim without NumPy or JAX."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ class Role(enum.StrEnum):
 class Case(Record):
     """An exact statement that belongs to a claim; a certificate proves it.
 
-    **Fields:** `name`, unique within the claim (letters, digits, hyphens); `statement`; `role`; `words`: what the case shows, for the
-    reader of a report.
+    **Fields:** `name`, unique within the claim (letters, digits, hyphens); `statement`; `role`; `words`: what the case shows,
+    for the reader of a report.
     """
 
     name: str
@@ -53,10 +53,11 @@ class Case(Record):
 class Claim(Record):
     """A statement to check.
 
-    **Fields:** `id`, such as ``mcr2.local-maximizers.printed``; `title`; `source` (paper, theorem, equation); `form`; `statement` in
-    words; `formula`; `hypotheses`; `check`, the function that decides, as ``package.module:function`` (imported only when it runs);
-    `expected`, the verdict if it is known; `corrects`, the id of the printed claim whose hypotheses this one corrects; `cases`, exact
-    instances that certificates prove; `group`: claims of one group share work and run in one process.
+    **Fields:** `id`, such as ``mcr2.local-maximizers.printed``; `title`; `source` (paper, theorem, equation); `form`;
+    `statement` in words; `formula`; `hypotheses`; `check`, the function that decides, as ``package.module:function`` (imported
+    only when it runs); `expected`, the verdict if it is known; `corrects`, the id of the printed claim whose hypotheses this
+    one corrects; `cases`, exact instances that certificates prove; `group`: claims of one group share work and run in one
+    process.
 
     **Raises:** `InputError` for an id that is not lower-case words between dots and hyphens, or cases of one name.
     """
@@ -76,7 +77,9 @@ class Claim(Record):
 
     def __post_init__(self) -> None:
         if not _ID.fullmatch(self.id):
-            raise InputError(f"id: found {self.id!r}; use lower-case words between dots and hyphens, as in mcr2.local-maximizers")
+            raise InputError(
+                f"id: found {self.id!r}; use lower-case words between dots and hyphens, as in mcr2.local-maximizers"
+            )
         if ":" not in self.check:
             raise InputError(f"check: found {self.check!r} for {self.id}; give package.module:function")
         object.__setattr__(self, "form", Form(self.form))

@@ -17,9 +17,9 @@ _STRENGTH = (Evidence.NUMERICAL, Evidence.EXACT, Evidence.CERTIFIED)
 class Part(Record):
     """One thing that was looked at.
 
-    **Fields:** `name`; `verdict` on the claim as far as this part goes; `evidence`; `summary`, one sentence; `figures`: for numerical
-    evidence the tolerance, the sample size, the seeds and the worst case seen. `essential`: whether the claim's verdict rests on it;
-    others are seen beside it.
+    **Fields:** `name`; `verdict` on the claim as far as this part goes; `evidence`; `summary`, one sentence; `figures`: for
+    numerical evidence the tolerance, the sample size, the seeds and the worst case seen. `essential`: whether the claim's
+    verdict rests on it; others are seen beside it.
     """
 
     name: str
@@ -45,8 +45,8 @@ class Series(Record):
 
 @dataclass(frozen=True)
 class Plot(Record):
-    """A picture as data: the report draws it. `alternative` says in words what is to be seen. `log`: axes with a logarithmic scale, out
-    of "x", "y", "xy"; `diagonal`: draw the line y = x."""
+    """A picture as data: the report draws it. `alternative` says in words what is to be seen. `log`: axes with a logarithmic
+    scale, out of "x", "y", "xy"; `diagonal`: draw the line y = x."""
 
     caption: str
     alternative: str
@@ -61,8 +61,9 @@ class Plot(Record):
 class Outcome(Record):
     """The verdict on a claim.
 
-    **Fields:** `verdict` and `evidence` (that of the weakest essential part where the claim holds, of the strongest refuting part where
-    it does not); `summary`; `parts`; `counter_example` in words; `plots`; `certificates` that have passed the checker.
+    **Fields:** `verdict` and `evidence` (that of the weakest essential part where the claim holds, of the strongest refuting
+    part where it does not); `summary`; `parts`; `counter_example` in words; `plots`; `certificates` that have passed the
+    checker.
     """
 
     verdict: Verdict
@@ -84,8 +85,8 @@ class Outcome(Record):
         plots: Iterable[Plot] = (),
         certificates: Iterable[Certificate] = (),
     ) -> Outcome:
-        """The verdict that parts add up to: refuted if an essential part refutes, else undecided if one is undecided or there is
-        none, else holds."""
+        """The verdict that parts add up to: refuted if an essential part refutes, else undecided if one is undecided or there
+        is none, else holds."""
         parts = tuple(parts)
         essential = [part for part in parts if part.essential]
         refuting = [part for part in essential if part.verdict is Verdict.REFUTED]

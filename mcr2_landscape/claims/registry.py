@@ -13,6 +13,7 @@ import difflib
 import fnmatch
 import importlib.metadata
 import traceback
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -49,8 +50,8 @@ class Registry:
         raise InputError(f"claim: no claim has the id {claim_id!r}" + self._nearest(claim_id))
 
     def select(self, patterns: Sequence[str]) -> tuple[Claim, ...]:
-        """The claims whose id matches one of the patterns: an id, its beginning up to a dot, or a shell pattern with ``*``. All of
-        them without a pattern.
+        """The claims whose id matches one of the patterns: an id, its beginning up to a dot, or a shell pattern with ``*``. All
+        of them without a pattern.
 
         **Raises:** `InputError` for a pattern that matches nothing, with the nearest ids.
         """
@@ -71,11 +72,14 @@ class Registry:
     def _nearest(self, words: str) -> str:
         ids = [claim.id for claim in self.claims]
         near = difflib.get_close_matches(words, ids, n=3, cutoff=0.4) or [i for i in ids if words.strip("*").lower() in i][:3]
-        return "; nearest: " + ", ".join(near) if near else f"; there are {len(ids)} claims, mcr2-landscape verify --list shows them"
+        if not near:
+            return f"; there are {len(ids)} claims, mcr2-landscape verify --list shows them"
+        return "; nearest: " + ", ".join(near)
 
 
 def load() -> Registry:
-    """Load every provider. One that raises, gives something else than claims, or repeats an id becomes an error; the rest is kept."""
+    """Load every provider. One that raises, gives something else than claims, or repeats an id becomes an error; the rest is
+    kept."""
     claims: dict[str, Claim] = {}
     errors = []
     entries = sorted(importlib.metadata.entry_points(group=GROUP), key=lambda entry: (entry.name, entry.value))
@@ -85,9 +89,9 @@ def load() -> Registry:
             for claim in found:
                 if not isinstance(claim, Claim):
                     raise TypeError(f"{entry.value} holds a {type(claim).__name__}; expected mcr2_landscape.claims.Claim")
-            repeated = [c.id for c in found if c.id in claims] + [c.id for i, c in enumerate(found) if c in found[:i]]
-            if repeated:
-                raise ValueError(f"{entry.value} repeats the ids {', '.join(sorted(set(repeated)))}")
+            counted = Counter([*claims, *(claim.id for claim in found)])
+            if repeated := sorted(claim_id for claim_id, count in counted.items() if count > 1):
+                raise ValueError(f"{entry.value} repeats the ids {', '.join(repeated)}")
         except Exception as error:
             words = f"{entry.name} ({entry.value}): {type(error).__name__}: {error}"
             errors.append(ProviderError(entry.name, words, traceback.format_exc()))

@@ -16,7 +16,8 @@ T = TypeVar("T")
 
 
 class Profile(enum.StrEnum):
-    """How much is looked at: `quick` takes about a minute for all claims, `standard` minutes, `thorough` as long as it takes."""
+    """How much is looked at: `quick` takes about a minute for all claims, `standard` minutes, `thorough` as long as it
+    takes."""
 
     QUICK = "quick"
     STANDARD = "standard"
@@ -63,7 +64,9 @@ class Run:
                 made = certify_statement(case.statement, claim=self.claim.id, case=case.name)
             except CertificateError as error:
                 kind = "not proved" if isinstance(error, Undecided) else "fails"
-                parts.append(Part(name, Verdict.UNDECIDED, Evidence.CERTIFIED, f"The certificate {kind}: {error}.", {}, essential))
+                parts.append(
+                    Part(name, Verdict.UNDECIDED, Evidence.CERTIFIED, f"The certificate {kind}: {error}.", {}, essential)
+                )
                 continue
             self.certificates.append(made.certificate)
             verdict = Verdict.REFUTED if counter else Verdict.HOLDS
