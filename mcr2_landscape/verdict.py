@@ -17,8 +17,8 @@ class Verdict(enum.StrEnum):
 
 
 class Evidence(enum.StrEnum):
-    """What a verdict rests on: a stored proof in ball or rational arithmetic, a closed form or symbolic identity, or floating
-    point numbers with a stated tolerance."""
+    """What a verdict rests on: a stored proof in ball or rational arithmetic; a closed form, a symbolic identity or what the
+    checker has found false; or floating point numbers with a stated tolerance."""
 
     CERTIFIED = "certified"
     EXACT = "exact"

@@ -17,6 +17,7 @@ from mcr2_landscape.certify.check import Proof as Proof
 from mcr2_landscape.certify.check import check as check
 from mcr2_landscape.certify.exact import Block as Block
 from mcr2_landscape.certify.exact import CertificateError as CertificateError
+from mcr2_landscape.certify.exact import Disproved as Disproved
 from mcr2_landscape.certify.exact import ExactFamily as ExactFamily
 from mcr2_landscape.certify.exact import ExactProblem as ExactProblem
 from mcr2_landscape.certify.exact import Threshold as Threshold

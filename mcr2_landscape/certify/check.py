@@ -19,6 +19,7 @@ from mcr2_landscape.certify.certificate import Certificate, Point, Statement
 from mcr2_landscape.certify.critical import PRECISIONS, Enclosure, enclose, matrix
 from mcr2_landscape.certify.exact import (
     CertificateError,
+    Disproved,
     ExactFamily,
     ExactProblem,
     Undecided,
@@ -44,8 +45,8 @@ class Proof:
 def check(certificate: Certificate, expected: Statement | None = None) -> Proof:
     """Verify a certificate, and that it states what is `expected`, if that is given.
 
-    **Raises:** `CertificateError` for a statement that is not the expected one, not well formed, or not proved (`Undecided`
-    where a better witness might prove it).
+    **Raises:** `CertificateError` for a statement that is not the expected one, not well formed, or not proved: `Undecided`
+    where a better witness might prove it, `Disproved` where it is false.
     """
     statement = certificate.statement
     if expected is not None:
@@ -159,7 +160,7 @@ def _degenerate(statement: Statement, witness: Mapping[str, Any]) -> Proof:
     found = degenerate(problem, statement.subject, of_class)
     excess = found.zero - found.orbit_dimension
     if integer("excess_nullity", assertion["excess_nullity"], 1) != excess:
-        raise CertificateError(f"excess_nullity: found {assertion['excess_nullity']}; proved is {excess}")
+        raise Disproved(f"excess_nullity: found {assertion['excess_nullity']}; proved is {excess}")
     third = float(found.third_derivative)
     return Proof(
         f"For {problem}, {statement.subject} is critical and neither a local maximizer nor a strict saddle: its Hessian has no "
@@ -237,7 +238,7 @@ def _below(low: _Quantity, high: _Quantity) -> int:
                 if a < b:
                     return bits
                 if a >= b:
-                    raise CertificateError(f"ascending: {low} is not below {high}")
+                    raise Disproved(f"ascending: {low} is not below {high}")
                 continue
             ratio, number = (low.ratio, high.number) if low.ratio is not None else (high.ratio, low.number)
             if ratio is None or number is None or not 0 < number < 1:
@@ -246,7 +247,7 @@ def _below(low: _Quantity, high: _Quantity) -> int:
             if height > 0 if high.ratio is not None else height < 0:
                 return bits
             if height < 0 if high.ratio is not None else height > 0:
-                raise CertificateError(f"ascending: {low} is not below {high}")
+                raise Disproved(f"ascending: {low} is not below {high}")
     raise Undecided(f"ascending: {low} and {high} cannot be told apart at {PRECISIONS[-1]} bits")
 
 
@@ -305,9 +306,7 @@ def _approximate_saddle(statement: Statement, witness: Mapping[str, Any]) -> Pro
                     figures,
                 )
             if least > ball(norm_bound) or curvature < ball(curvature_bound):
-                raise CertificateError(
-                    f"assertion: the gradient norm is {float(norm):.3e}, the curvature {float(curvature):.3e}"
-                )
+                raise Disproved(f"assertion: the gradient norm is {float(norm):.3e}, the curvature {float(curvature):.3e}")
     raise Undecided(f"gradient norm and curvature cannot be bounded at {PRECISIONS[-1]} bits")
 
 

@@ -24,6 +24,11 @@ class CertificateError(InputError):
     """A certificate that cannot be read, or does not prove what it asserts."""
 
 
+class Disproved(CertificateError):
+    """What was asserted is false, as the checker has proved. (That there is a critical point of some kind within a radius is
+    never disproved by finding one of another kind there.)"""
+
+
 class Undecided(CertificateError):
     """What was asserted could not be proved, with what was reached; a higher precision or a better point may."""
 
@@ -198,7 +203,7 @@ class ExactProblem:
         weight = self.regularization
         if isinstance(weight, Threshold):
             k = weight.of_class
-            words = f"lambda_{k}" if weight.fraction == 1 else f"{weight.fraction} lambda_{k}"
+            words = f"lambda_{k}" if weight.fraction == 1 else f"{number_text(weight.fraction)} lambda_{k}"
         else:
             words = number_text(weight)
         sizes = ",".join(map(str, self.sizes))

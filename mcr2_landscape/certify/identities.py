@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 
-from mcr2_landscape.certify.exact import CertificateError, shown
+from mcr2_landscape.certify.exact import CertificateError, Disproved, shown
 
 # Short texts can stand for huge polynomials and numbers, such as ((2**24)**24)**24: what they cost is bounded as they are
 # expanded.
@@ -42,7 +42,9 @@ def check_identity(left: str, right: str, where: Sequence[str], cofactors: Seque
         factors = [expansion.polynomial(name, text) for name, text in (("where", condition), ("cofactors", cofactor))]
         rest = expansion.sum(rest, expansion.product(*factors), -1)
     if rest:
-        raise CertificateError(f"the identity {left} = {right} does not hold: {len(rest)} terms are left over")
+        # With conditions, other cofactors may do.
+        refusal = CertificateError if where else Disproved
+        raise refusal(f"the identity {left} = {right} does not hold: {len(rest)} terms are left over")
 
 
 def difference(left: str, right: str) -> Polynomial:

@@ -20,7 +20,7 @@ from fractions import Fraction
 from flint import ctx, fmpz_mat
 
 from mcr2_landscape.certify.balls import ball
-from mcr2_landscape.certify.exact import CertificateError, ExactFamily, ExactProblem, Threshold
+from mcr2_landscape.certify.exact import CertificateError, Disproved, ExactFamily, ExactProblem, Threshold
 
 LARGEST = 160  # unknowns: exact elimination beyond that takes minutes
 
@@ -136,7 +136,7 @@ def degenerate(problem: ExactProblem, family: ExactFamily, of_class: int) -> Deg
         raise CertificateError("subject: the third derivative vanishes")
     positive, zero, negative = _inertia(H, u * 0)
     if positive:
-        raise CertificateError(f"subject: the Hessian has {positive} positive eigenvalues: a strict saddle")
+        raise Disproved(f"subject: the Hessian has {positive} positive eigenvalues: a strict saddle")
     return Degenerate(zero, negative, _orbit_dimension(problem, pattern), third)
 
 
@@ -199,7 +199,7 @@ def _check_gradient(problem, pattern, u, ell, spans) -> None:
     for i, j in pattern:
         k = next(number for number, (start, stop) in enumerate(spans) if start <= j < stop)
         if (diagonals[0][1][i] - diagonals[k + 1][1][i] - ell).sign() != 0:
-            raise CertificateError("subject: the gradient is not zero")
+            raise Disproved("subject: the gradient is not zero")
 
 
 def _third(u: Surd, rho: Fraction) -> Surd:

@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from mcr2_landscape.certify import Certificate, CertificateError, Undecided
+from mcr2_landscape.certify import Certificate, CertificateError, Disproved, Undecided
 from mcr2_landscape.claims.claim import Claim, Role
 from mcr2_landscape.claims.outcome import Part
 from mcr2_landscape.verdict import Evidence, Verdict
@@ -53,7 +53,7 @@ class Run:
 
     def certify(self, *, essential: bool = True) -> list[Part]:
         """Make and check a certificate for each case of the claim. A case that cannot be proved is an undecided part, with the
-        reason; a counter-example that is proved refutes."""
+        reason. A counter-example that is proved refutes, and so does an instance that is disproved."""
         from mcr2_landscape.certify import certify_statement
 
         parts = []
@@ -62,6 +62,10 @@ class Run:
             name = f"{'counter-example' if counter else 'instance'} {case.name}"
             try:
                 made = certify_statement(case.statement, claim=self.claim.id, case=case.name)
+            except Disproved as error:
+                verdict = Verdict.UNDECIDED if counter else Verdict.REFUTED
+                parts.append(Part(name, verdict, Evidence.EXACT, f"The checker has disproved it: {error}.", {}, essential))
+                continue
             except CertificateError as error:
                 kind = "not proved" if isinstance(error, Undecided) else "fails"
                 parts.append(
