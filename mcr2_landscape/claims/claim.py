@@ -24,10 +24,13 @@ class Form(enum.StrEnum):
 
 
 class Role(enum.StrEnum):
-    """What a case does to its claim when it is proved: an instance in which it holds, or one that refutes it."""
+    """What a case is to its claim. An *instance* is a setting in which the claim says that the case is true: were it disproved,
+    the claim would be refuted. A *counter-example* refutes it when it is proved. A *lemma* is a step of a proof, or a fact
+    beside it: without it the claim is undecided."""
 
     INSTANCE = "instance"
     COUNTER_EXAMPLE = "counter-example"
+    LEMMA = "lemma"
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ import numpy as np
 
 from mcr2_landscape.catalog import Family
 from mcr2_landscape.claims.run import Run
+from mcr2_landscape.closed_form import Parameters
 from mcr2_landscape.landscape import ascend, classify, find_critical_points
 from mcr2_landscape.landscape.ascend import Ascent
 from mcr2_landscape.landscape.classify import CriticalPoint
@@ -63,6 +64,19 @@ class Climb:
     def collapsed(self) -> bool:
         """Whether it ended at Z = 0."""
         return not self.end.point.any()
+
+
+def random_points(seed: int, count: int) -> list[tuple[Parameters, np.ndarray]]:
+    """Problems and points drawn at random, scaled so that every term of the objective matters."""
+    rng = np.random.default_rng(seed)
+    shapes = [(3, (2, 4)), (4, (1, 3, 2))]
+    found = []
+    for number in range(count):
+        dim, sizes = shapes[number % len(shapes)]
+        p = Parameters(dim, sizes, float(10 ** rng.uniform(-1, 1)), 1.0)
+        p = Parameters(dim, sizes, p.epsilon, float(p.alpha * 10 ** rng.uniform(-2, 0)))
+        found.append((p, 10 ** rng.uniform(-1, 0.7) / np.sqrt(p.alpha) * rng.standard_normal(p.shape)))
+    return found
 
 
 def at_fraction(shape: Shape, epsilon: float, fraction: float) -> MCR2:

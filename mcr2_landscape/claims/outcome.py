@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from mcr2_landscape.certify import Certificate
 from mcr2_landscape.record import Record
 from mcr2_landscape.verdict import Evidence, Verdict
 
@@ -31,6 +31,43 @@ class Part(Record):
 
     def __post_init__(self) -> None:
         _vocabulary(self)
+
+    @staticmethod
+    def measured(
+        name: str, errors: Sequence[float], tolerance: float, what: str, *, seeds: Any, refuted_beyond: float = 100.0
+    ) -> Part:
+        """Numerical evidence from an error for each sample: holds if all are within the tolerance, refutes if one is more than
+        `refuted_beyond` times as large, and is undecided between, or where an error is not a number or there is none.
+
+        **Arguments:** `what` the errors are, for the summary; `seeds` from which the samples come.
+        """
+        errors = [float(error) for error in errors]
+        # Not max alone: every comparison with NaN is false, and it would pass over one.
+        worst = math.nan if any(map(math.isnan, errors)) else max(errors, default=math.nan)
+        beyond = Verdict.REFUTED if worst > refuted_beyond * tolerance else Verdict.UNDECIDED
+        verdict = Verdict.HOLDS if worst <= tolerance else beyond
+        figures = {"tolerance": tolerance, "worst": worst, "samples": len(errors), "seeds": seeds}
+        words = f"{what}: worst {worst:.2g} over {len(errors)} samples."
+        return Part(name, verdict, Evidence.NUMERICAL, words, figures)
+
+    @staticmethod
+    def counted(
+        name: str, samples: int, exceptions: Sequence[str], what: str, *, seeds: Any, undecided: int = 0, essential: bool = True
+    ) -> Part:
+        """Numerical evidence from samples that each agree or not: one exception refutes; without any it holds, if there are
+        samples and at most a twentieth of all could not be decided.
+
+        **Arguments:** `samples`: how many were decided; `exceptions` in words; `what` was looked at, for the summary; `seeds`
+        from which the samples come; `undecided`: how many more there were.
+        """
+        if exceptions:
+            verdict = Verdict.REFUTED
+        else:
+            verdict = Verdict.HOLDS if samples and 20 * undecided <= samples + undecided else Verdict.UNDECIDED
+        seen = f"{len(exceptions)} exceptions, the first {exceptions[0]}" if exceptions else "no exception"
+        words = f"{what}: {samples} points, {seen}" + (f"; {undecided} more could not be decided." if undecided else ".")
+        figures = {"samples": samples, "exceptions": len(exceptions), "undecided": undecided, "seeds": seeds}
+        return Part(name, verdict, Evidence.NUMERICAL, words, figures, essential)
 
 
 @dataclass(frozen=True)
@@ -62,8 +99,7 @@ class Outcome(Record):
     """The verdict on a claim.
 
     **Fields:** `verdict` and `evidence` (that of the weakest essential part where the claim holds, of the strongest refuting
-    part where it does not); `summary`; `parts`; `counter_example` in words; `plots`; `certificates` that have passed the
-    checker.
+    part where it does not); `summary`; `parts`; `counter_example` in words; `plots`.
     """
 
     verdict: Verdict
@@ -72,19 +108,12 @@ class Outcome(Record):
     parts: tuple[Part, ...]
     counter_example: str | None = None
     plots: tuple[Plot, ...] = ()
-    certificates: tuple[Certificate, ...] = field(default=(), metadata={"json": False})
 
     def __post_init__(self) -> None:
         _vocabulary(self)
 
     @staticmethod
-    def of(
-        parts: Iterable[Part],
-        summary: str = "",
-        *,
-        plots: Iterable[Plot] = (),
-        certificates: Iterable[Certificate] = (),
-    ) -> Outcome:
+    def of(parts: Iterable[Part], summary: str = "", *, plots: Iterable[Plot] = ()) -> Outcome:
         """The verdict that parts add up to: refuted if an essential part refutes, else undecided if one is undecided or there
         is none, else holds."""
         parts = tuple(parts)
@@ -102,7 +131,7 @@ class Outcome(Record):
             evidence = min((part.evidence for part in essential), key=_STRENGTH.index)
         deciding = refuting or open_parts or essential
         words = summary or " ".join(part.summary for part in deciding[:3]) or "Nothing was looked at."
-        return Outcome(verdict, evidence, words, parts, counter_example, tuple(plots), tuple(certificates))
+        return Outcome(verdict, evidence, words, parts, counter_example, tuple(plots))
 
 
 def _vocabulary(record: Part | Outcome) -> None:

@@ -27,7 +27,7 @@ class Profile(enum.StrEnum):
 class Run:
     """One check at work.
 
-    **Attributes:** `claim`; `profile`; `certificates`: what `certify` has made so far.
+    **Attributes:** `claim`; `profile`; `certificates`: what has been proved so far, in the order of the cases.
     """
 
     def __init__(self, claim: Claim, profile: Profile | str = Profile.STANDARD, shared: dict[Any, Any] | None = None):
@@ -59,21 +59,32 @@ class Run:
         parts = []
         for case in self.claim.cases:
             counter = case.role is Role.COUNTER_EXAMPLE
-            name = f"{'counter-example' if counter else 'instance'} {case.name}"
+            name = f"{case.role.value} {case.name}"
             try:
                 made = certify_statement(case.statement, claim=self.claim.id, case=case.name)
             except Disproved as error:
-                verdict = Verdict.UNDECIDED if counter else Verdict.REFUTED
+                verdict = Verdict.REFUTED if case.role is Role.INSTANCE else Verdict.UNDECIDED
                 parts.append(Part(name, verdict, Evidence.EXACT, f"The checker has disproved it: {error}.", {}, essential))
                 continue
             except CertificateError as error:
                 kind = "not proved" if isinstance(error, Undecided) else "fails"
-                parts.append(
-                    Part(name, Verdict.UNDECIDED, Evidence.CERTIFIED, f"The certificate {kind}: {error}.", {}, essential)
-                )
+                words = f"The certificate {kind}: {error}."
+                parts.append(Part(name, Verdict.UNDECIDED, Evidence.CERTIFIED, words, {}, essential))
                 continue
             self.certificates.append(made.certificate)
             verdict = Verdict.REFUTED if counter else Verdict.HOLDS
             words = f"{case.words} {made.proof.sentence}".strip()
             parts.append(Part(name, verdict, Evidence.CERTIFIED, words, made.proof.figures, essential))
         return parts
+
+    def certify_proof(self, name: str = "proof, step by step") -> Part:
+        """Make the certificates of all cases, identities that make up a proof, and sum them up in one part: exact if all are
+        certified."""
+        parts = self.certify()
+        failed = [part for part in parts if part.verdict is not Verdict.HOLDS]
+        if failed or not parts:
+            verdict = Verdict.REFUTED if any(part.verdict is Verdict.REFUTED for part in failed) else Verdict.UNDECIDED
+            return Part(name, verdict, Evidence.EXACT, " ".join(part.summary for part in failed) or "The claim has no cases.")
+        words = " ".join(case.words for case in self.claim.cases)
+        words = f"{len(parts)} steps, each with a certificate. {words}"
+        return Part(name, Verdict.HOLDS, Evidence.EXACT, words, {"steps": len(parts)})

@@ -70,7 +70,7 @@ def as_expected(claim: Claim, found: Mapping[str, Any]) -> bool:
 
 def fingerprint(claim: Claim, profile: Profile | str) -> str:
     """SHA-256 over all that a result depends on: the claim with its cases' statements, the profile, the version of this package
-    and the text of the module that checks the claim."""
+    and the text of the module that checks the claim and of those beside it in its package."""
     plain = {
         "claim": claim.to_dict(),
         "statements": [case.statement.to_plain() for case in claim.cases],
@@ -124,11 +124,15 @@ def counts(entries: Iterable[Mapping[str, Any]]) -> dict[str, int]:
 
 
 def _source_digest(module: str) -> str | None:
-    """The digest of a module's file, found without importing the module itself; `None` where there is none to find."""
+    """The digest of a module's file and of the others in the folder of its package, found without importing the module itself;
+    `None` where there is none to find."""
     try:
         spec = importlib.util.find_spec(module)
         if spec is None or spec.origin is None or not os.path.isfile(spec.origin):
             return None
-        return hashlib.sha256(Path(spec.origin).read_bytes()).hexdigest()
+        file = Path(spec.origin)
+        found = sorted(file.parent.glob("*.py")) if spec.parent else [file]
+        digests = [[path.name, hashlib.sha256(path.read_bytes()).hexdigest()] for path in found]
+        return hashlib.sha256(json.dumps(digests).encode()).hexdigest()
     except Exception:  # importing the packages above it may raise anything
         return None

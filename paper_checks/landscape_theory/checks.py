@@ -11,54 +11,16 @@ import numpy as np
 
 from mcr2_landscape import closed_form
 from mcr2_landscape.catalog import Family, Sign, orthogonal_family
-from mcr2_landscape.certify import float_parameters
 from mcr2_landscape.claims import Outcome, Part, Plot, Run, Series, evidence
 from mcr2_landscape.claims.evidence import Sample
 from mcr2_landscape.closed_form import Parameters
-from mcr2_landscape.verdict import Evidence, Kind, Verdict
+from mcr2_landscape.verdict import Evidence, Verdict
 from paper_checks.landscape_theory.statements import (
     THRESHOLD_TABLE,
     Space,
     index_formula,
     nullity_formula,
-    problem,
 )
-
-
-def numerical(name: str, worst: float, tolerance: float, what: str, *, samples: int, seeds: Any, unit: str = "") -> Part:
-    """A part that holds if the worst error seen is within the tolerance, and refutes a hundred times beyond it."""
-    beyond = Verdict.REFUTED if worst > 100 * tolerance else Verdict.UNDECIDED
-    verdict = Verdict.HOLDS if worst <= tolerance else beyond
-    figures = {"tolerance": tolerance, "worst": worst, "samples": samples, "seeds": seeds}
-    return Part(name, verdict, Evidence.NUMERICAL, f"{what}: worst {worst:.2g}{unit} over {samples} samples.", figures)
-
-
-def counted(name: str, samples: int, exceptions: Sequence[str], what: str, *, seeds: Any, open_points: int = 0) -> Part:
-    """A part that is refuted by one exception, and holds without any if at most a twentieth of the points could not be
-    decided."""
-    if exceptions:
-        verdict = Verdict.REFUTED
-    else:
-        verdict = Verdict.HOLDS if samples and 20 * open_points <= samples + open_points else Verdict.UNDECIDED
-    words = f"{what}: {samples} points, " + (
-        f"{len(exceptions)} exceptions, the first {exceptions[0]}" if exceptions else "no exception"
-    )
-    words += f"; {open_points} more could not be decided." if open_points else "."
-    figures = {"samples": samples, "exceptions": len(exceptions), "undecided": open_points, "seeds": seeds}
-    return Part(name, verdict, Evidence.NUMERICAL, words, figures)
-
-
-def _random_points(seed: int, count: int) -> list[tuple[Parameters, np.ndarray]]:
-    """Random problems and points, scaled so that every term of the objective matters."""
-    rng = np.random.default_rng(seed)
-    shapes = [(3, (2, 4)), (4, (1, 3, 2))]
-    found = []
-    for number in range(count):
-        dim, sizes = shapes[number % len(shapes)]
-        p = Parameters(dim, sizes, float(10 ** rng.uniform(-1, 1)), 1.0)
-        p = Parameters(dim, sizes, p.epsilon, float(p.alpha * 10 ** rng.uniform(-2, 0)))
-        found.append((p, 10 ** rng.uniform(-1, 0.7) / np.sqrt(p.alpha) * rng.standard_normal(p.shape)))
-    return found
 
 
 def derivatives(
@@ -84,37 +46,18 @@ def derivatives(
     with jax.enable_x64(True):
         first = jax.jit(jax.grad(value), static_argnums=1)
         second = jax.jit(jax.hessian(value), static_argnums=1)
-        worst = [0.0, 0.0]
-        points = _random_points(run.seed, run.choose(30, 120, 1500))
-        for p, Z in points:
+        errors: tuple[list[float], list[float]] = ([], [])
+        for p, Z in evidence.random_points(run.seed, run.choose(30, 120, 1500)):
             alpha, weight = jnp.asarray(p.alpha), jnp.asarray(p.regularization)
             scale = closed_form.gradient_and_scale(p, Z)[1]
             difference = np.abs(gradient(p, Z) - np.asarray(first(jnp.asarray(Z), p.sizes, alpha, weight))).max()
-            worst[0] = max(worst[0], float(difference) / scale)
+            errors[0].append(float(difference) / scale)
             H = np.asarray(second(jnp.asarray(Z), p.sizes, alpha, weight)).reshape(Z.size, Z.size)
-            worst[1] = max(worst[1], float(np.abs(hessian(p, Z) - H).max()) / (9 / 8 * p.alpha + p.regularization))
-    parts = [
-        numerical(
-            f"{name} against automatic differentiation", error, 1e-10, "relative error", samples=len(points), seeds=run.seed
-        )
-        for name, error in zip(("gradient", "Hessian"), worst, strict=True)
-    ]
-    return Outcome.of(parts)
-
-
-def proof(run: Run, name: str = "proof, step by step") -> Part:
-    """The claim's identities, as one part: exact if all are certified."""
-    parts = [part for part in run.certify() if part.verdict is not Verdict.HOLDS]
-    cases = [case for case in run.claim.cases if case.statement.kind == "identity"]
-    if parts:
-        return Part(name, Verdict.UNDECIDED, Evidence.EXACT, " ".join(part.summary for part in parts))
-    words = " ".join(case.words for case in cases)
-    return Part(
-        name,
-        Verdict.HOLDS,
-        Evidence.EXACT,
-        f"{len(cases)} identities, each with a certificate. {words}",
-        {"identities": len(cases)},
+            errors[1].append(float(np.abs(hessian(p, Z) - H).max()) / (9 / 8 * p.alpha + p.regularization))
+    pairs = zip(("gradient", "Hessian"), errors, strict=True)
+    against = "against automatic differentiation"
+    return Outcome.of(
+        Part.measured(f"{name} {against}", found, 1e-10, "relative error", seeds=run.seed) for name, found in pairs
     )
 
 
@@ -137,7 +80,7 @@ def scalar_equation(run: Run) -> Outcome:
         Evidence.EXACT,
         "From h alone: h' = 0 is the quadratic, s = 1/√ρ solves it at the threshold, and ∂h/∂ρ is the bracket over 2ρ².",
     )
-    return Outcome.of([proof(run), algebra], certificates=run.certificates)
+    return Outcome.of([run.certify_proof(), algebra])
 
 
 def _spaces(family: Family) -> list[Space]:
@@ -147,24 +90,22 @@ def _spaces(family: Family) -> list[Space]:
 def fusion_frames(run: Run, *, share: Callable[[Parameters, int], float] = lambda p, k: p.sizes[k]) -> Outcome:
     """Certified points of several kinds of frames; and at found points the frame's equations, taken from singular value and
     eigenvalue decompositions alone."""
-    worst, count, starts, unlisted, exceptions = 0.0, 0, 0, 0, []
+    errors, starts, unlisted, exceptions = [], 0, 0, []
     for sample in evidence.found_points(run):
         error, orthogonal = _frame_error(sample, share)
-        worst, count, starts = max(worst, error), count + 1, starts + sample.point.count
+        errors.append(error)
+        starts += sample.point.count
         if sample.family is None:
             unlisted += 1
         elif orthogonal != sample.family.is_orthogonal or (len(sample.problem.sizes) == 2 and not orthogonal):
             exceptions.append(sample.words)
     parts = run.certify()
-    parts.append(
-        numerical(
-            "equations of a frame at found points", worst, 1e-6, "relative error", samples=count, seeds=evidence.FOUND_SEEDS
-        )
-    )
+    seeds = evidence.FOUND_SEEDS
+    parts.append(Part.measured("equations of a frame at found points", errors, 1e-6, "relative error", seeds=seeds))
     what = f"orbits, found from {starts} starts, in families that theory lists"
-    listed = count - unlisted
-    parts.append(counted("listed families", listed, exceptions, what, seeds=evidence.FOUND_SEEDS, open_points=unlisted))
-    return Outcome.of(parts, certificates=run.certificates)
+    listed = len(errors) - unlisted
+    parts.append(Part.counted("listed families", listed, exceptions, what, seeds=seeds, undecided=unlisted))
+    return Outcome.of(parts)
 
 
 def _frame_error(sample: Sample, share: Callable[[Parameters, int], float]) -> tuple[float, bool]:
@@ -175,7 +116,7 @@ def _frame_error(sample: Sample, share: Callable[[Parameters, int], float]) -> t
     resolvent = 1 / (1 + values)
     order = np.argsort(resolvent)
     cuts = np.flatnonzero(np.diff(resolvent[order]) > 1e-5) + 1
-    worst = 0.0
+    errors = [0.0]
     for group in np.split(order, cuts):
         E, mu = vectors[:, group], float(values[group].mean())
         if mu < 1e-7:
@@ -188,16 +129,16 @@ def _frame_error(sample: Sample, share: Callable[[Parameters, int], float]) -> t
             if high.size:
                 used.append((k, float(high.mean())))
                 weight += high.size * p.sizes[k]
-                worst = max(worst, float(np.ptp(high)) / mu)
+                errors.append(float(np.ptp(high)) / mu)
         if not used:
             return 1.0, False
         first = used[0][1] / share(p, used[0][0])
-        worst = max(worst, *(abs(x / share(p, k) / first - 1) for k, x in used))
+        errors += [abs(x / share(p, k) / first - 1) for k, x in used]
         ratio = group.size * p.num_samples / weight
         a = 1 / (1 + mu)
         star = p.ell * ratio / (ratio - 1)
-        worst = max(worst, abs(a * (1 + p.ell - a) - star) / star * min(1.0, star))
-    return worst, evidence.block_structure(sample.problem, Z)[1] < 1e-5
+        errors.append(abs(a * (1 + p.ell - a) - star) / star * min(1.0, star))
+    return float(np.max(errors)), evidence.block_structure(sample.problem, Z)[1] < 1e-5
 
 
 def index_formula_holds(
@@ -232,7 +173,7 @@ def index_formula_holds(
             pairs.append((predicted[0], sample.counts[0]))
         seeds = evidence.FOUND_SEEDS if name == "found" else evidence.CONSTRUCTED_SEED
         what = "index and nullity as predicted" + (f", at orbits found from {starts} starts" if name == "found" else "")
-        parts.append(counted(f"{name} points", len(pairs), exceptions, what, seeds=seeds, open_points=blurred))
+        parts.append(Part.counted(f"{name} points", len(pairs), exceptions, what, seeds=seeds, undecided=blurred))
         spots = Counter(pairs)
         x, y = zip(*spots, strict=True) if spots else ((), ())
         plots.append(Series(f"{name} points", x, y, "points"))
@@ -244,7 +185,7 @@ def index_formula_holds(
         tuple(plots),
         diagonal=True,
     )
-    return Outcome.of(parts, plots=[plot], certificates=run.certificates)
+    return Outcome.of(parts, plots=[plot])
 
 
 def _orthogonal_members(run: Run, count: int) -> list[tuple[Family, np.ndarray]]:
@@ -270,19 +211,17 @@ def _orthogonal_members(run: Run, count: int) -> list[tuple[Family, np.ndarray]]
 
 def exact_spectrum(run: Run, *, table: Callable[[Family], Any] = lambda family: family.spectrum()) -> Outcome:
     """The table against dense eigenvalues at random members."""
-    worst, members = 0.0, _orthogonal_members(run, run.choose(60, 400, 4000))
-    for family, Z in members:
+    errors = []
+    for family, Z in _orthogonal_members(run, run.choose(60, 400, 4000)):
         p = family.parameters
         spectrum = table(family)
         predicted = np.sort(np.repeat(spectrum.eigenvalues, spectrum.multiplicities))
         computed = np.linalg.eigvalsh(closed_form.hessian_matrix(p, Z))
         scale = 9 / 8 * p.alpha + p.regularization
-        if predicted.size != computed.size:
-            worst = np.inf
-            break
-        worst = max(worst, float(np.abs(predicted - computed).max()) / scale)
-    dense = numerical("table against dense eigenvalues", worst, 1e-11, "relative error", samples=len(members), seeds=run.seed)
-    return Outcome.of([proof(run), dense], certificates=run.certificates)
+        fits = predicted.size == computed.size
+        errors.append(float(np.abs(predicted - computed).max()) / scale if fits else np.inf)
+    dense = Part.measured("table against dense eigenvalues", errors, 1e-11, "relative error", seeds=run.seed)
+    return Outcome.of([run.certify_proof(), dense])
 
 
 def morse_bott(run: Run, *, dimension: Callable[[Family], int] = lambda family: family.orbit_dimension) -> Outcome:
@@ -298,9 +237,9 @@ def morse_bott(run: Run, *, dimension: Callable[[Family], int] = lambda family: 
             )
     parts = [
         *run.certify(),
-        counted("random members", len(members), exceptions, "nullity equals orbit dimension", seeds=run.seed),
+        Part.counted("random members", len(members), exceptions, "nullity equals orbit dimension", seeds=run.seed),
     ]
-    return Outcome.of(parts, certificates=run.certificates)
+    return Outcome.of(parts)
 
 
 def _tangent_rank(p: Parameters, Z: np.ndarray) -> int:
@@ -326,9 +265,8 @@ def vanishing_classes(run: Run, *, threshold: Callable[[Parameters, int], float]
                 if scale * np.abs(block).max() > 1e-6:
                     exceptions.append(f"class {k + 1} of {sample.words}")
         above += all(gone)
-    part = counted(
-        "found points", beyond, exceptions, "blocks of classes beyond their threshold, all zero", seeds=evidence.FOUND_SEEDS
-    )
+    what = "blocks of classes beyond their threshold, all zero"
+    part = Part.counted("found points", beyond, exceptions, what, seeds=evidence.FOUND_SEEDS)
     last = Part(
         "above the last threshold",
         Verdict.HOLDS if above else Verdict.UNDECIDED,
@@ -362,172 +300,4 @@ def value_threshold(run: Run) -> Outcome:
         "h(x⁺)/(λ_k/α)",
         tuple(series),
     )
-    return Outcome.of(run.certify(), plots=[plot], certificates=run.certificates)
-
-
-def curvature_bound(run: Run, *, bound: float = 9 / 8) -> Outcome:
-    """The two inequalities of the proof as identities; eigenvalues at points that are made to come near the bound; ascent at
-    1/L."""
-    rng = np.random.default_rng(run.seed)
-    worst, count, ratios = -np.inf, 0, []
-    for size in (1, 2, 10, 100, 1000):
-        # One direction of the smallest class with α_k x = 3: its own term curves by +α/8, the whole by almost α.
-        p = Parameters(2, (1, size), 1.0, 1e-3)
-        Z = np.zeros(p.shape)
-        Z[0, 0] = np.sqrt(3 / p.alphas[0])
-        small = Parameters(2, (1, size), 1.0, 1e-3, (1, min(size, 2)))
-        top = (
-            float(np.linalg.eigvalsh(closed_form.hessian_matrix(small, Z[:, : 1 + min(size, 2)]))[-1] + p.regularization)
-            / p.alpha
-        )
-        worst, count = max(worst, top - bound), count + 1
-        ratios.append((1.0 + size, top))
-    for p, Z in _random_points(run.seed, run.choose(60, 300, 3000)):
-        values = np.linalg.eigvalsh(closed_form.hessian_matrix(p, Z)) + p.regularization
-        worst, count = max(worst, float(np.abs(values).max()) / p.alpha - bound), count + 1
-    eigenvalues = numerical("eigenvalues", max(worst, 0.0), 1e-12, "excess over the bound, in α", samples=count, seeds=run.seed)
-    drop, steps = 0.0, 0
-    for _ in range(run.choose(10, 40, 400)):
-        ((p, Z),) = _random_points(int(rng.integers(2**32)), 1)
-        step, value = 1 / (bound * p.alpha + p.regularization), closed_form.value(p, Z)
-        for _ in range(40):
-            Z = Z + step * closed_form.gradient(p, Z)
-            following = closed_form.value(p, Z)
-            drop, value, steps = max(drop, value - following), following, steps + 1
-    ascent = numerical("ascent at the step 1/L", drop, 1e-12, "largest decrease of F", samples=steps, seeds=run.seed)
-    plot = Plot(
-        "The largest eigenvalue, over α, at a point with one direction of a class: it comes near 9/8 as the class's share of "
-        "the samples falls.",
-        "A rising curve that approaches 1.125.",
-        "ρ = m/m_k",
-        "(largest eigenvalue + λ)/α",
-        (
-            Series("one direction with α_k x = 3", [x for x, _ in ratios], [y for _, y in ratios]),
-            Series("bound", [2, 1001], [bound, bound]),
-        ),
-        log="x",
-    )
-    return Outcome.of([proof(run), eigenvalues, ascent], plots=[plot], certificates=run.certificates)
-
-
-def ascent_from_random_starts(run: Run, *, ends: tuple[Kind, ...] = (Kind.LOCAL_MAXIMIZER,)) -> Outcome:
-    """Where ascents end, by initial scale."""
-    exceptions, done, unfinished = [], 0, 0
-    table: dict[float, Counter[str]] = {scale: Counter() for scale in evidence.SCALES}
-    for climb in evidence.climbs(run):
-        if not climb.ascent.converged:
-            unfinished += 1
-            continue
-        done += 1
-        if climb.end.kind not in ends:
-            exceptions.append(f"{climb.end.kind} {climb.end.family} from scale {climb.scale:g}: {climb.end.reason}")
-        table[climb.scale]["zero" if climb.collapsed else "other"] += 1
-    part = counted(
-        "ends of ascents",
-        done,
-        exceptions,
-        "ascents that ended at a local maximizer",
-        seeds=evidence.CLIMB_SEED,
-        open_points=unfinished,
-    )
-    shares = {scale: count["zero"] / max(1, count.total()) for scale, count in table.items()}
-    collapse = Part(
-        "collapse to zero",
-        Verdict.HOLDS,
-        Evidence.NUMERICAL,
-        "Share of ascents that end at Z = 0, by the root mean square entry of √α Z at the start: "
-        + ", ".join(f"{scale:g}: {share:.0%}" for scale, share in shares.items())
-        + ".",
-        {
-            "collapsed": {f"{scale:g}": share for scale, share in shares.items()},
-            "tolerance": None,
-            "seeds": evidence.CLIMB_SEED,
-        },
-        essential=False,
-    )
-    plot = Plot(
-        "Share of ascents that collapse to Z = 0. Starts of small norm lie in its basin.",
-        "The share falls from one at small initial scales to zero at large ones.",
-        "root mean square entry of √α Z at the start",
-        "share that ends at Z = 0",
-        (Series("share", list(shares), list(shares.values())),),
-        log="x",
-    )
-    return Outcome.of([part, collapse], plots=[plot])
-
-
-RATE_PROBLEMS = (
-    (problem(4, (3, 4), "1/2", "3/10"), (2, 1), (1, 2)),
-    (problem(3, (2, 2, 2), "1/2", "2/5"), (1, 1, 1), (0, 1, 1)),
-    (problem(5, (2, 3, 4), "1", "1/2"), (2, 1, 1), (1, 1, 1)),
-)
-
-
-def local_rate(run: Run, *, rate: Callable[[float, np.ndarray], float] | None = None) -> Outcome:
-    """Gradient ascent from near maximizers, once slower and once faster than 1/L, against the spectrum in closed form."""
-    predicted_rate = rate or (lambda step, nonzero: float(np.abs(1 - step * np.abs(nonzero)).max()))
-    pairs, rng = [], np.random.default_rng(run.seed)
-    for exact, large, _ in RATE_PROBLEMS:
-        family = orthogonal_family(float_parameters(exact), large=large)
-        p, values = family.parameters, family.spectrum().eigenvalues
-        nonzero = values[np.abs(values) > 0]
-        for factor in run.choose((0.9, 1.6), (0.5, 0.9, 1.3, 1.6), (0.3, 0.5, 0.7, 0.9, 1.1, 1.3, 1.6, 1.8)):
-            step = factor / float(np.abs(nonzero).max())
-            Z = family.point(key=rng)
-            Z = Z + 1e-3 * np.linalg.norm(Z) * rng.standard_normal(Z.shape) / np.sqrt(Z.size)
-            norms = []
-            for _ in range(20_000):
-                G = closed_form.gradient(p, Z)
-                norms.append(float(np.linalg.norm(G)))
-                if norms[-1] < 1e-11 * norms[0]:
-                    break
-                Z = Z + step * G
-            late = norms[len(norms) // 2 : max(len(norms) // 2 + 2, int(0.9 * len(norms)))]
-            measured = (late[-1] / late[0]) ** (1 / (len(late) - 1))
-            pairs.append((predicted_rate(step, nonzero), measured))
-    return _rates("contraction a step", pairs, run, 0.01)
-
-
-def saddle_escape_rate(run: Run, *, rate: Callable[[float, float], float] = lambda step, kappa: 1 + step * kappa) -> Outcome:
-    """Gradient ascent from near strict saddles: growth along the steepest directions while the distance is still small, against
-    the largest eigenvalue in closed form."""
-    pairs, rng = [], np.random.default_rng(run.seed)
-    for exact, large, small in RATE_PROBLEMS:
-        counts = [max(0, up - down) for up, down in zip(large, small, strict=True)]
-        family = orthogonal_family(float_parameters(exact), large=counts, small=small)
-        p, kappa = family.parameters, float(family.spectrum().eigenvalues[-1])
-        step = 1 / (9 / 8 * p.alpha + p.regularization)
-        for _ in range(run.choose(2, 6, 40)):
-            start = family.point(key=rng)
-            values, vectors = np.linalg.eigh(closed_form.hessian_matrix(p, start))
-            steepest = vectors[:, values > values[-1] - 1e-6 * abs(values[-1])]
-            # A generic start: displaced in all directions.
-            Z = start + 1e-12 * np.linalg.norm(start) * rng.standard_normal(start.shape)
-            sizes = []
-            for _ in range(20_000):
-                sizes.append(float(np.linalg.norm(steepest.T @ (Z - start).ravel())))
-                if sizes[-1] > 1e-4 * np.linalg.norm(start):
-                    break
-                Z = Z + step * closed_form.gradient(p, Z)
-            late = sizes[int(0.75 * len(sizes)) : int(0.97 * len(sizes))]
-            pairs.append((rate(step, kappa), (late[-1] / late[0]) ** (1 / (len(late) - 1))))
-    return _rates("growth a step", pairs, run, 0.01)
-
-
-def _rates(name: str, pairs: Sequence[tuple[float, float]], run: Run, tolerance: float) -> Outcome:
-    """The logarithms of predicted and measured factors, compared relative to their size."""
-    errors = [abs(np.log(measured) / np.log(predicted) - 1) if predicted > 0 else np.inf for predicted, measured in pairs]
-    worst = float(max(errors))
-    verdict = Verdict.HOLDS if worst <= tolerance else (Verdict.REFUTED if worst > 5 * tolerance else Verdict.UNDECIDED)
-    figures = {"tolerance": tolerance, "worst": worst, "samples": len(pairs), "seeds": run.seed}
-    words = f"Rates (logarithms of the factor a step) differ by at most {worst:.1%} over {len(pairs)} runs."
-    part = Part(name, verdict, Evidence.NUMERICAL, words, figures)
-    plot = Plot(
-        f"Predicted and measured {name}.",
-        "Scatter plot of measured against predicted factors; the points lie on the diagonal.",
-        f"{name}, exact spectrum",
-        "measured",
-        (Series("runs", [float(x) for x, _ in pairs], [float(y) for _, y in pairs], "points"),),
-        diagonal=True,
-    )
-    return Outcome.of([part], plots=[plot])
+    return Outcome.of(run.certify(), plots=[plot])

@@ -12,11 +12,11 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from mcr2_landscape.certify import Block, ExactFamily, ExactProblem, Statement, Threshold, orthogonal
-from mcr2_landscape.claims import Case, Claim, Form
+from mcr2_landscape.claims import Case, Claim, Form, Role
 from mcr2_landscape.verdict import Verdict
 
 SOURCE = "mcr2_landscape, docs/theory.md"
-_CHECKS = "paper_checks.landscape_theory.checks"
+_CHECKS, _DYNAMICS = "paper_checks.landscape_theory.checks", "paper_checks.landscape_theory.dynamics"
 _RADIUS = {"radius": "1/1000000000"}
 
 
@@ -244,6 +244,7 @@ CLAIMS: tuple[Claim, ...] = (
                     "(a - 1/(1 + rho*(1 - a)/a) - ell)*(a + rho*(1 - a))",
                     "(rho - 1)*a*(1 + ell - a) - ell*rho",
                 ),
+                role=Role.LEMMA,
                 words="(★) is the critical equation a − b = ℓ with b = 1/(1 + ρs), s = (1 − a)/a.",
             ),
         ),
@@ -271,6 +272,7 @@ CLAIMS: tuple[Claim, ...] = (
             Case(
                 "between-eigenspaces",
                 identity("(1/b + 1/c - 2)/(b + c - 2*b*c)", "(1/c - 1/b)/(b - c)"),
+                role=Role.LEMMA,
                 words=(
                     "With α_k x = 1/b − 1 and α_k y = 1/c − 1: (x + y)/(b + c − 2bc) = (y − x)/(b − c). So the Schur "
                     "complement that pairs two eigenspaces vanishes."
@@ -279,6 +281,7 @@ CLAIMS: tuple[Claim, ...] = (
             Case(
                 "commutant",
                 identity("b*(1 - b) - a*(1 - a)", "ell*(2*a - 1 - ell)", "a - b - ell"),
+                role=Role.LEMMA,
                 words="The t_E eigenvalues of the commutant have the sign of a − (1 + ℓ)/2: negative at large roots.",
             ),
         ),
@@ -301,8 +304,15 @@ CLAIMS: tuple[Claim, ...] = (
         expected=Verdict.HOLDS,
         check=f"{_CHECKS}:exact_spectrum",
         cases=(
-            Case("within-a-class", _WITHIN_CLASS, words="The factor of a pair of equal roots, with the sign of 1 − ρs²."),
-            Case("mixed-pair", _MIXED_PAIR, words="The factor of a large and a small root of one class is zero."),
+            Case(
+                "within-a-class",
+                _WITHIN_CLASS,
+                role=Role.LEMMA,
+                words="The factor of a pair of equal roots, with the sign of 1 − ρs².",
+            ),
+            Case(
+                "mixed-pair", _MIXED_PAIR, role=Role.LEMMA, words="The factor of a large and a small root of one class is zero."
+            ),
         ),
     ),
     Claim(
@@ -370,14 +380,20 @@ CLAIMS: tuple[Claim, ...] = (
         formula="r(s) = ½log(1 + s²):  −1/8 ≤ r''(s) ≤ 1;   −(9/8)α − λ ≤ eig H(Z) ≤ (9/8)α − λ",
         hypotheses=("any Z", "λ > 0"),
         expected=Verdict.HOLDS,
-        check=f"{_CHECKS}:curvature_bound",
+        check=f"{_DYNAMICS}:curvature_bound",
         cases=(
             Case(
                 "lower",
                 identity("(1 - u)/(1 + u)**2 + 1/8", "(u - 3)**2/(8*(1 + u)**2)"),
+                role=Role.LEMMA,
                 words="With u = s², r'' = (1−u)/(1+u)² is at least −1/8, with equality at u = 3.",
             ),
-            Case("upper", identity("1 - (1 - u)/(1 + u)**2", "u*(u + 3)/(1 + u)**2"), words="It is at most 1, for u ≥ 0."),
+            Case(
+                "upper",
+                identity("1 - (1 - u)/(1 + u)**2", "u*(u + 3)/(1 + u)**2"),
+                role=Role.LEMMA,
+                words="It is at most 1, for u ≥ 0.",
+            ),
         ),
     ),
     Claim(
@@ -391,7 +407,7 @@ CLAIMS: tuple[Claim, ...] = (
         ),
         hypotheses=("0 < λ < λ_max", "starts with independent normal entries"),
         expected=Verdict.HOLDS,
-        check=f"{_CHECKS}:ascent_from_random_starts",
+        check=f"{_DYNAMICS}:ascent_from_random_starts",
         group="ascend",
     ),
     Claim(
@@ -406,7 +422,7 @@ CLAIMS: tuple[Claim, ...] = (
         formula="‖Z_{t+1} − Z*‖ ≈ max_κ |1 − η|κ|| · ‖Z_t − Z*‖",
         hypotheses=("0 < λ < λ_max", "η < 2/max|κ|"),
         expected=Verdict.HOLDS,
-        check=f"{_CHECKS}:local_rate",
+        check=f"{_DYNAMICS}:local_rate",
     ),
     Claim(
         id="mcr2.saddle-escape-rate",
@@ -420,6 +436,6 @@ CLAIMS: tuple[Claim, ...] = (
         formula="‖P(Z_{t+1} − Z*)‖ ≈ (1 + ηκ_max) · ‖P(Z_t − Z*)‖,   P the projector on the eigenspace of κ_max",
         hypotheses=("λ > 0", "κ_max > 0"),
         expected=Verdict.HOLDS,
-        check=f"{_CHECKS}:saddle_escape_rate",
+        check=f"{_DYNAMICS}:saddle_escape_rate",
     ),
 )

@@ -18,7 +18,6 @@ from mcr2_landscape.claims import Outcome, Part, Plot, Run, Series, evidence
 from mcr2_landscape.claims.evidence import Sample
 from mcr2_landscape.closed_form import Parameters
 from mcr2_landscape.verdict import Kind
-from paper_checks.landscape_theory.checks import counted, numerical
 from paper_checks.wang_2024.statements import DEGENERATE, GLOBAL_FAILURES, printed_ranks
 
 
@@ -30,23 +29,23 @@ def critical_equation(
     def printed(p: Parameters, A: np.ndarray, A_k: np.ndarray, Z: np.ndarray, Z_k: np.ndarray) -> np.ndarray:
         return p.alpha * A @ Z_k - p.alpha * A_k @ Z_k - p.regularization * Z_k
 
-    test, worst, aligned, count = equation or printed, 0.0, 0.0, 0
+    test, residuals, commutators = equation or printed, [], []
     for sample in evidence.found_points(run):
         p, Z = sample.problem.parameters, sample.point.point
         size = float(np.linalg.norm(Z))
         if size < 1e-6 / np.sqrt(p.alpha):
             continue
-        count += 1
         A = np.linalg.inv(np.eye(p.dim) + p.alpha * Z @ Z.T)
         for alpha_k, Z_k in zip(p.alphas, p.blocks(Z), strict=True):
             A_k = np.linalg.inv(np.eye(p.dim) + alpha_k * Z_k @ Z_k.T)
-            worst = max(worst, float(np.linalg.norm(test(p, A, A_k, Z, Z_k))) / (p.alpha * size))
+            residuals.append(np.linalg.norm(test(p, A, A_k, Z, Z_k)) / (p.alpha * size))
             # Z_k Z_kᵀ commutes with ZZᵀ: they have common eigenvectors.
             left, right = Z @ Z.T @ Z_k @ Z_k.T, Z_k @ Z_k.T @ Z @ Z.T
-            aligned = max(aligned, float(np.linalg.norm(left - right)) / size**4)
+            commutators.append(np.linalg.norm(left - right) / size**4)
+    seeds = evidence.FOUND_SEEDS
     parts = [
-        numerical("equation at found points", worst, 1e-9, "relative residual", samples=count, seeds=evidence.FOUND_SEEDS),
-        numerical("common eigenvectors", aligned, 1e-7, "relative commutator", samples=count, seeds=evidence.FOUND_SEEDS),
+        Part.measured("equation at found points", residuals, 1e-9, "relative residual of a block", seeds=seeds),
+        Part.measured("common eigenvectors", commutators, 1e-7, "relative commutator of a block", seeds=seeds),
     ]
     return Outcome.of(parts)
 
@@ -54,7 +53,7 @@ def critical_equation(
 def local_maximizers_printed(run: Run) -> Outcome:
     """Certified local maximizers that the printed range of ranks leaves out, and a certified degenerate point that it lets
     in."""
-    return Outcome.of(run.certify(), certificates=run.certificates)
+    return Outcome.of(run.certify())
 
 
 def corrected_form(sample: Sample) -> bool:
@@ -85,10 +84,9 @@ def local_maximizers_corrected(run: Run, *, form: Callable[[Sample], bool] = cor
             if form(sample) != (sample.counts[0] == 0):
                 exceptions.append(f"{sample.words}: a {sample.point.kind}")
         seeds = evidence.FOUND_SEEDS if name == "found" else evidence.CONSTRUCTED_SEED
-        parts.append(
-            counted(f"{name} points", count, exceptions, "maximizers are those of the form", seeds=seeds, open_points=blurred)
-        )
-    return Outcome.of(parts, certificates=run.certificates)
+        what = "maximizers are those of the form"
+        parts.append(Part.counted(f"{name} points", count, exceptions, what, seeds=seeds, undecided=blurred))
+    return Outcome.of(parts)
 
 
 def _values(p: Parameters, candidates: Iterable[Sequence[int]]) -> list[float]:
@@ -112,9 +110,8 @@ def global_maximizers_printed(
         if failed != predicted(p):
             exceptions.append(f"d = {p.dim}, sizes {p.sizes}, λ = {p.regularization:.6g}: {'fails' if failed else 'true'}")
     words = f"the printed statement fails exactly where a class that it must use has λ > λ_k° ({failing} of these problems)"
-    scan = counted("where it fails", count, exceptions, words, seeds=run.seed)
-    scan = Part(scan.name, scan.verdict, scan.evidence, scan.summary, scan.figures, essential=False)
-    return Outcome.of([*run.certify(), scan], plots=_global_plots(), certificates=run.certificates)
+    scan = Part.counted("where it fails", count, exceptions, words, seeds=run.seed, essential=False)
+    return Outcome.of([*run.certify(), scan], plots=_global_plots())
 
 
 def _must_fail(p: Parameters) -> bool:
@@ -154,28 +151,24 @@ def global_maximizers_corrected(run: Run, *, maximum: Callable[[Parameters], Glo
     """The proof's two inequalities as identities; certified examples; brute force over all orthogonal families; every listed
     family of other kinds; ascents."""
     parts = run.certify()
-    rng, worst, gap, count = np.random.default_rng(run.seed), -np.inf, 0.0, run.choose(60, 300, 3000)
-    others, listed = -np.inf, 0
-    for _ in range(count):
+    rng, differences, others = np.random.default_rng(run.seed), [], []
+    for _ in range(run.choose(60, 300, 3000)):
         sizes = tuple(int(size) for size in rng.integers(1, 5, int(rng.integers(2, 4))))
         shape = (int(rng.integers(1, 6)), sizes)
         where = evidence.at_fraction(
             shape, float(10 ** rng.uniform(-0.5, 0.5)), float(rng.choice([0.01, 0.5, 0.9, 0.97, 1.3, 2.0]))
         )
         p, top = where.parameters, maximum(where.parameters).value
-        best = _brute_force(p)
-        worst, gap = max(worst, best - top), max(gap, top - best)
-        for family in itertools.islice((f for f in where.catalog() if not f.is_orthogonal), 20):
-            others, listed = max(others, family.value - top), listed + 1
-    parts.append(
-        numerical("brute force over ranks", max(worst, gap), 1e-11, "difference of the maxima", samples=count, seeds=run.seed)
-    )
-    parts.append(
-        numerical("points that are not orthogonal", max(others, 0.0), 1e-11, "excess over it", samples=listed, seeds=run.seed)
-    )
-    ends = [climb.end.value - maximum(climb.problem.parameters).value for climb in evidence.climbs(run)]
-    parts.append(numerical("ascents", max(0.0, *ends), 1e-10, "excess over it", samples=len(ends), seeds=evidence.CLIMB_SEED))
-    return Outcome.of(parts, certificates=run.certificates)
+        differences.append(abs(_brute_force(p) - top))
+        listed = itertools.islice((family for family in where.catalog() if not family.is_orthogonal), 20)
+        others += [np.maximum(0.0, family.value - top) for family in listed]
+    ends = [np.maximum(0.0, climb.end.value - maximum(climb.problem.parameters).value) for climb in evidence.climbs(run)]
+    parts += [
+        Part.measured("brute force over ranks", differences, 1e-11, "difference of the maxima", seeds=run.seed),
+        Part.measured("points that are not orthogonal", others, 1e-11, "excess over it", seeds=run.seed),
+        Part.measured("ascents", ends, 1e-10, "excess over it", seeds=evidence.CLIMB_SEED),
+    ]
+    return Outcome.of(parts)
 
 
 def _brute_force(p: Parameters) -> float:
@@ -226,7 +219,7 @@ def benign_landscape_printed(run: Run) -> Outcome:
         "F − F(Z)",
         tuple(series),
     )
-    return Outcome.of(run.certify(), plots=[plot], certificates=run.certificates)
+    return Outcome.of(run.certify(), plots=[plot])
 
 
 def benign_landscape_corrected(run: Run, *, saddle: Callable[[Sample], bool] | None = None) -> Outcome:
@@ -250,5 +243,5 @@ def benign_landscape_corrected(run: Run, *, saddle: Callable[[Sample], bool] | N
                 if sample.counts[1] != orbit:
                     exceptions.append(f"{sample.words}: {sample.counts[1]} zero eigenvalues, orbit dimension {orbit}")
         seeds = evidence.FOUND_SEEDS if name == "found" else evidence.CONSTRUCTED_SEED
-        parts.append(counted(f"{name} points", count, exceptions, "maximizers or strict saddles", seeds=seeds))
-    return Outcome.of(parts, certificates=run.certificates)
+        parts.append(Part.counted(f"{name} points", count, exceptions, "maximizers or strict saddles", seeds=seeds))
+    return Outcome.of(parts)

@@ -210,16 +210,19 @@ CLAIMS: tuple[Claim, ...] = (
                     "-33214473571/1000000000000",
                     "0",
                 ),
+                role=Role.LEMMA,
                 words="The value of the printed maximizers: F(0) = 0 is larger.",
             ),
             Case(
                 "crossing-at-rho-3",
                 Statement("inequality", None, None, {"ascending": ["8704/10000", {"value_threshold": "3"}, "8705/10000"]}),
+                role=Role.LEMMA,
                 words="Three equal classes: the printed points fall below Z = 0 where λ/λ_max passes this value.",
             ),
             Case(
                 "crossing-at-rho-5-4",
                 Statement("inequality", None, None, {"ascending": ["8650/10000", {"value_threshold": "5/4"}, "8655/10000"]}),
+                role=Role.LEMMA,
                 words="Sizes 1, 1, 8: leaving the large class out is better beyond this value.",
             ),
         ),
@@ -243,6 +246,7 @@ CLAIMS: tuple[Claim, ...] = (
             Case(
                 "share-slope",
                 Statement("identity", None, None, {"left": "1/(1 + y) - 1/(1 + y)**2", "right": "y/(1 + y)**2", "where": []}),
+                role=Role.LEMMA,
                 words=(
                     "With y = s/t: ∂/∂t [t log(1 + s/t)] = log(1+y) − y/(1+y), zero at y = 0 with slope y/(1+y)² > 0. So the "
                     "value at fixed s decreases in the share t = 1/ρ."
@@ -256,6 +260,7 @@ CLAIMS: tuple[Claim, ...] = (
                     None,
                     {"left": "(1/(1 + s/t) - 1/(1 + s/t)**2)*(-s/t**2)", "right": "-s**2/t**3/(1 + s/t)**2", "where": []},
                 ),
+                role=Role.LEMMA,
                 words=(
                     "∂²/∂t² [t log(1 + s/t)] = −(s²/t³)/(1 + s/t)² < 0: at fixed s the value is convex in t, and so is its "
                     "maximum over s. Moving a frame's share to the classes of smallest share never lowers F."

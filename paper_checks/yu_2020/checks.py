@@ -13,7 +13,6 @@ from mcr2_landscape.landscape import classify
 from mcr2_landscape.landscape.classify import CriticalPoint
 from mcr2_landscape.mcr2 import MCR2, ConstrainedMCR2
 from mcr2_landscape.verdict import Evidence, Kind, Verdict
-from paper_checks.landscape_theory.checks import counted, proof
 
 Found = list[tuple[ConstrainedMCR2, CriticalPoint]]
 Setting = tuple[Shape, float]  # dim and sizes, epsilon
@@ -71,7 +70,7 @@ def _crowded(where: ConstrainedMCR2, point: CriticalPoint) -> bool:
 
 def last_singular_value(run: Run) -> Outcome:
     """Two different values in one class leave a direction of ascent, by identities; and no maximizer found has them."""
-    exact = proof(run)
+    exact = run.certify_proof()
     verdict = Verdict.REFUTED if exact.verdict is Verdict.HOLDS else Verdict.UNDECIDED
     words = (
         "A critical point with orthogonal blocks and two different non-zero singular values in one class is a strict saddle: "
@@ -85,9 +84,9 @@ def last_singular_value(run: Run) -> Outcome:
         and any(np.ptp(y) > 1e-5 * y[0] for y in evidence.block_structure(where, point.point)[0])
     ]
     seen = sum(point.kind is Kind.LOCAL_MAXIMIZER for _, point in _on_spheres(run))
-    part = counted("found maximizers", seen, unequal, "maximizers, all with equal values in each class", seeds=SEED)
-    parts.append(Part(part.name, part.verdict, part.evidence, part.summary, part.figures, essential=False))
-    return Outcome.of(parts, certificates=run.certificates)
+    what = "maximizers, all with equal values in each class"
+    parts.append(Part.counted("found maximizers", seen, unequal, what, seeds=SEED, essential=False))
+    return Outcome.of(parts)
 
 
 def maximizers_on_spheres(
@@ -105,8 +104,8 @@ def maximizers_on_spheres(
         kind = Kind.LOCAL_MAXIMIZER if predicted(where, point) else Kind.STRICT_SADDLE
         if point.kind is not kind:
             exceptions.append(_words(where, point))
-    part = counted("found points", count, exceptions, "maximizers are those of the form", seeds=SEED, open_points=blurred)
-    return Outcome.of([proof(run), part], certificates=run.certificates)
+    part = Part.counted("found points", count, exceptions, "maximizers are those of the form", seeds=SEED, undecided=blurred)
+    return Outcome.of([run.certify_proof(), part])
 
 
 def overlap(run: Run, *, last: Callable[[np.ndarray], np.ndarray] = np.min) -> Outcome:
@@ -131,7 +130,7 @@ def overlap(run: Run, *, last: Callable[[np.ndarray], np.ndarray] = np.min) -> O
         if not _overlaps_only_last(where, point, last):
             exceptions.append(_words(where, point))
     what = "maximizers that are not orthogonal: full rank, overlaps in the smallest eigenspace"
-    return Outcome.of([counted("found maximizers", count, exceptions, what, seeds=SEED, open_points=blurred)])
+    return Outcome.of([Part.counted("found maximizers", count, exceptions, what, seeds=SEED, undecided=blurred)])
 
 
 def _overlaps_only_last(where: ConstrainedMCR2, point: CriticalPoint, last: Callable[[np.ndarray], np.ndarray]) -> bool:
@@ -158,7 +157,7 @@ def _open_survey(run: Run, found: Found, form: Callable[[ConstrainedMCR2, Critic
     maximizers = [(where, point) for where, point in found if point.kind is Kind.LOCAL_MAXIMIZER]
     exceptions = [_words(where, point) for where, point in maximizers if not form(where, point)]
     blurred = sum(point.kind is Kind.UNDECIDED for _, point in found)
-    part = counted("found maximizers", len(maximizers), exceptions, what, seeds=SEED, open_points=blurred)
+    part = Part.counted("found maximizers", len(maximizers), exceptions, what, seeds=SEED, undecided=blurred)
     if part.verdict is Verdict.HOLDS:
         words = f"{part.summary} A survey does not prove the statement; it stays open."
         part = Part(part.name, Verdict.UNDECIDED, part.evidence, words, part.figures)
@@ -226,8 +225,8 @@ def equivalence(run: Run, *, matched: Callable[[float, float, float], float] | N
             exceptions.append(
                 f"d = {dim}, {classes} classes of size {size}, ε = {epsilon:.4g}: {kinds[0]} on spheres, {kinds[1]} regularized"
             )
-    part = counted("matched points", count, exceptions, "the same kind in either problem", seeds=run.seed)
-    return Outcome.of([proof(run), part], certificates=run.certificates)
+    part = Part.counted("matched points", count, exceptions, "the same kind in either problem", seeds=run.seed)
+    return Outcome.of([run.certify_proof(), part])
 
 
 def _equal_blocks(dim: int, size: int, classes: int, rank: int, rng: np.random.Generator) -> np.ndarray:

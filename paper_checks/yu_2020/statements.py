@@ -7,7 +7,7 @@ x of class k, a = 1/(1 + s), b = 1/(1 + ρ_k s), y_k = √ρ_k s; r_k is the ran
 
 from __future__ import annotations
 
-from mcr2_landscape.claims import Case, Claim, Form
+from mcr2_landscape.claims import Case, Claim, Form, Role
 from mcr2_landscape.verdict import Verdict
 from paper_checks.landscape_theory.statements import identity
 
@@ -22,6 +22,7 @@ _EXCHANGE = Case(
         "(s - t)**2/((1 + s)**2*(1 + t)**2)",
         "rho*s*t - 1",
     ),
+    role=Role.LEMMA,
     words=(
         "Moving norm from one singular value to another along D = √x_q u_p v_pᵀ − √x_p u_q v_qᵀ, tangent to every sphere, has "
         "the second derivative 2(ρ−1)/ρ times this: positive unless s = t."
@@ -49,6 +50,7 @@ CLAIMS: tuple[Claim, ...] = (
                     "1/(1 + s) - 1/(1 + rho*s) - (1/(1 + t) - 1/(1 + rho*t))",
                     "(rho - 1)*(s - t)*(1 - rho*s*t)/((1 + s)*(1 + t)*(1 + rho*s)*(1 + rho*t))",
                 ),
+                role=Role.LEMMA,
                 words="Different values s ≠ t of a class have the same multiplier only if ρst = 1.",
             ),
             _EXCHANGE,
@@ -133,6 +135,7 @@ CLAIMS: tuple[Claim, ...] = (
             Case(
                 "root",
                 identity("(1 - rho*s**2)*(rho - 1)", "rho*(1 + s)**2 - (1 + rho*s)**2"),
+                role=Role.LEMMA,
                 words=(
                     "Within a class the second derivatives have the sign of 1 − ρs² = 1 − y² for either problem: negative at "
                     "the large root, y > 1, positive at the small one."
