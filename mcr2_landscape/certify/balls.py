@@ -4,10 +4,12 @@ With alpha = d/(m eps²), alpha_k = alpha rho_k, rho_k = m/m_k and ell = lambda/
 which changes no sign and no critical point:
 
     F(Z)           = ½ logdet(I + alpha Z Zᵀ) − Σ_k logdet(I + alpha_k Z_k Z_kᵀ)/(2 rho_k) − (lambda/2) ‖Z‖²
-    ∇F(Z)_k/alpha  = A Z_k − A_k Z_k − ell Z_k                     A = (I + alpha Z Zᵀ)^{-1},   A_k = (I + alpha_k Z_k
-    Z_kᵀ)^{-1} H(Z)[D]/alpha  = A D M − alpha P Dᵀ P − (A_k D_k M_k − alpha_k P_k D_kᵀ P_k)_k − ell D
+    ∇F(Z)_k/alpha  = A Z_k − A_k Z_k − ell Z_k
 
-with P = A Z and M = I − alpha Zᵀ P (and the same class by class), since d(A Z)[D] = A D M − alpha P Dᵀ P. A ball that holds
+    H(Z)[D]/alpha  = A D M − alpha P Dᵀ P − (A_k D_k M_k − alpha_k P_k D_kᵀ P_k)_k − ell D
+
+with A = (I + alpha Z Zᵀ)^{-1}, A_k = (I + alpha_k Z_k Z_kᵀ)^{-1}, P = A Z and M = I − alpha Zᵀ P (and the same class by class),
+since d(A Z)[D] = A D M − alpha P Dᵀ P. A ball that holds
 several points gives balls that hold the derivatives at each of them.
 """
 

@@ -27,6 +27,7 @@ _LARGEST_FILE = 16 << 20
 _LARGEST_INLINE = 1 << 20
 _LARGEST_POINT = 1 << 20  # unknowns
 _DEEPEST = 12  # levels of nesting; a family within a chain of inequalities has seven
+_HEXADECIMAL = re.compile(r"(-)?0x([0-9a-f]{1,16})(?:\.([0-9a-f]{1,16}))?p([+-]?[0-9]{1,4})")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 
 
@@ -241,9 +242,17 @@ def _loaded(name: str, stored: Any, path: Path, problem: ExactProblem | None) ->
 
 
 def _hexadecimal(item: Any) -> float:
-    if not isinstance(item, str) or len(item) > 40 or "0x" not in item:
+    if not isinstance(item, str) or not (match := _HEXADECIMAL.fullmatch(item)):
         raise ValueError
-    return float.fromhex(item)
+    value = float.fromhex(item)
+    if value.hex() == item:
+        return value
+    # Another spelling, of exactly this number: one that float64 cannot hold would be rounded.
+    sign, whole, digits, exponent = match.groups(default="")
+    exact = Fraction(int(whole + digits, 16)) * Fraction(2) ** (int(exponent) - 4 * len(digits))
+    if Fraction(value) != (-exact if sign else exact):
+        raise ValueError
+    return value
 
 
 def _digest(document: Mapping[str, Any]) -> str:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from decimal import ROUND_CEILING, ROUND_FLOOR
 from fractions import Fraction
 from itertools import pairwise
 from typing import Any
 
-from flint import arb, ctx
+from flint import arb, arb_mat, ctx
 
 from mcr2_landscape.certify.balls import BallProblem, ball, squared_norm
 from mcr2_landscape.certify.certificate import Certificate, Point, Statement
@@ -32,6 +33,8 @@ from mcr2_landscape.certify.exact import (
 )
 from mcr2_landscape.certify.identities import check_identity
 from mcr2_landscape.certify.quadratic import degenerate
+
+LARGEST_WORK = 1 << 27  # d·m·min(d, m) of an approximate saddle: about half a minute for each precision
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,13 @@ def _nothing(witness: Mapping[str, Any]) -> None:
     fields("witness", witness, ())
 
 
+def _direction(problem: ExactProblem, entries: Any) -> arb_mat:
+    D = matrix(problem, "direction", entries)
+    if not any(entries):
+        raise CertificateError("direction: found zero; expected a direction of positive curvature")
+    return D
+
+
 def _enclosed(statement: Statement, orbit_dimension: Any) -> tuple[Enclosure, str, dict[str, Any]]:
     """The critical point within the asserted radius, the words for it, and figures."""
     problem, subject = _problem(statement), statement.subject
@@ -88,7 +98,8 @@ def _enclosed(statement: Statement, orbit_dimension: Any) -> tuple[Enclosure, st
                 f"the critical point was found within {float(found.distance):.1e}, not within {number_text(radius)}"
             )
     figures = {"precision": found.precision, "contraction": found.contraction, "distance": float(found.distance)}
-    return found, f"For {problem}, there is a critical point within {number_text(radius)} of {subject}", figures
+    words = f"For {problem}, there is a critical point within {number_text(radius, ROUND_CEILING)} (Frobenius) of {subject}"
+    return found, words, figures
 
 
 def _critical_point(statement: Statement, witness: Mapping[str, Any]) -> Proof:
@@ -138,7 +149,7 @@ def _strict_saddle(statement: Statement, witness: Mapping[str, Any]) -> Proof:
     the quadratic form is enclosed above zero over the whole neighborhood in which the point lies."""
     fields("assertion", statement.assertion, ("radius",))
     entry = fields("witness", witness, ("orbit_dimension", "direction"))
-    D = matrix(_problem(statement), "direction", entry["direction"])
+    D = _direction(_problem(statement), entry["direction"])
     found, words, figures = _enclosed(statement, entry["orbit_dimension"])
     with ctx.workprec(found.precision):
         b = BallProblem(_problem(statement))
@@ -166,7 +177,7 @@ def _degenerate(statement: Statement, witness: Mapping[str, Any]) -> Proof:
         f"For {problem}, {statement.subject} is critical and neither a local maximizer nor a strict saddle: its Hessian has no "
         f"positive eigenvalue, {found.zero} zero ones ({excess} more than its symmetry orbit has dimensions) and "
         f"{found.negative} negative ones, and scaling the block of class {of_class} by 1 + t changes F by "
-        f"{third / 6:.6g} t³ + O(t⁴).",
+        f"about {third / 6:.6g} t³ + O(t⁴).",
         {"third_derivative": third, "exact": str(found.third_derivative)},
     )
 
@@ -179,6 +190,8 @@ def _inequality(statement: Statement, witness: Mapping[str, Any]) -> Proof:
         raise CertificateError("subject: an inequality has none; its quantities name their points")
     chain = items("ascending", fields("assertion", statement.assertion, ("ascending",))["ascending"], minimum=2, maximum=20)
     quantities = [_Quantity.parse(statement.problem, entry) for entry in chain]
+    if statement.problem is not None and not any(quantity.problem for quantity in quantities):
+        raise CertificateError("problem: no quantity is about it; expected null")
     bits = max(_below(*pair) for pair in pairwise(quantities))
     where = f"For {statement.problem}: " if statement.problem is not None else ""
     return Proof(f"{where}{' < '.join(str(quantity) for quantity in quantities)}.", {"precision": bits})
@@ -217,7 +230,7 @@ class _Quantity:
         if self.number is not None:
             return number_text(self.number)
         if self.ratio is not None:
-            return f"λ°/λ_k at rho = {self.ratio}"
+            return f"λ°/λ_k at rho = {number_text(self.ratio)}"
         return "F(0)" if self.subject is None or not self.subject.blocks else f"F({self.subject})"
 
 
@@ -284,8 +297,11 @@ def _approximate_saddle(statement: Statement, witness: Mapping[str, Any]) -> Pro
     curvature_bound = rational("curvature", assertion["curvature"])
     if curvature_bound <= 0:
         raise CertificateError(f"curvature: found {curvature_bound}; it must be greater than zero")
+    work = problem.dim * problem.num_samples * min(problem.dim, problem.num_samples)
+    if work > LARGEST_WORK:
+        raise CertificateError(f"problem: d·m·min(d, m) is {work}; at most {LARGEST_WORK} is checked")
     Z = matrix(problem, "point", statement.subject.entries)
-    D = matrix(problem, "direction", entry["direction"])
+    D = _direction(problem, entry["direction"])
     for bits in PRECISIONS:
         with ctx.workprec(bits):
             b = BallProblem(problem)
@@ -300,13 +316,15 @@ def _approximate_saddle(statement: Statement, witness: Mapping[str, Any]) -> Pro
             if norm <= ball(norm_bound) and curvature >= ball(curvature_bound):
                 figures = {"precision": bits, "gradient_norm": float(norm), "curvature": float(curvature)}
                 return Proof(
-                    f"For {problem}, at the stored point the gradient has norm at most {number_text(norm_bound)} and the "
-                    f"second derivative along the stored direction, for unit length, is at least "
-                    f"{number_text(curvature_bound)}: an approximate strict saddle.",
+                    f"For {problem}, at the stored point the gradient has norm at most "
+                    f"{number_text(norm_bound, ROUND_CEILING)} and the second derivative along the stored direction, for "
+                    f"unit length, is at least {number_text(curvature_bound, ROUND_FLOOR)}: an approximate strict saddle.",
                     figures,
                 )
-            if least > ball(norm_bound) or curvature < ball(curvature_bound):
-                raise Disproved(f"assertion: the gradient norm is {float(norm):.3e}, the curvature {float(curvature):.3e}")
+            if least > ball(norm_bound):
+                raise Disproved(f"gradient_norm: the gradient norm is {float(norm):.3e}")
+            if curvature < ball(curvature_bound):  # along this direction; another one may do
+                raise Undecided(f"direction: the second derivative along it is {float(curvature):.3e}")
     raise Undecided(f"gradient norm and curvature cannot be bounded at {PRECISIONS[-1]} bits")
 
 

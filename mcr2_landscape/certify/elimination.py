@@ -43,7 +43,7 @@ def _eliminate(rows: list[list[float]]) -> tuple[arb_mat, list[int]]:
     # Pivots that rounding has eaten: any small number does, and what is left of them decides when this is done again.
     least = 1e-20 * max((abs(entry) for row in rows for entry in row), default=0.0)
     turned = [[float(i == j) for j in range(n)] for i in range(n)]
-    rotated = False
+    rotations = 0
     lower: list[list[float]] = [[] for _ in range(n)]
     diagonal = [row[i] for i, row in enumerate(rows)]
     left, order, signs = list(range(n)), [], []
@@ -56,8 +56,9 @@ def _eliminate(rows: list[list[float]]) -> tuple[arb_mat, list[int]]:
         pivot = diagonal[p] = pivot_row[place]
         pivot_row[place] = 0.0
         largest = max(range(len(left)), key=lambda t: abs(pivot_row[t]))
-        if abs(pivot) < 0.4 * abs(pivot_row[largest]):
-            rotated = True
+        # Bounded: where only rounding errors are left, two rotations can undo each other for ever.
+        if rotations < 2 * n and abs(pivot) < 0.4 * abs(pivot_row[largest]):
+            rotations += 1
             _rotate(p, left[largest], (rows, turned, lower), rows)
             for i in (p, left[largest]):
                 diagonal[i] = rows[i][i] - sum(s * x * x for s, x in zip(signs, lower[i], strict=True))
@@ -76,7 +77,7 @@ def _eliminate(rows: list[list[float]]) -> tuple[arb_mat, list[int]]:
         order.append(p)
         signs.append(sign)
     Q = _inverse_transpose([lower[p] for p in order])
-    if rotated:
+    if rotations:
         return (arb_mat([list(map(arb, turned[p])) for p in order]).transpose() * arb_mat(Q)).mid(), signs
     return arb_mat([Q[place] for place in sorted(range(n), key=order.__getitem__)]), signs
 

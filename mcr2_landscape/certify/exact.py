@@ -93,9 +93,9 @@ def shown(value: Any) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-def number_text(number: Fraction) -> str:
+def number_text(number: Fraction, rounding: str = decimal.ROUND_HALF_EVEN) -> str:
     """A rational number for reading, never one taken for another: a decimal or a fraction where that is exact and short, a
-    float64 by its shortest decimal and so named, and anything else as "about" so much."""
+    float64 by its shortest decimal and so named, and anything else as "about" so much, rounded as `rounding` says."""
     try:
         nearest = float(number)
         decimals = repr(nearest)
@@ -108,7 +108,9 @@ def number_text(number: Fraction) -> str:
         return str(number)
     if exact:
         return f"{decimals} (float64)"
-    about = decimal.Context(prec=8).divide(decimal.Decimal(number.numerator), decimal.Decimal(number.denominator))
+    about = decimal.Context(prec=8, rounding=rounding).divide(
+        decimal.Decimal(number.numerator), decimal.Decimal(number.denominator)
+    )
     return f"about {about}"
 
 

@@ -16,9 +16,10 @@ from mcr2_landscape.certify.exact import CertificateError, Disproved, shown
 
 # Short texts can stand for huge polynomials and numbers, such as ((2**24)**24)**24: what they cost is bounded as they are
 # expanded.
-_LONGEST, _HIGHEST_POWER, _MOST_WORK, _MOST_BITS = 2000, 24, 100_000, 4096
+_LONGEST, _HIGHEST_POWER, _MOST_WORK, _MOST_BITS, _MOST_NAMES = 2000, 24, 100_000, 4096, 20
 # ASCII only: the parser takes some letters for others (ﬁ for fi), and skips comments.
 _LETTERS = re.compile(r"[A-Za-z0-9_+\-*/() ]*")
+_OTHER_NUMBER = re.compile(r"(?<![A-Za-z0-9_])[0-9]+[A-Za-z_]")  # 0xe, 1_0: not what a reader takes them for
 
 Monomial = tuple[tuple[str, int], ...]
 Polynomial = Mapping[Monomial, Fraction]
@@ -39,6 +40,8 @@ def check_identity(left: str, right: str, where: Sequence[str], cofactors: Seque
     expansion = _Expansion()
     rest = expansion.difference(left, right)
     for condition, cofactor in zip(where, cofactors, strict=True):
+        if not any(expansion.polynomial("where", condition)):
+            raise CertificateError(f"where: found {shown(condition)}, a constant; expected a condition")
         factors = [expansion.polynomial(name, text) for name, text in (("where", condition), ("cofactors", cofactor))]
         rest = expansion.sum(rest, expansion.product(*factors), -1)
     if rest:
@@ -65,7 +68,7 @@ class _Expansion:
     """Expressions expanded into polynomials, as long as all of it together stays within bounds."""
 
     def __init__(self) -> None:
-        self._work = 0
+        self._work, self._names = 0, set[str]()
 
     def difference(self, left: str, right: str) -> Polynomial:
         (p, q), (r, s) = self._ratio("left", left), self._ratio("right", right)
@@ -81,17 +84,24 @@ class _Expansion:
         if not isinstance(text, str) or len(text) > _LONGEST or not _LETTERS.fullmatch(text):
             words = f"expected an expression of at most {_LONGEST} letters, digits, + - * / and parentheses"
             raise CertificateError(f"{name}: found {shown(text)}; {words}")
+        if _OTHER_NUMBER.search(text):
+            raise CertificateError(f"{name}: found {shown(text)}; numbers are decimal integers")
         try:
-            return self._evaluate(name, ast.parse(text.strip(), mode="eval").body)
+            try:
+                tree = ast.parse(text.strip(), mode="eval")
+            except (SyntaxError, ValueError, MemoryError):
+                raise CertificateError(f"{name}: found {shown(text)}; it is no expression") from None
+            return self._evaluate(name, tree.body)
         except RecursionError:
             raise CertificateError(f"{name}: the expression is nested too deeply") from None
-        except (SyntaxError, ValueError, MemoryError):
-            raise CertificateError(f"{name}: found {shown(text)}; it is no expression") from None
 
     def _evaluate(self, name: str, node: ast.expr) -> Ratio:
         if isinstance(node, ast.Constant) and type(node.value) is int and abs(node.value) < 10**30:
             return ({(): Fraction(node.value)} if node.value else {}), ONE
         if isinstance(node, ast.Name):
+            self._names.add(node.id)
+            if len(self._names) > _MOST_NAMES:
+                raise CertificateError(f"{name}: more than {_MOST_NAMES} names; too large to expand")
             return {((node.id, 1),): Fraction(1)}, ONE
         if isinstance(node, ast.UnaryOp) and isinstance(node.op, (ast.USub, ast.UAdd)):
             p, q = self._evaluate(name, node.operand)

@@ -20,9 +20,11 @@ _VERIFICATION = "mcr2_landscape/verification"
 
 
 class State(enum.StrEnum):
-    """What became of a certificate: proved again, refused (with a reason), not readable, or not there."""
+    """What became of a certificate: proved again, proved but named by no claim as its case, refused (with a reason), not
+    readable, or not there."""
 
     PROVED = "proved"
+    UNCLAIMED = "of no claim"
     REFUSED = "refused"
     UNREADABLE = "unreadable"
     MISSING = "missing"
@@ -45,7 +47,7 @@ def check_file(
     """Read a certificate and verify it. Nothing that is wrong with it is raised.
 
     **Arguments:** `expected`: what it has to state. `registry`: where a claim that it names is looked up; it then has to state
-    the case of it that it names. `claim`: the same for one given claim.
+    the case of it that it names, and is of no claim where it names none. `claim`: the same for one given claim.
     """
     try:
         certificate = read(path)
@@ -56,13 +58,13 @@ def check_file(
         if claim is not None:
             expected = _case_of(certificate, claim)
         elif registry is not None and certificate.claim is not None:
-            own = registry.find(certificate.claim)
-            expected = None if certificate.case is None else own.case(certificate.case).statement
+            expected = _case_of(certificate, registry.find(certificate.claim))
         proof: Proof = check(certificate, expected)
     # Whatever a certificate makes the checker do, it has then proved nothing.
     except Exception as error:
         return Rechecked(path, State.REFUSED, _reason(error, path), *names)
-    return Rechecked(path, State.PROVED, proof.sentence, *names)
+    unclaimed = registry is not None and expected is None
+    return Rechecked(path, State.UNCLAIMED if unclaimed else State.PROVED, proof.sentence, *names)
 
 
 def recheck(registry: Registry, claims: Sequence[Claim], folder: Path, *, everything: bool) -> Iterator[Rechecked]:

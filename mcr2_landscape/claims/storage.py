@@ -14,6 +14,7 @@ from mcr2_landscape.errors import InputError
 from mcr2_landscape.files import check_writable
 
 _LONGEST_NAME = 100
+_LARGEST = 1 << 26  # bytes of a document
 
 
 def check_folder(path: str | os.PathLike[str], what: str = "--certificates") -> Path:
@@ -71,6 +72,8 @@ def relative(path: str | os.PathLike[str], folder: str | os.PathLike[str]) -> st
 def schema_of(path: Path) -> str | None:
     """The schema that a JSON file names; `None` for one that names none, or is something else."""
     try:
+        if path.stat().st_size > _LARGEST:
+            return None
         document = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
         return None

@@ -14,7 +14,8 @@ from mcr2_landscape.errors import InputError
 
 
 def recheck_folder(registry: Registry, claims: Sequence[Claim], place: str, *, all_claims: bool) -> int:
-    """Check the certificates in a folder against their claims. The exit status is 0 if all are proved and none is missing.
+    """Check the certificates in a folder against their claims. The exit status is 0 if all are proved and none is missing;
+    those of no claim are counted apart.
 
     **Raises:** `InputError` for what is no folder, or holds no certificate.
     """
@@ -24,7 +25,7 @@ def recheck_folder(registry: Registry, claims: Sequence[Claim], place: str, *, a
     states: Counter[State] = Counter()
     for found in recheck(registry, claims, folder, everything=all_claims):
         if not states:
-            print(f"{'result':<10}  {'certificate':<56}  what it proves, or why not")
+            print(f"{'result':<11}  {'certificate':<56}  what it proves, or why not")
         states[found.state] += 1
         print(_row(found, folder), flush=True)
     if not states.total() - states[State.MISSING]:
@@ -36,9 +37,9 @@ def recheck_folder(registry: Registry, claims: Sequence[Claim], place: str, *, a
     print(
         f"\n{states.total()} certificate{plural}: " + ", ".join(f"{states[state]} {state}" for state in State if states[state])
     )
-    return 0 if set(states) == {State.PROVED} and not registry.errors else 1
+    return 0 if set(states) <= {State.PROVED, State.UNCLAIMED} and not registry.errors else 1
 
 
 def _row(found: Rechecked, folder: Path) -> str:
     name = found.path.relative_to(folder).as_posix()
-    return f"{'ok' if found.state is State.PROVED else found.state:<10}  {name:<56}  {found.words}"
+    return f"{'ok' if found.state is State.PROVED else found.state:<11}  {name:<56}  {found.words}"

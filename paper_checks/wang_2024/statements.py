@@ -208,7 +208,7 @@ CLAIMS: tuple[Claim, ...] = (
                     "-33214473572/1000000000000",
                     (4, 3, 0),
                     "-33214473571/1000000000000",
-                    "0",
+                    (),
                 ),
                 role=Role.LEMMA,
                 words="The value of the printed maximizers: F(0) = 0 is larger.",

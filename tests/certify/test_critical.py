@@ -10,7 +10,7 @@ from flint import arb, arb_mat, ctx
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mcr2_landscape.certify import CertificateError, ExactFamily, Undecided, orthogonal
+from mcr2_landscape.certify import CertificateError, ExactFamily, ExactProblem, Undecided, orthogonal
 from mcr2_landscape.certify.balls import BallProblem
 from mcr2_landscape.certify.critical import elements, enclose, tangents
 from mcr2_landscape.certify.elimination import congruence
@@ -222,3 +222,27 @@ def test_precision_is_raised_where_it_must_be():
     found = enclose(problem, family, catalog_family(at_fraction(2, (2, 3)), family).orbit_dimension)
     assert found.precision > 106
     assert found.positive == 0
+
+
+@pytest.mark.timeout(10)
+def test_elimination_ends_where_only_rounding_errors_are_left():
+    """Two rotations undid each other for ever here."""
+    problem = ExactProblem(3, (3, 3), Fraction(1), Fraction(1, 10**30))
+    places = {1: "-0x1.2f21bc7c7de02p-41", 5: "0x1.d998f9e84b423p-47", 6: "0x1.b71665f21f0ebp-40", 8: "0x1.f732d44abe5f4p-39"}
+    places |= {10: "-0x1.c6565dc752daap-59", 11: "-0x1.6f9a5f9adf281p-44", 14: "0x1.00185aaebd6c0p-6"}
+    places |= {15: "-0x1.3b4bd6370f36dp-5", 17: "-0x1.400268dfa7605p-14"}
+    with pytest.raises(Undecided):
+        enclose(problem, [float.fromhex(places.get(i, "0x0p+0")) for i in range(18)], 0)
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("seed", range(4))
+def test_elimination_ends_on_singular_matrices(seed):
+    rng = np.random.default_rng(seed)
+    for _ in range(300):
+        n = int(rng.integers(2, 14))
+        B = np.ldexp(rng.standard_normal((n, int(rng.integers(1, n)))), rng.integers(-60, 1, (n, 1)))
+        try:
+            congruence(arb_mat((B @ B.T).tolist()))
+        except Undecided:
+            continue

@@ -326,7 +326,27 @@ def test_wrong_types_are_refused_everywhere(tmp_path, wrong):
 
 
 @pytest.mark.parametrize(
-    "entry", ["nan", "inf", "-inf", "1.5", "0x1p+2000", "0x1p+600", "0x", "", "0x1p+0" + " " * 50, 1, None, [], True]
+    "entry",
+    [
+        "nan",
+        "inf",
+        "-inf",
+        "1.5",
+        "0x1p+2000",
+        "0x1p+600",
+        "0x",
+        "",
+        "0x1p+0" + " " * 50,
+        "0x1p+0 ",
+        "0x1p-2000",
+        "0x1.00000000000001p+0",
+        "0x1.000000000000001p+0",
+        "0X1P0",
+        1,
+        None,
+        [],
+        True,
+    ],
 )
 def test_wrong_numbers_in_a_point_are_refused(tmp_path, entry):
     certificate = next(c for c in certificates().values() if isinstance(c.statement.subject, Point))

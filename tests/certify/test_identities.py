@@ -88,6 +88,7 @@ def test_identities_under_conditions():
         ("x", "0", ("x**2",)),  # true over the reals, but no polynomial combination shows it
         ("1", "2", ()),
         ("x", "y", ("z - z",)),
+        ("x", "x + 1", ("1",)),  # true, as nothing satisfies the condition
     ],
 )
 def test_false_identities_are_refused(left, right, where):
@@ -121,6 +122,11 @@ def test_false_identities_are_refused(left, right, where):
         "(yield)",
         "__import__",
         "0x",
+        "0xe + x",
+        "0o17",
+        "0b1",
+        "1_0",
+        "+".join(f"x{i}" for i in range(21)),
         "1if",
         "x/0",
         "x/(y - y)",
@@ -146,6 +152,28 @@ def test_what_is_no_expression_is_refused_soon(text):
     with pytest.raises(CertificateError):
         check(Certificate(Statement("identity", None, None, claim), {"cofactors": []}))
     assert time.process_time() - began < 5
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [("x/0", "division by zero"), ("x**-1", "exponents are"), ("((2**24)**24)**24", "too large"), ("f(x)", "only names")],
+)
+def test_the_reason_is_told(text, words):
+    with pytest.raises(CertificateError, match=words):
+        check_identity(text, "x", [], [])
+
+
+def test_names_with_digits_are_names():
+    check_identity("x1 + x_2*X3e5", "X3e5*x_2 + x1", [], [])
+
+
+def test_many_names_in_one_term_are_refused_soon():
+    """The work of a product grows with the length of its terms."""
+    text = "*".join(f"(a{i} + 1)" for i in range(9)) + "*" + "*".join(f"x{i}" for i in range(300))
+    began = time.process_time()
+    with pytest.raises(CertificateError, match="too large"):
+        check_identity(text, "x", [], [])
+    assert time.process_time() - began < 1
 
 
 def test_an_identity_has_no_problem():

@@ -120,9 +120,9 @@ def test_a_direction_of_descent_or_along_the_orbit_proves_no_saddle(name):
     lowest = np.linalg.eigh(hessian_matrix(float_parameters(problem), rows))[1][:, 0]
     turned = np.zeros_like(rows)
     turned[0], turned[1] = rows[1], -rows[0]
-    for direction in (lowest, turned.ravel(), np.zeros(rows.size)):
+    for direction, refusal in ((lowest, Undecided), (turned.ravel(), Undecided), (0 * lowest, CertificateError)):
         witness = dict(made.certificate.witness) | {"direction": tuple(direction.tolist())}
-        with pytest.raises(Undecided, match="direction"):
+        with pytest.raises(refusal, match="direction"):
             check(dataclasses.replace(made.certificate, witness=witness))
 
 
@@ -293,6 +293,8 @@ def test_value_thresholds(ratio):
         (EQUAL, ({"value_threshold": "3"}, orthogonal(()))),
         (None, ({"value_at": 3}, "1")),
         (None, ({}, "1")),
+        (EQUAL, ("1", {"value_threshold": "3"}, "2")),
+        (EQUAL, ("1", "2")),
         (None, ("nan", "1")),
         (None, ("1/0", "1")),
     ],
@@ -320,8 +322,10 @@ def approximate():
 def test_approximate_strict_saddle():
     made = approximate()
     bounds = made.certificate.statement.assertion
+    refusals = {"gradient_norm": (Disproved, "the gradient norm is"), "curvature": (Undecided, "along it is")}
     for name, factor in (("gradient_norm", Fraction(9995, 10000)), ("curvature", Fraction(10005, 10000))):
-        with pytest.raises(Disproved, match="the gradient norm is"):
+        refusal, words = refusals[name]
+        with pytest.raises(refusal, match=words):
             check(with_assertion(made.certificate, **{name: str(Fraction(bounds[name]) * factor)}))
         check(with_assertion(made.certificate, **{name: str(Fraction(bounds[name]) / factor)}))
     for name, value in (("curvature", "0"), ("curvature", "-1"), ("gradient_norm", "-1"), ("gradient_norm", 0.1)):
@@ -335,6 +339,29 @@ def test_an_approximate_saddle_needs_a_direction_of_ascent():
     for direction in (0 * D, np.roll(D, 1), np.ones_like(D)):
         with pytest.raises(CertificateError):
             check(dataclasses.replace(made.certificate, witness={"direction": tuple(direction.tolist())}))
+
+
+def test_the_direction_of_a_false_witness_disproves_nothing():
+    made = approximate()
+    p = float_parameters(made.certificate.statement.problem)
+    Z = np.reshape(made.certificate.statement.subject.entries, p.shape)
+    lowest = np.linalg.eigh(hessian_matrix(p, Z))[1][:, 0]
+    with pytest.raises(Undecided, match="direction"):
+        check(dataclasses.replace(made.certificate, witness={"direction": tuple(lowest.tolist())}))
+
+
+@pytest.mark.timeout(10)
+def test_a_large_problem_is_refused_before_it_is_computed():
+    d, m = 400, 1000
+    problem = ExactProblem(d, (m // 2, m // 2), Fraction(1), Fraction(1, 10))
+    claim = {"gradient_norm": "1", "curvature": "1"}
+    subject, zeros = Point((0.5,) * (d * m)), (0.0,) * (d * m)
+    with pytest.raises(CertificateError, match="at most"):
+        check(Certificate(Statement("approximate strict saddle", problem, subject, claim), {"direction": subject.entries}))
+    problem = ExactProblem(300, (250, 250), Fraction(1), Fraction(1, 10))
+    subject, zeros = Point((0.5,) * 150_000), (0.0,) * 150_000
+    with pytest.raises(CertificateError, match="found zero"):
+        check(Certificate(Statement("approximate strict saddle", problem, subject, claim), {"direction": zeros}))
 
 
 def test_a_gradient_that_is_exactly_zero_is_bounded():

@@ -118,6 +118,8 @@ def test_other_certificates_are_compared_with_the_claim_that_they_name(kept):
         ("nobody.json", "outside.nobody", "cube"),
         ("no-case.json", "outside.square", "sphere"),
         ("alone.json", None, None),
+        ("claim-alone.json", "outside.square", None),
+        ("case-alone.json", None, "square"),
     ):
         write(Certificate(statement, {"cofactors": []}, claim, case), kept / name)
     (kept / "garbage.json").write_text("{")
@@ -125,7 +127,9 @@ def test_other_certificates_are_compared_with_the_claim_that_they_name(kept):
     others = {name: found[name] for name in found if "/" not in name}
     assert others == {
         "copy.json": "proved",
-        "alone.json": "proved",
+        "alone.json": "of no claim",
+        "case-alone.json": "of no claim",
+        "claim-alone.json": "refused",
         "easier.json": "refused",
         "nobody.json": "refused",
         "no-case.json": "refused",
