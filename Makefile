@@ -41,7 +41,7 @@ test: $(VENV)/.has-test
 	$(PYTEST) -m "$(TESTS)" $(PYTEST_ARGS)
 
 test-all: $(VENV)/.has-test
-	HYPOTHESIS_PROFILE=thorough $(PYTEST) --timeout=300 -o faulthandler_timeout=240 $(PYTEST_ARGS)
+	HYPOTHESIS_PROFILE=thorough $(PYTEST) --timeout=300 -o faulthandler_timeout=400 $(PYTEST_ARGS)
 
 lint: style types imports
 

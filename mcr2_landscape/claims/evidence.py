@@ -92,17 +92,15 @@ def found_points(run: Run) -> list[Sample]:
 
 
 def _found(run: Run) -> list[Sample]:
-    shapes: Sequence[Shape] = run.choose(
-        [(3, (1, 2, 4)), (3, (2, 2, 2))],
-        [(3, (1, 2, 4)), (3, (2, 2, 2)), (4, (3, 4, 5))],
-        [(3, (1, 2, 4)), (3, (2, 2, 2)), (4, (3, 4, 5)), (4, (2, 2, 2, 3)), (5, (2, 3))],
-    )
+    every: Sequence[Shape] = [(3, (1, 2, 4)), (3, (2, 2, 2)), (3, (2, 3)), (4, (3, 4, 5)), (4, (2, 2, 2, 3)), (5, (2, 3))]
+    shapes = every[: run.choose(3, 5, 6)]
     starts = run.choose(50, 200, 1000)
     samples = []
     for number, shape in enumerate(shapes):
-        limits = np.sort(MCR2(*shape, 0.5, 1.0).thresholds().existence)
+        limits = np.sort(at_fraction(shape, 0.5, 1.0).thresholds().existence)
         between = [float(np.sqrt(x * y)) / limits[0] for x, y in itertools.pairwise(np.unique(limits))]
-        fractions = [*run.choose((0.4,), (0.1, 0.4, 0.9), (0.01, 0.1, 0.4, 0.7, 0.99)), *between, 1.02 * limits[-1] / limits[0]]
+        fractions = [*run.choose((0.4,), (0.1, 0.4, 0.9), (0.01, 0.1, 0.4, 0.7, 0.99)), *between]
+        fractions += [float(factor * limits[-1] / limits[0]) for factor in (1.02, 3.0, 30.0)]
         for place, fraction in enumerate(fractions):
             problem = at_fraction(shape, 0.5, float(fraction))
             found = find_critical_points(problem, key=1000 * number + place, num_starts=starts)
@@ -111,8 +109,8 @@ def _found(run: Run) -> list[Sample]:
 
 
 def constructed_points(run: Run) -> list[Sample]:
-    """Random members of families of every kind that theory lists, with sizes from one, lambda from 1e-6 of lambda_max to beyond
-    it."""
+    """Random members of families of every kind that theory lists, with sizes from one, lambda from 1e-6 of lambda_max to
+    almost all of it."""
     return run.shared("constructed points", lambda: _constructed(run))
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mcr2_landscape.claims.claim import Claim, Form
+from mcr2_landscape.claims.recheck import State, check_file
 from mcr2_landscape.claims.registry import Registry
 from mcr2_landscape.claims.run import Profile
 from mcr2_landscape.claims.verification import SCHEMA, SCHEMA_VERSION, as_expected, stated
@@ -62,7 +63,7 @@ def taken_over(
     old: Mapping[str, Any], claim: Claim, registry: Registry, profile: Profile, base: Path, certificates: Path | None
 ) -> dict[str, Any] | None:
     """The entry of an earlier run, if it says what a new one would: the fingerprint is the same, there was no error, and its
-    certificates are still there. `None` otherwise.
+    certificates are still there and proved again. `None` otherwise.
 
     **Arguments:** `base`: the folder that paths are relative to. `certificates`: the folder in which they have to be, if there
     is one.
@@ -71,7 +72,8 @@ def taken_over(
     if old["fingerprint"] != new["fingerprint"] or old["error"] is not None:
         return None
     paths = [base / item for item in old["certificates"]]
-    if not all(path.is_file() for path in paths):
+    registered = Registry((claim,), ())
+    if any(check_file(path, registry=registered).state not in (State.PROVED, State.UNCLAIMED) for path in paths):
         return None
     if certificates is not None:
         inside = Path(os.path.realpath(certificates))

@@ -78,11 +78,11 @@ class Registry:
 
 
 def load() -> Registry:
-    """Load every provider. One that raises, gives something else than claims, or repeats an id becomes an error; the rest is
-    kept."""
+    """Load every provider, those of this project first, so that no other can take their ids. One that raises, gives something
+    else than claims, or repeats an id becomes an error; the rest is kept."""
     claims: dict[str, Claim] = {}
     errors = []
-    entries = sorted(importlib.metadata.entry_points(group=GROUP), key=lambda entry: (entry.name, entry.value))
+    entries = sorted(importlib.metadata.entry_points(group=GROUP), key=_precedence)
     for entry in entries:
         try:
             found = list(entry.load())
@@ -92,9 +92,14 @@ def load() -> Registry:
             counted = Counter([*claims, *(claim.id for claim in found)])
             if repeated := sorted(claim_id for claim_id, count in counted.items() if count > 1):
                 raise ValueError(f"{entry.value} repeats the ids {', '.join(repeated)}")
-        except Exception as error:
+        except (Exception, SystemExit) as error:  # a module that ends the program must not end this one
             words = f"{entry.name} ({entry.value}): {type(error).__name__}: {error}"
             errors.append(ProviderError(entry.name, words, traceback.format_exc()))
             continue
         claims |= {claim.id: claim for claim in found}
     return Registry(tuple(claims.values()), tuple(errors))
+
+
+def _precedence(entry: importlib.metadata.EntryPoint) -> tuple[bool, str, str]:
+    distribution = "" if entry.dist is None else entry.dist.name
+    return distribution.replace("-", "_") != "mcr2_landscape", entry.name, entry.value

@@ -77,7 +77,7 @@ class Run:
             parts.append(Part(name, verdict, Evidence.CERTIFIED, words, made.proof.figures, essential))
         return parts
 
-    def certify_proof(self, name: str = "proof, step by step") -> Part:
+    def certify_proof(self, name: str = "identities of the proof") -> Part:
         """Make the certificates of all cases, identities that make up a proof, and sum them up in one part: exact if all are
         certified."""
         parts = self.certify()
@@ -86,5 +86,5 @@ class Run:
             verdict = Verdict.REFUTED if any(part.verdict is Verdict.REFUTED for part in failed) else Verdict.UNDECIDED
             return Part(name, verdict, Evidence.EXACT, " ".join(part.summary for part in failed) or "The claim has no cases.")
         words = " ".join(case.words for case in self.claim.cases)
-        words = f"{len(parts)} steps, each with a certificate. {words}"
+        words = f"Each with a certificate: {words}"
         return Part(name, Verdict.HOLDS, Evidence.EXACT, words, {"steps": len(parts)})

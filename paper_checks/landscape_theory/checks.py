@@ -147,8 +147,8 @@ def index_formula_holds(
     index: Callable[[int, Sequence[Space]], int] = index_formula,
     nullity: Callable[[int, Sequence[int], Sequence[Space]], int] = nullity_formula,
 ) -> Outcome:
-    """Certified inertia at constructed frames of every kind, and numerical inertia at random members of listed families and at
-    found points."""
+    """Certified inertia at constructed frames of every kind that has a certificate, and numerical inertia at random members of
+    listed families and at found points."""
     parts = run.certify()
     plots = []
     for name, samples in (("constructed", evidence.constructed_points(run)), ("found", evidence.found_points(run))):
@@ -253,7 +253,7 @@ def _tangent_rank(p: Parameters, Z: np.ndarray) -> int:
 
 def vanishing_classes(run: Run, *, threshold: Callable[[Parameters, int], float] | None = None) -> Outcome:
     """Found points at lambda between the thresholds and above them all."""
-    exceptions, beyond, above = [], 0, 0
+    exceptions, others, beyond, above, starts = [], [], 0, 0, 0
     for sample in evidence.found_points(run):
         p = sample.problem.parameters
         limits = sample.problem.thresholds().existence if threshold is None else [threshold(p, k) for k in range(p.num_classes)]
@@ -264,17 +264,14 @@ def vanishing_classes(run: Run, *, threshold: Callable[[Parameters, int], float]
                 beyond += 1
                 if scale * np.abs(block).max() > 1e-6:
                     exceptions.append(f"class {k + 1} of {sample.words}")
-        above += all(gone)
+        if all(gone):
+            above, starts = above + 1, starts + sample.point.count
+            if scale * np.abs(sample.point.point).max() > 1e-6:
+                others.append(sample.words)
     what = "blocks of classes beyond their threshold, all zero"
     part = Part.counted("found points", beyond, exceptions, what, seeds=evidence.FOUND_SEEDS)
-    last = Part(
-        "above the last threshold",
-        Verdict.HOLDS if above else Verdict.UNDECIDED,
-        Evidence.NUMERICAL,
-        f"{above} points were found where every class is beyond its threshold; all their blocks are among those of the first "
-        "part.",
-        {"samples": above},
-    )
+    what = f"critical points where every class is beyond its threshold, from {starts} starts, all of them zero"
+    last = Part.counted("above the last threshold", above, others, what, seeds=evidence.FOUND_SEEDS)
     return Outcome.of([part, last])
 
 

@@ -95,8 +95,9 @@ def _family(*blocks: Block) -> ExactFamily:
     return ExactFamily(blocks)
 
 
-# One of every kind: roots large, small and mixed; lines shared by two and by three classes; triangles with equal and unequal
-# sides, large and small, twice, inside a plane that a class fills; several eigenspaces; rank zero and full; sizes from one.
+# One of every kind that a checker can build: roots large, small and mixed; lines shared by two and by three classes;
+# triangles with equal and unequal sides, large and small, twice, inside a plane that a class fills; several eigenspaces; rank
+# zero and full; sizes from one. (Polygons with more sides have moduli: no certificate of their inertia exists.)
 FRAMES: tuple[tuple[str, ExactProblem, ExactFamily], ...] = (
     ("zero", problem(3, (2, 2, 2), "1/2", "2/5"), _family()),
     ("large", problem(4, (3, 3), "3/5", "1/2"), orthogonal((2, 2))),
@@ -206,6 +207,19 @@ CLAIMS: tuple[Claim, ...] = (
                     "((q - 1) - ell*(q + 1))*(q + 1)*((q + 1) - ell*(q - 1))*(q - 1)",
                 ),
                 words="With q = √ρ the discriminant vanishes at ℓ = (q−1)/(q+1), the threshold, and at its inverse.",
+            ),
+            Case(
+                "below-the-threshold",
+                identity("(q**2 - 1) - (q - 1)/(q + 1)*(1 + q**2)", "2*q*(q - 1)/(q + 1)"),
+                words=(
+                    "ρ − 1 − ℓ(1+ρ), which has the sign of both roots, falls with ℓ, and at ℓ = (q−1)/(q+1) it is positive: "
+                    "up to there the roots are positive."
+                ),
+            ),
+            Case(
+                "beyond-the-inverse",
+                identity("(q**2 - 1) - (q + 1)/(q - 1)*(1 + q**2)", "-2*q*(q + 1)/(q - 1)"),
+                words="At ℓ = (q+1)/(q−1), from which on the roots are real again, it is negative: they are negative.",
             ),
             Case(
                 "double-root",
@@ -353,11 +367,11 @@ CLAIMS: tuple[Claim, ...] = (
         source=f"{SOURCE}, value thresholds",
         form=Form.OWN,
         statement=(
-            "The value h_k(x_k⁺) of a direction at its large root is positive exactly below λ_k°, and λ_k°/λ_k depends on ρ_k "
-            "alone. The table encloses it."
+            "The value h_k(x_k⁺) of a direction at its large root is positive for λ below some λ_k° < λ_k and negative above. "
+            "The table encloses λ_k°/λ_k, to five digits, for the listed ρ_k."
         ),
-        formula="h_k(x_k⁺(λ)) > 0  ⟺  λ < λ_k°;   λ_k°/λ_k = 0.86487 (ρ → 1), 0.87047 (ρ = 3), 0.96668 (ρ = 1000)",
-        hypotheses=("ρ_k > 1",),
+        formula="h_k(x_k⁺(λ)) > 0  ⟺  λ < λ_k°;   λ_k°/λ_k = 0.87047 (ρ = 3), …, 0.96668 (ρ = 1000)",
+        hypotheses=(f"ρ_k ∈ {{{', '.join(ratio for ratio, *_ in THRESHOLD_TABLE)}}}",),
         expected=Verdict.HOLDS,
         check=f"{_CHECKS}:value_threshold",
         cases=tuple(

@@ -6,7 +6,6 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterable, Sequence
 from fractions import Fraction
-from typing import Any
 
 import numpy as np
 
@@ -17,14 +16,16 @@ from mcr2_landscape.certify import ExactProblem, float_parameters
 from mcr2_landscape.claims import Outcome, Part, Plot, Run, Series, evidence
 from mcr2_landscape.claims.evidence import Sample
 from mcr2_landscape.closed_form import Parameters
-from mcr2_landscape.verdict import Kind
+from mcr2_landscape.verdict import Evidence, Kind, Verdict
 from paper_checks.wang_2024.statements import DEGENERATE, GLOBAL_FAILURES, printed_ranks
+
+RANGE_SEED = 13
 
 
 def critical_equation(
     run: Run, *, equation: Callable[[Parameters, np.ndarray, np.ndarray, np.ndarray, np.ndarray], np.ndarray] | None = None
 ) -> Outcome:
-    """At found points: the equation with resolvents from solving linear systems, and left singular vectors as eigenvectors."""
+    """At found points: the equation with resolvents as inverse matrices, and left singular vectors as eigenvectors."""
 
     def printed(p: Parameters, A: np.ndarray, A_k: np.ndarray, Z: np.ndarray, Z_k: np.ndarray) -> np.ndarray:
         return p.alpha * A @ Z_k - p.alpha * A_k @ Z_k - p.regularization * Z_k
@@ -93,25 +94,29 @@ def _values(p: Parameters, candidates: Iterable[Sequence[int]]) -> list[float]:
     return [orthogonal_family(p, large=list(ranks)).value for ranks in candidates]
 
 
-def global_maximizers_printed(
-    run: Run, *, fails: Callable[[Parameters], bool] | None = None, candidates: Callable[[ExactProblem], Any] = printed_ranks
-) -> Outcome:
+def global_maximizers_printed(run: Run) -> Outcome:
     """Certified inequalities; and where in the printed range it fails, over random problems."""
-    predicted = fails or _must_fail
-    rng, exceptions, failing, count = np.random.default_rng(run.seed), [], 0, run.choose(200, 1000, 10_000)
+    return Outcome.of([_printed_range(run, _must_fail, essential=False), *run.certify()], plots=_global_plots())
+
+
+def _printed_range(run: Run, predicted: Callable[[Parameters], bool], *, essential: bool) -> Part:
+    """Where the printed statement is wrong, by comparing values, against where it is predicted to be."""
+    rng, exceptions, failing, count = np.random.default_rng(RANGE_SEED), [], 0, run.choose(200, 1000, 10_000)
     for _ in range(count):
         sizes = tuple(int(size) for size in rng.integers(1, 6, int(rng.integers(2, 5))))
         where = evidence.at_fraction((int(rng.integers(1, 9)), sizes), 0.5, float(rng.uniform(0.8, 0.999)))
         p = where.parameters
         exact = ExactProblem(p.dim, p.sizes, Fraction(p.epsilon), Fraction(p.regularization))
-        best = max(_values(p, candidates(exact)))
+        best = max(_values(p, printed_ranks(exact)))
         failed = best < global_maximum(p).value - 1e-12
         failing += failed
         if failed != predicted(p):
             exceptions.append(f"d = {p.dim}, sizes {p.sizes}, λ = {p.regularization:.6g}: {'fails' if failed else 'true'}")
-    words = f"the printed statement fails exactly where a class that it must use has λ > λ_k° ({failing} of these problems)"
-    scan = Part.counted("where it fails", count, exceptions, words, seeds=run.seed, essential=False)
-    return Outcome.of([*run.certify(), scan], plots=_global_plots())
+    words = (
+        f"the printed statement is wrong exactly where a class that it must use has λ > λ_k°: {failing} of {count} problems "
+        "with λ from 0.8 to 0.999 of λ_max"
+    )
+    return Part.counted("range of the printed form", count, exceptions, words, seeds=RANGE_SEED, essential=essential)
 
 
 def _must_fail(p: Parameters) -> bool:
@@ -147,33 +152,62 @@ def _global_plots() -> list[Plot]:
     return plots
 
 
-def global_maximizers_corrected(run: Run, *, maximum: Callable[[Parameters], GlobalMaximum] = global_maximum) -> Outcome:
-    """The proof's two inequalities as identities; certified examples; brute force over all orthogonal families; every listed
-    family of other kinds; ascents."""
-    parts = run.certify()
-    rng, differences, others = np.random.default_rng(run.seed), [], []
-    for _ in range(run.choose(60, 300, 3000)):
+def global_maximizers_corrected(
+    run: Run,
+    *,
+    maximum: Callable[[Parameters], GlobalMaximum] = global_maximum,
+    fails: Callable[[Parameters], bool] | None = None,
+) -> Outcome:
+    """The proof's two inequalities, by identities and by computer algebra; certified examples; brute force over all orthogonal
+    families, for the value and for the ranks that attain it; every listed family of other kinds; ascents; and where the printed
+    form is wrong."""
+    parts = [*run.certify(), _convexity()]
+    rng, differences, others, exceptions = np.random.default_rng(run.seed), [], [], []
+    count = run.choose(60, 300, 3000)
+    for _ in range(count):
         sizes = tuple(int(size) for size in rng.integers(1, 5, int(rng.integers(2, 4))))
         shape = (int(rng.integers(1, 6)), sizes)
         where = evidence.at_fraction(
             shape, float(10 ** rng.uniform(-0.5, 0.5)), float(rng.choice([0.01, 0.5, 0.9, 0.97, 1.3, 2.0]))
         )
-        p, top = where.parameters, maximum(where.parameters).value
-        differences.append(abs(_brute_force(p) - top))
+        p, found = where.parameters, maximum(where.parameters)
+        top = found.value
+        best, attained = _brute_force(p)
+        differences.append(abs(best - top))
+        # The family's own value, too: that of its ranks, and not only a number beside it.
+        if found.family.ranks not in attained or found.unique != (len(attained) == 1) or abs(found.family.value - best) > 1e-11:
+            words = f"d = {p.dim}, sizes {p.sizes}, λ = {p.regularization:.6g}"
+            exceptions.append(f"{words}: ranks {found.family.ranks}, unique {found.unique}; brute force {sorted(attained)}")
         listed = itertools.islice((family for family in where.catalog() if not family.is_orthogonal), 20)
         others += [np.maximum(0.0, family.value - top) for family in listed]
     ends = [np.maximum(0.0, climb.end.value - maximum(climb.problem.parameters).value) for climb in evidence.climbs(run)]
+    whose = "the ranks of brute force, and whether others do"
     parts += [
         Part.measured("brute force over ranks", differences, 1e-11, "difference of the maxima", seeds=run.seed),
+        Part.counted("ranks that attain it", count, exceptions, whose, seeds=run.seed),
         Part.measured("points that are not orthogonal", others, 1e-11, "excess over it", seeds=run.seed),
         Part.measured("ascents", ends, 1e-10, "excess over it", seeds=evidence.CLIMB_SEED),
+        _printed_range(run, fails or _must_fail, essential=True),
     ]
     return Outcome.of(parts)
 
 
-def _brute_force(p: Parameters) -> float:
+def _convexity() -> Part:
+    """T3's two derivatives from the value itself."""
+    import sympy
+
+    s, t, y = sympy.symbols("s t y", positive=True)
+    share = t * sympy.log(1 + s / t)
+    slope = sympy.simplify(sympy.diff(share, t).subs(s, y * t) - (sympy.log(1 + y) - y / (1 + y)))
+    curvature = sympy.simplify(sympy.diff(share, t, 2) + s**2 / t**3 / (1 + s / t) ** 2)
+    verdict = Verdict.HOLDS if slope == 0 and curvature == 0 else Verdict.REFUTED
+    words = "From t log(1 + s/t) alone: its first derivative by t is log(1+y) − y/(1+y), y = s/t, its second −(s²/t³)/(1+s/t)²."
+    return Part("computer algebra", verdict, Evidence.EXACT, words)
+
+
+def _brute_force(p: Parameters) -> tuple[float, set[tuple[int, ...]]]:
     """The largest Σ (r_k⁺ h(x_k⁺) + r_k⁻ h(x_k⁻)) over all ranks, with the scalar function evaluated at roots of the quadratic
-    that `numpy.roots` finds."""
+    that `numpy.roots` finds; and the ranks that attain it."""
     capacities = [min(size, p.dim) for size in p.sizes]
     heights = []
     for k in range(p.num_classes):
@@ -182,11 +216,13 @@ def _brute_force(p: Parameters) -> float:
         s = s[np.isreal(s)].real
         s = s[s > 0]
         heights.append(max((float(0.5 * (np.log1p(t) - np.log1p(rho * t) / rho - ell * t)) for t in s), default=-np.inf))
-    best = 0.0
-    for ranks in itertools.product(*(range(capacity + 1) for capacity in capacities)):
-        if sum(ranks) <= p.dim:
-            best = max(best, sum(r * h for r, h in zip(ranks, heights, strict=True) if r))
-    return best
+    values = {
+        ranks: sum((r * h for r, h in zip(ranks, heights, strict=True) if r), 0.0)
+        for ranks in itertools.product(*(range(capacity + 1) for capacity in capacities))
+        if sum(ranks) <= p.dim
+    }
+    best = max(values.values())
+    return best, {ranks for ranks, value in values.items() if value > best - 1e-11}
 
 
 def benign_landscape_printed(run: Run) -> Outcome:

@@ -195,7 +195,7 @@ CLAIMS: tuple[Claim, ...] = (
             "min{m_k, d} for every class k that is smaller than some class l with r_l > 0."
         ),
         formula="Σ_k r_k = min{m, d};   m_k < m_l and r_l > 0  ⟹  r_k = min{m_k, d}",
-        hypotheses=(_RANGE,),
+        hypotheses=(_RANGE, "(i) read with r_k ≤ min{m_k, d}, which (ii) needs"),
         expected=Verdict.REFUTED,
         check=f"{_CHECKS}:global_maximizers_printed",
         cases=(

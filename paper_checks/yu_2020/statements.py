@@ -24,8 +24,8 @@ _EXCHANGE = Case(
     ),
     role=Role.LEMMA,
     words=(
-        "Moving norm from one singular value to another along D = √x_q u_p v_pᵀ − √x_p u_q v_qᵀ, tangent to every sphere, has "
-        "the second derivative 2(ρ−1)/ρ times this: positive unless s = t."
+        "The second derivative along D = √x_q u_p v_pᵀ − √x_p u_q v_qᵀ, which moves norm from one singular value to another "
+        "and is tangent to every sphere, is 2(ρ−1)/ρ times this: positive unless s = t."
     ),
 )
 
@@ -36,11 +36,13 @@ CLAIMS: tuple[Claim, ...] = (
         source=f"{PAPER}, theorem on optimal representations, as recalled",
         form=Form.PRINTED,
         statement=(
-            "At a maximizer of ΔR under ‖Z_k‖² = m_k the largest r_k − 1 singular values of Z_k are equal, and the last may "
-            "be smaller: both cases occur."
+            "The theorem, as recalled, leaves two cases for a class at a maximizer of ΔR under ‖Z_k‖² = m_k: all non-zero "
+            "singular values equal, or the largest r_k − 1 equal and the last one smaller. Checked here is whether the second "
+            "case occurs, at a local maximizer with orthogonal blocks. That it never does takes nothing from the alternative, "
+            "which is true, but makes it sharper."
         ),
-        formula="σ_1(Z_k) = … = σ_{r−1}(Z_k) ≥ σ_r(Z_k) > 0, with > for some problem",
-        hypotheses=("‖Z_k‖² = m_k", "d ≥ Σ r_k"),
+        formula="σ_1(Z_k) = … = σ_{r−1}(Z_k) > σ_r(Z_k) > 0 for some problem",
+        hypotheses=("‖Z_k‖² = m_k", "orthogonal blocks"),
         expected=Verdict.REFUTED,
         check=f"{_CHECKS}:last_singular_value",
         cases=(

@@ -1,6 +1,7 @@
 """Providers of claims: what they give is found, and one that gives something else becomes an error beside the rest."""
 
 import importlib.metadata
+import types
 
 import pytest
 
@@ -13,11 +14,12 @@ def claim(name, **rest):
 
 
 class Entry:
-    def __init__(self, name, found):
+    def __init__(self, name, found, dist=None):
         self.name, self.value, self._found = name, f"{name}:CLAIMS", found
+        self.dist = None if dist is None else types.SimpleNamespace(name=dist)
 
     def load(self):
-        if isinstance(self._found, Exception):
+        if isinstance(self._found, BaseException):
             raise self._found
         return self._found
 
@@ -39,6 +41,7 @@ GOOD = (claim("b.one"), claim("b.two", corrects="b.one"))
     ("bad", "words"),
     [
         (ImportError("no module"), "ImportError: no module"),
+        (SystemExit(0), "SystemExit: 0"),
         (3, "TypeError"),
         ((claim("c.one"), "text"), "holds a str"),
         ((claim("c.one"), claim("c.one")), "repeats the ids c.one"),
@@ -56,6 +59,13 @@ def test_a_bad_provider_is_an_error_and_the_rest_is_kept(provide, bad, words):
 
 def test_the_order_is_that_of_names(provide):
     assert [c.id for c in provide(z=(claim("a"),), b=GOOD).claims] == ["b.one", "b.two", "a"]
+
+
+def test_nobody_takes_the_ids_of_this_project(monkeypatch):
+    entries = [Entry("a", (claim("b.one"), claim("a.one")), "another"), Entry("b", GOOD, "mcr2-landscape")]
+    monkeypatch.setattr(importlib.metadata, "entry_points", lambda group: entries)
+    assert load().claims == GOOD
+    assert [error.provider for error in load().errors] == ["a"]
 
 
 def test_selection(provide):

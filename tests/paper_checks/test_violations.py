@@ -14,10 +14,10 @@ import pytest
 from mcr2_landscape import Kind, Verdict, catalog, closed_form
 from mcr2_landscape.catalog import GlobalMaximum
 from mcr2_landscape.certify import ExactProblem, Threshold
-from mcr2_landscape.claims import Case, Claim, Outcome, Run, load
+from mcr2_landscape.claims import Case, Claim, Outcome, Run, evidence, load
 from paper_checks.landscape_theory.statements import Space, index_formula, nullity_formula
 from paper_checks.wang_2024.checks import corrected_form
-from paper_checks.yu_2020.checks import predicted_maximizer
+from paper_checks.yu_2020.checks import exchange_curvature, predicted_maximizer
 
 REGISTRY = load()
 CLAIMS = {claim.id: claim for claim in REGISTRY.claims}
@@ -90,9 +90,18 @@ def scaled_spectrum(family: Any) -> Any:
 
 
 def lower_maximum(p: Any) -> GlobalMaximum:
-    """The maximum with the class of largest value left out."""
     found = catalog.global_maximum(p)
     return dataclasses.replace(found, value=0.9 * found.value)
+
+
+def zero_maximum(p: Any) -> GlobalMaximum:
+    """The right value, with Z = 0 as the family that attains it."""
+    return dataclasses.replace(catalog.global_maximum(p), family=catalog.orthogonal_family(p, large=[0] * p.num_classes))
+
+
+def ambiguous_maximum(p: Any) -> GlobalMaximum:
+    found = catalog.global_maximum(p)
+    return dataclasses.replace(found, unique=not found.unique)
 
 
 def wrong_between(dim: int, spaces: Any) -> int:
@@ -114,7 +123,7 @@ def plants() -> Iterator[tuple[str, str, Plant]]:
         return claim_id, name, lambda: run_check(with_cases(claim_id, change))
 
     yield keyword(
-        "mcr2.derivatives", "a gradient without the penalty", gradient=lambda p, Z: closed_form.gradient(p, Z) + 1e-6 * Z
+        "mcr2.derivatives", "a gradient with another penalty", gradient=lambda p, Z: closed_form.gradient(p, Z) + 1e-6 * Z
     )
     yield keyword(
         "mcr2.derivatives",
@@ -172,18 +181,33 @@ def plants() -> Iterator[tuple[str, str, Plant]]:
     )
     yield cases("mcr2.global-maximizers.printed", "small lambda", below_the_value_threshold)
     yield keyword("mcr2.global-maximizers.corrected", "a lower maximum", maximum=lower_maximum)
+    yield keyword("mcr2.global-maximizers.corrected", "attained at zero", maximum=zero_maximum)
+    yield keyword("mcr2.global-maximizers.corrected", "attained elsewhere too", maximum=ambiguous_maximum)
+    yield keyword("mcr2.global-maximizers.corrected", "the printed form always wrong", fails=lambda p: True)
     yield cases("mcr2.global-maximizers.corrected", "a convexity that is not there", false_identity)
     yield cases("mcr2.benign-landscape.printed", "beside the limit", off_the_limit)
     yield keyword("mcr2.benign-landscape.corrected", "saddles need two directions", saddle=lambda sample: sample.counts[0] > 1)
     yield cases("mcr2.constrained-last-singular-value.printed", "no ascent by exchange", false_identity)
-    yield keyword("mcr2.constrained-maximizers", "any orthogonal point", predicted=lambda where, point: True)
+    yield keyword(
+        "mcr2.constrained-last-singular-value.printed",
+        "a wrong second derivative",
+        curvature=lambda s, t, rho, alpha: 1.001 * exchange_curvature(s, t, rho, alpha),
+    )
+    yield keyword("mcr2.constrained-maximizers", "any point", predicted=lambda where, point: True)
+    yield keyword(
+        "mcr2.constrained-maximizers",
+        "points that are not orthogonal too",
+        predicted=lambda where, point: (
+            predicted_maximizer(where, point) or evidence.block_structure(where, point.point)[1] > 1e-5
+        ),
+    )
     yield keyword(
         "mcr2.constrained-maximizers",
         "only rank one",
         predicted=lambda where, point: predicted_maximizer(where, point) and np.linalg.matrix_rank(point.point) <= 2,
     )
     yield keyword(
-        "mcr2.constrained-overlap", "overlaps in the largest eigenspace", last=lambda values: np.asarray(np.max(values) + 1)
+        "mcr2.constrained-overlap", "overlaps in the largest eigenspace", last=lambda values: np.asarray(np.max(values))
     )
     yield keyword(
         "mcr2.constrained-crowded", "rank one expected", form=lambda where, point: np.linalg.matrix_rank(point.point) < 2

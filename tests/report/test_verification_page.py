@@ -87,7 +87,7 @@ def test_a_section_says_what_is_claimed_and_what_was_found(plain, parsed):
             assert part["name"] in shown
             assert part["summary"] in shown
         assert (item["counter_example"] or "") in shown
-        assert ("Counter-example" in shown) == (item["counter_example"] is not None)
+        assert ("What refutes it" in shown) == (item["counter_example"] is not None)
     assert "What went wrong" in parsed.articles["claim-trouble.raises"]
     assert "RuntimeError: no luck" in parsed.articles["claim-trouble.raises"]
 
