@@ -12,6 +12,7 @@ import pytest
 from mcr2_landscape.claims import Case, Claim, Form, Profile, Registry
 from mcr2_landscape.claims.reading import read_verification, taken_over
 from mcr2_landscape.claims.runner import Checked
+from mcr2_landscape.claims.storage import store
 from mcr2_landscape.claims.verification import counts, document, entry, fingerprint
 from mcr2_landscape.claims.worker import Reply, perform
 from mcr2_landscape.errors import InputError
@@ -192,9 +193,7 @@ def test_an_entry_is_taken_over_only_if_nothing_has_changed(claim, tmp_path):
     registry = Registry((claim,), ())
     old = entry_of(claim, tmp_path)
     folder = tmp_path / "c"
-    for path in old["certificates"]:
-        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / path).write_text("{}")
+    store(perform(claim, Profile.QUICK, {}).certificates, folder, claim.id)
 
     def taken(old, certificates=None, claim=claim, profile=Profile.QUICK):
         return taken_over(old, claim, registry, profile, tmp_path, certificates)
@@ -207,5 +206,12 @@ def test_an_entry_is_taken_over_only_if_nothing_has_changed(claim, tmp_path):
     assert taken(old, tmp_path / "elsewhere") is None
     assert taken({**old, "certificates": []}) == {**old, "certificates": []}
     assert taken({**old, "certificates": []}, folder) is None  # they were made, and not kept
-    (tmp_path / old["certificates"][0]).unlink()
+    first, second = (tmp_path / path for path in old["certificates"])
+    whole = first.read_bytes()
+    for wrong in (b"{}", whole[:-9], second.read_bytes().replace(b'"cube"', b'"square"')):
+        first.write_bytes(wrong)
+        assert taken(old) is None
+    first.write_bytes(whole)
+    assert taken(old) == old
+    first.unlink()
     assert taken(old) is None
