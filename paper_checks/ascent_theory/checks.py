@@ -1,4 +1,4 @@
-"""How the theorems of docs/theory.md on ascent are checked: the bound on the curvature, where ascents end, and how fast. A
+"""How the theorems on gradient ascent are checked: the bound on the curvature, where ascents end, and how fast. A
 keyword argument of a check is the formula that it puts to the test; a wrong one must change the verdict."""
 
 from __future__ import annotations
