@@ -22,6 +22,8 @@ def check_folder(path: str | os.PathLike[str], what: str = "--certificates") -> 
 
     **Raises:** `InputError` where that is not so.
     """
+    if not os.fspath(path):
+        raise InputError(f"{what}: found an empty name; give a folder, . for this one")
     folder = Path(path)
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -48,6 +50,11 @@ class Places:
 
         if resume and (json is None or json == "-"):
             raise InputError("--resume: needs --json with the file that an earlier run has written")
+        places = {"--json": json, "--report": report, "--certificates": certificates}
+        given = [(name, os.path.realpath(place)) for name, place in places.items() if place not in (None, "-")]
+        for (name, place), (other, elsewhere) in itertools.combinations(given, 2):
+            if place == elsewhere:
+                raise InputError(f"{name}, {other}: both are {place}; give different places")
         output = Output(json, report)
         folder = None if certificates is None else check_folder(certificates)
         base = Path.cwd() if json is None or json == "-" else Path(json).parent
