@@ -93,7 +93,7 @@ def found_points(run: Run) -> list[Sample]:
 
 def _found(run: Run) -> list[Sample]:
     every: Sequence[Shape] = [(3, (1, 2, 4)), (3, (2, 2, 2)), (3, (2, 3)), (4, (3, 4, 5)), (4, (2, 2, 2, 3)), (5, (2, 3))]
-    shapes = every[: run.choose(3, 5, 6)]
+    shapes = every[: run.choose(2, 5, 6)]
     starts = run.choose(50, 200, 1000)
     samples = []
     for number, shape in enumerate(shapes):

@@ -171,7 +171,8 @@ def overlap(run: Run, *, last: Callable[[np.ndarray], np.ndarray] = np.min) -> O
         (2, (2, 3, 4)),
         (3, (2, 2, 2, 3)),
     ]
-    settings = [(shape, epsilon) for shape in shapes[: run.choose(1, 4, 6)] for epsilon in (0.2, 0.5, 1.0)]
+    scales = (0.2, 0.3, 0.5, 0.7, 1.0)
+    settings = [(shape, epsilon) for shape in shapes[: run.choose(1, 4, 6)] for epsilon in scales]
     exceptions, deficient, count, blurred, informative = [], [], 0, 0, 0
     for where, point in _search(run, "overlap", settings, "spheres", run.choose(60, 150, 600)):
         if point.kind is Kind.UNDECIDED:
