@@ -9,8 +9,7 @@ which changes no sign and no critical point:
     H(Z)[D]/alpha  = A D M − alpha P Dᵀ P − (A_k D_k M_k − alpha_k P_k D_kᵀ P_k)_k − ell D
 
 with A = (I + alpha Z Zᵀ)^{-1}, A_k = (I + alpha_k Z_k Z_kᵀ)^{-1}, P = A Z and M = I − alpha Zᵀ P (and the same class by class),
-since d(A Z)[D] = A D M − alpha P Dᵀ P. A ball that holds
-several points gives balls that hold the derivatives at each of them.
+since d(A Z)[D] = A D M − alpha P Dᵀ P. A ball that holds several points gives balls that hold the derivatives at each of them.
 """
 
 from __future__ import annotations

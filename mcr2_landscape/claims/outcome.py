@@ -34,7 +34,14 @@ class Part(Record):
 
     @staticmethod
     def measured(
-        name: str, errors: Sequence[float], tolerance: float, what: str, *, seeds: Any, refuted_beyond: float = 100.0
+        name: str,
+        errors: Sequence[float],
+        tolerance: float,
+        what: str,
+        *,
+        seeds: Any,
+        refuted_beyond: float = 100.0,
+        essential: bool = True,
     ) -> Part:
         """Numerical evidence from an error for each sample: holds if all are within the tolerance, refutes if one is more than
         `refuted_beyond` times as large, and is undecided between, or where an error is not a number or there is none.
@@ -48,7 +55,7 @@ class Part(Record):
         verdict = Verdict.HOLDS if worst <= tolerance else beyond
         figures = {"tolerance": tolerance, "worst": worst, "samples": len(errors), "seeds": seeds}
         words = f"{what}: worst {worst:.2g} over {len(errors)} samples."
-        return Part(name, verdict, Evidence.NUMERICAL, words, figures)
+        return Part(name, verdict, Evidence.NUMERICAL, words, figures, essential)
 
     @staticmethod
     def counted(

@@ -64,6 +64,9 @@ def perform(claim: Claim, profile: Profile, shared: dict[Any, Any]) -> Reply:
             raise TypeError(f"{claim.check} returned {type(outcome).__name__}; a check returns mcr2_landscape.claims.Outcome")
         plain = outcome.to_dict()
         certificates = tuple(run.certificates)
+        for certificate in certificates:
+            if not isinstance(certificate, Certificate):
+                raise TypeError(f"{claim.check}: certificates hold a {type(certificate).__name__}; expected Certificate")
         if outcome.evidence is Evidence.CERTIFIED and not certificates:
             raise ValueError(f"{claim.check} calls its evidence certified and gives no certificate; Run.certify makes them")
         return Reply(plain, certificates, time.perf_counter() - began, device=_device())

@@ -243,6 +243,7 @@ def test_elimination_ends_on_singular_matrices(seed):
         n = int(rng.integers(2, 14))
         B = np.ldexp(rng.standard_normal((n, int(rng.integers(1, n)))), rng.integers(-60, 1, (n, 1)))
         try:
-            congruence(arb_mat((B @ B.T).tolist()))
+            Q, signs = congruence(arb_mat((B @ B.T).tolist()))
         except Undecided:
             continue
+        assert (Q.nrows(), Q.ncols(), len(signs)) == (n, n, n)

@@ -115,3 +115,9 @@ def test_leaving_early_ends_the_workers_at_once():
     results.close()
     assert time.monotonic() - began < 5
     assert multiprocessing.active_children() == []
+
+
+def test_what_is_no_certificate_is_an_error_of_its_claim():
+    found = replies([claim("a", "no_certificate"), claim("b", "where")])
+    assert "certificates hold a str" in found["a"].error
+    assert found["b"].error is None

@@ -191,7 +191,7 @@ def plants() -> Iterator[tuple[str, str, Plant]]:
     yield keyword(
         "mcr2.constrained-last-singular-value.printed",
         "a wrong second derivative",
-        curvature=lambda s, t, rho, alpha: 1.001 * exchange_curvature(s, t, rho, alpha),
+        curvature=lambda s, t, rho: 1.001 * exchange_curvature(s, t, rho),
     )
     yield keyword("mcr2.constrained-maximizers", "any point", predicted=lambda where, point: True)
     yield keyword(

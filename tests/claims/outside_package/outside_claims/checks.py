@@ -91,3 +91,8 @@ def unwritable(run):
     statement = Statement("identity", assertion={"left": {1}, "right": "a", "where": []})
     run.certificates.append(Certificate(statement))
     return Outcome.of([part()])
+
+
+def no_certificate(run):
+    run.certificates.append("proved")
+    return Outcome.of([part()])
