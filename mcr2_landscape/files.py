@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import tempfile
@@ -52,6 +53,17 @@ def write_bytes(path: str | os.PathLike[str], content: bytes, what: str = "outpu
     if path.exists() and not path.is_file():
         path.write_bytes(content)
         return
+    try:
+        place(path, content)
+    except OSError as error:
+        raise InputError(f"{what} {path}: cannot be written ({error.strerror or error})") from None
+
+
+def place(path: Path, content: bytes | memoryview) -> None:
+    """Write a file under another name, bring it to the disk, and only then give it its own name.
+
+    **Raises:** `OSError`; the file is then as it was before, and nothing else is left.
+    """
     temporary = None
     try:
         temporary = _temporary(path)
@@ -61,8 +73,7 @@ def write_bytes(path: str | os.PathLike[str], content: bytes, what: str = "outpu
             os.fsync(file.fileno())
         os.chmod(temporary, path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~_umask())
         os.replace(temporary, path)
-    except OSError as error:
-        raise InputError(f"{what} {path}: cannot be written ({error.strerror or error})") from None
+        _sync_folder(path.parent)
     finally:
         if temporary is not None:
             _remove(temporary)
@@ -85,6 +96,19 @@ def _temporary(path: Path) -> str:
     handle, name = tempfile.mkstemp(prefix=f".{path.name[:100]}.", suffix=".part", dir=path.parent)
     os.close(handle)
     return name
+
+
+def _sync_folder(path: Path) -> None:
+    """Bring a folder's list of names to the disk: a loss of power could take a new name away again."""
+    if hasattr(os, "O_DIRECTORY"):
+        handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(handle)
+        except OSError as error:
+            if error.errno != errno.EINVAL:  # a file system that knows no such thing
+                raise
+        finally:
+            os.close(handle)
 
 
 def _remove(name: str) -> None:

@@ -13,6 +13,7 @@ import platform
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -94,6 +95,18 @@ def versions() -> dict[str, str]:
             found[name] = "not installed"
     found["platform"] = platform.platform()
     return found
+
+
+@functools.cache
+def source_digest() -> str:
+    """A digest of the text of the library's modules: two installations with the same one run the same code."""
+    root = Path(mcr2_landscape.__file__).parent
+    digest = hashlib.sha256()
+    # experiments/ and figures/ lie inside the package in an installation, and beside it in a checkout.
+    inside = (path for path in root.rglob("*.py") if path.relative_to(root).parts[0] not in ("experiments", "figures"))
+    for path in sorted(inside):
+        digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()[:12]
 
 
 def describe_device() -> str:

@@ -47,24 +47,28 @@ def user_environment() -> dict[str, str]:
 
 @pytest.fixture
 def outside(tmp_path_factory, monkeypatch):
-    """Install the package of claims in tests/claims/outside_package: a function that takes entry points, each a name and what
-    it names there, and returns the value of PYTHONPATH for other processes."""
+    """Install one of the packages of tests/*/outside_package, `outside_claims` or `outside_tasks`: a function that takes the
+    package's name and entry points, each a name and what it names in the package, and returns the value of PYTHONPATH for other
+    processes."""
+    installed = []
 
-    def install(**entries: str) -> str:
+    def install(package: str, **entries: str) -> str:
         from pathlib import Path
 
+        installed.append(package)
         site = tmp_path_factory.mktemp("site")
-        information = site / "outside_claims-1.0.dist-info"
+        information = site / f"{package}-1.0.dist-info"
         information.mkdir()
-        (information / "METADATA").write_text("Metadata-Version: 2.1\nName: outside-claims\nVersion: 1.0\n")
-        lines = [f"{name} = outside_claims.{value}" for name, value in entries.items()]
-        (information / "entry_points.txt").write_text("\n".join(["[mcr2_landscape.claims]", *lines, ""]))
-        package = Path(__file__).parent / "claims" / "outside_package"
-        for place in (site, package):
+        (information / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.0\n")
+        (information / "top_level.txt").write_text(f"{package}\n")
+        group, folder = {"outside_claims": ("claims", "claims"), "outside_tasks": ("tasks", "study")}[package]
+        lines = [f"{name} = {package}.{value}" for name, value in entries.items()]
+        (information / "entry_points.txt").write_text("\n".join([f"[mcr2_landscape.{group}]", *lines, ""]))
+        for place in (site, Path(__file__).parent / folder / "outside_package"):
             monkeypatch.syspath_prepend(str(place))
-        monkeypatch.setenv("PYTHONPATH", os.pathsep.join(map(str, (site, package))))
+            monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [str(place), os.environ.get("PYTHONPATH", "")])))
         return os.environ["PYTHONPATH"]
 
     yield install
-    for name in [name for name in sys.modules if name.split(".")[0] == "outside_claims"]:
+    for name in [name for name in sys.modules if name.split(".")[0] in installed]:
         del sys.modules[name]

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import importlib
-import os
 import pickle
-import signal
 import sys
-import threading
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from multiprocessing.connection import Connection
 from typing import Any
 
 from mcr2_landscape.certify import Certificate
@@ -37,21 +33,10 @@ class Reply:
     device: str | None = None
 
 
-def serve(connection: Connection) -> None:
-    """Check what comes down the connection until it is closed. The target of a worker process."""
-    # Ctrl-C reaches every process of a terminal; the parent decides what it means, and ends the workers itself.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # Standard output belongs to the results: what a check prints goes beside them.
-    sys.stdout.flush()
-    os.dup2(2, 1)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+def answering() -> Callable[[bytes], bytes]:
+    """What a worker does with messages: check the claim in each. What claims of a group share lives as long as the worker."""
     shared: dict[Any, Any] = {}
-    while True:
-        try:
-            message = connection.recv_bytes()
-        except (EOFError, OSError):
-            return
-        connection.send_bytes(_answer(message, shared))
+    return lambda message: _answer(message, shared)
 
 
 def perform(claim: Claim, profile: Profile, shared: dict[Any, Any]) -> Reply:
@@ -95,14 +80,3 @@ def _device() -> str | None:
     from mcr2_landscape.provenance import describe_device
 
     return describe_device()
-
-
-def _end_with_parent() -> None:
-    """A parent that was killed cannot end its workers, which would compute on for nobody."""
-    from multiprocessing import parent_process
-    from multiprocessing.connection import wait
-
-    parent = parent_process()
-    if parent is not None:
-        wait([parent.sentinel])
-        os._exit(1)

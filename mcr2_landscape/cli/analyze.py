@@ -67,15 +67,9 @@ def analyze(
     check_seed(seed)
     check_count("--max-steps", max_steps)
     output = Output(json, report)
-    from mcr2_landscape.data import digits, load_features
-    from mcr2_landscape.validation import InputError
+    from mcr2_landscape.cli.inputs import read_features
 
-    if features == "digits":
-        if labels is not None:
-            raise InputError("--labels: the digits have their labels; leave it out, or write ./digits for a file of that name")
-        data = digits()
-    else:
-        data = load_features(features, labels, features_name, labels_name)
+    data = read_features(features, labels, features_name, labels_name)
     from mcr2_landscape.analysis import analyze_features
     from mcr2_landscape.report.documents import document
 

@@ -19,7 +19,22 @@ _COMMANDS = {
     "analyze": "Say where labeled features sit in the landscape, and what to change.",
     "catalog": "List the families of critical points that theory knows, with exact value, index and nullity.",
     "survey": "Search for critical points of every index, and match what is found with the catalog.",
+    "study": "Sweep a task over a space of parameters: plan, run, resume, status, export, diff.",
+    "train": "Train features on labeled data, and say how close to a maximizer they came.",
     "info": "Show versions, devices, and which optional parts are installed.",
+}
+
+# Commands that are groups of others, each with its function in the group's module.
+_GROUPS = {
+    "study": {
+        "run": "run",
+        "resume": "resume",
+        "status": "status",
+        "plan": "plan",
+        "export": "export",
+        "diff": "diff",
+        "list": "list_them",
+    }
 }
 
 # Process-wide settings are the program's to make, before NumPy and JAX are imported; a user's own settings have precedence.
@@ -96,5 +111,11 @@ def app() -> App:
         suppress_keyboard_interrupt=False,
     )
     for name, words in _COMMANDS.items():
-        program.command(f"mcr2_landscape.cli.{name}:{name}", name=name, help=words)
+        if name in _GROUPS:
+            group = App(name=name, help=words, help_flags=["--help", "-h"], version_flags=[])
+            for part, function in _GROUPS[name].items():
+                group.command(f"mcr2_landscape.cli.{name}:{function}", name=part)
+            program.command(group)
+        else:
+            program.command(f"mcr2_landscape.cli.{name}:{name}", name=name, help=words)
     return program

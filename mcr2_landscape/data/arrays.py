@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from mcr2_landscape.extras import missing_extra
 from mcr2_landscape.validation import InputError
 
 
@@ -29,11 +30,6 @@ class Content:
     labels: Any = None
     feature_names: Sequence[str] = ()
     notes: Sequence[str] = ()
-
-
-def missing_extra(library: str, what: str) -> InputError:
-    """The error for an optional library that is not installed."""
-    return InputError(f'reading {what} needs {library}, which is not installed; run: pip install "mcr2_landscape[data]"')
 
 
 def read_npz(path: Path, names: Names) -> Content:
@@ -172,7 +168,7 @@ def _open_safetensors(path: Path) -> Mapping[str, Any]:
     try:
         import safetensors
     except ImportError:
-        raise missing_extra("safetensors", "a .safetensors file") from None
+        raise missing_extra("reading a .safetensors file", "safetensors", "data") from None
     try:
         file = safetensors.safe_open(path, framework="numpy")
         names = list(file.keys())

@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mcr2_landscape.data.arrays import Content, Names, missing_extra
+from mcr2_landscape.data.arrays import Content, Names
+from mcr2_landscape.extras import missing_extra
 from mcr2_landscape.validation import InputError
 
 _LABEL_COLUMNS = ("labels", "label")
@@ -240,7 +241,7 @@ def _open_parquet(path: Path) -> Any:
         import pyarrow
         import pyarrow.parquet
     except ImportError:
-        raise missing_extra("pyarrow", "a .parquet file") from None
+        raise missing_extra("reading a .parquet file", "pyarrow", "data") from None
     try:
         return pyarrow.parquet.read_table(path)
     except pyarrow.ArrowException as error:

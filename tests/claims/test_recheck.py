@@ -17,7 +17,7 @@ from mcr2_landscape.cli import main
 @pytest.fixture
 def kept(outside, tmp_path):
     """A folder with the certificates of the outside package's claims, as `verify` would leave it."""
-    outside(outside="statements:CLAIMS")
+    outside("outside_claims", outside="statements:CLAIMS")
     from outside_claims.statements import CLAIMS
 
     folder = tmp_path / "certificates"

@@ -21,7 +21,7 @@ def replies(claims, **options):
 
 @pytest.fixture(autouse=True)
 def _outside(outside):
-    outside()
+    outside("outside_claims")
 
 
 def figures(reply):

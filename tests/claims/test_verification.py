@@ -24,7 +24,7 @@ PROMISED = {"id", "source", "form", "verdict", "evidence", "expected", "seconds"
 
 @pytest.fixture
 def claim(outside):
-    outside()
+    outside("outside_claims")
     from outside_claims.statements import CLAIMS
 
     return CLAIMS[0]
@@ -60,7 +60,7 @@ def test_an_error_is_never_as_expected_nor_a_verdict(claim, tmp_path):
 
 
 def test_claims_are_linked_both_ways(outside, tmp_path):
-    outside()
+    outside("outside_claims")
     from outside_claims.statements import CLAIMS
 
     registry = Registry(tuple(CLAIMS), ())

@@ -28,7 +28,7 @@ def here(tmp_path, monkeypatch):
 
 @pytest.fixture
 def claims(outside, here):
-    outside(outside="statements:CLAIMS")
+    outside("outside_claims", outside="statements:CLAIMS")
     return here
 
 
@@ -73,7 +73,7 @@ class TestVerify:
         assert list(claims.iterdir()) == []
 
     def test_an_unexpected_verdict_is_marked_and_is_status_1(self, outside, here, capsys):
-        outside(unexpected="statements:UNEXPECTED")
+        outside("outside_claims", unexpected="statements:UNEXPECTED")
         assert main(["verify", "unexpected"]) == 1
         said = capsys.readouterr().out
         assert re.search(r"^! refuted +exact .*unexpected\.refuted", said, re.M)
@@ -84,7 +84,7 @@ class TestVerify:
         assert main(["verify", "unexpected.unknown"]) == 0
 
     def test_checks_that_fail_are_errors_and_the_rest_goes_on(self, outside, here, capsys):
-        outside(trouble="statements:TROUBLE")
+        outside("outside_claims", trouble="statements:TROUBLE")
         assert main(["verify", "trouble", "--jobs", "1", "--json", "x.json", "--certificates", "c"]) == 1
         said = capsys.readouterr().out
         assert "8 claims: 1 holds, 0 refuted, 0 undecided, 7 errors; 1 as expected" in said
@@ -105,7 +105,7 @@ class TestVerify:
         ],
     )
     def test_a_provider_that_fails_is_told_and_the_rest_goes_on(self, outside, here, capsys, value, says):
-        outside(outside="statements:CLAIMS", bad=value)
+        outside("outside_claims", outside="statements:CLAIMS", bad=value)
         assert main(["verify", "outside.open", "--json", "x.json"]) == 1
         said = capsys.readouterr()
         assert f"a provider of claims failed: bad (outside_claims.{value})" in said.err
@@ -178,7 +178,7 @@ class TestVerify:
         assert "took over 0 of 4" in capsys.readouterr().err
 
     def test_errors_are_not_taken_over(self, outside, here, capsys):
-        outside(trouble="statements:TROUBLE")
+        outside("outside_claims", trouble="statements:TROUBLE")
         words = ["verify", "trouble.raises", "trouble.after", "--json", "x.json"]
         assert main(words) == 1
         assert main([*words, "--resume"]) == 1
@@ -187,7 +187,7 @@ class TestVerify:
 
 @pytest.fixture
 def gated(outside, here, user_environment):
-    path = outside(gated="statements:GATED")
+    path = outside("outside_claims", gated="statements:GATED")
     return {**user_environment, "PYTHONPATH": path, "OUTSIDE_GATE": str(here / "gate")}
 
 
@@ -348,7 +348,7 @@ class TestCheck:
 def test_in_a_terminal_a_line_says_what_is_at_work(outside, here, user_environment):
     import pty
 
-    path = outside(gated="statements:GATED")
+    path = outside("outside_claims", gated="statements:GATED")
     (here / "gate").touch()
     read, write = pty.openpty()
     environment = {**user_environment, "PYTHONPATH": path, "OUTSIDE_GATE": str(here / "gate"), "COLUMNS": "70", "TERM": "xterm"}

@@ -42,7 +42,7 @@ class Parsed(HTMLParser):
 
 @pytest.fixture
 def plain(outside, tmp_path):
-    outside()
+    outside("outside_claims")
     from outside_claims.statements import CLAIMS, TROUBLE, UNEXPECTED
 
     claims = (*CLAIMS, TROUBLE[0], UNEXPECTED[0])

@@ -1,0 +1,175 @@
+"""Features trained from the command line: what lies in the folder, and what is said meanwhile."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import io
+import os
+import shlex
+import signal
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mcr2_landscape.errors import InputError
+
+if TYPE_CHECKING:
+    from mcr2_landscape.data import LabeledFeatures
+    from mcr2_landscape.training import FeatureTraining, Training
+
+_RESULTS = ("features.npz", "history.csv", "training.json")
+_DIVERGED, _INTERRUPTED = 1, 130
+
+
+@dataclass(frozen=True)
+class Folder:
+    """Where a training lies: its checkpoint, and its results once it has stopped."""
+
+    path: Path
+    resume: bool
+
+    @staticmethod
+    def of(name: str, *, resume: bool) -> Folder:
+        """Look at the folder, which need not exist yet.
+
+        **Raises:** `InputError` for one that holds a training, unless it is gone on with.
+        """
+        if not name:
+            raise InputError("--out: found an empty name; give a folder, . for this one")
+        path = Path(name)
+        if path.exists() and not path.is_dir():
+            raise InputError(f"--out {path}: is a file; give a folder")
+        from mcr2_landscape.training.checkpoint import NAME
+
+        found = [file for file in (NAME, *_RESULTS) if (path / file).exists()]
+        if found and not resume:
+            raise InputError(f"--out {path}: holds {found[0]}; go on with that training (--resume), or give another folder")
+        if found and NAME not in found:
+            raise InputError(f"--out {path}: holds {found[0]} but no {NAME}: nothing to resume; give another folder")
+        return Folder(path, resume)
+
+
+def run(data: LabeledFeatures, folder: Folder, options: Mapping[str, Any], seed: int, max_seconds: float | None) -> int:
+    """Train, write, say how it ended, and return the exit status."""
+    from mcr2_landscape.cli.output import Output
+    from mcr2_landscape.cli.rows import StatusLine
+    from mcr2_landscape.training import train_features
+    from mcr2_landscape.training.watching import describe
+
+    output = Output(None, None)
+    line = StatusLine(sys.stderr)
+    count, width = data.shape
+    output.note(f"training on {count} samples of {width} numbers: {data.source}")
+    try:
+        with _termination_is_interruption():
+            result = train_features(
+                data,
+                **options,
+                key=seed,
+                checkpoint=folder.path,
+                resume=folder.resume,
+                max_seconds=max_seconds,
+                progress=lambda status: line.show(describe(status)),
+            )
+            line.clear()
+            _write(result, data, folder.path, options, seed)
+    except KeyboardInterrupt:
+        line.clear()
+        output.note(f"interrupted: what the last checkpoint in {folder.path} holds was kept; --resume goes on from there")
+        return _INTERRUPTED
+    finally:
+        line.clear()
+    _say(output, result, folder.path)
+    return {"diverged": _DIVERGED, "interrupted": _INTERRUPTED}.get(result.training.stopped.value, 0)
+
+
+@contextlib.contextmanager
+def _termination_is_interruption() -> Iterator[None]:
+    """A batch system's polite signal is heard as Ctrl-C is."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    earlier = signal.signal(signal.SIGTERM, lambda number, frame: signal.raise_signal(signal.SIGINT))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, earlier)
+
+
+def _write(result: FeatureTraining, data: LabeledFeatures, folder: Path, options: Mapping[str, Any], seed: int) -> None:
+    import numpy as np
+
+    from mcr2_landscape.files import write_bytes, write_json, write_text
+    from mcr2_landscape.provenance import configuration_hash
+    from mcr2_landscape.report.documents import document
+
+    content = io.BytesIO()
+    np.savez(content, features=result.features.features.astype(result.features.dtype), labels=np.asarray(data.labels))
+    write_bytes(folder / "features.npz", content.getvalue(), "--out")
+    write_text(folder / "history.csv", _table(result.training), "--out")
+    configuration = {
+        "data": configuration_hash({"features": data.features, "labels": data.labels}),
+        "source": data.source,
+        **options,
+        "regularization": result.regularization,
+    }
+    write_json(folder / "training.json", document("training", result, configuration=configuration, key=seed), "--out")
+
+
+def _table(training: Training) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(training.history)
+    writer.writerows(zip(*(column.tolist() for column in training.history.values()), strict=True))
+    return text.getvalue()
+
+
+def _say(output: Any, result: FeatureTraining, folder: Path) -> None:
+    training = result.training
+    output.heading(f"{result.loss} on {result.features.source.removeprefix('features trained on ')}: {training.reason}")
+    output.sentences("How it ended", _ending(result, folder))
+    output.sentences("Notes", training.notes)
+    words = ["mcr2-landscape", "analyze", str(folder / "features.npz")]
+    words += ["--epsilon", repr(result.epsilon), "--regularization", repr(result.regularization)]
+    if result.loss != "regularized":  # their length is arbitrary there
+        words += ["--normalize", "scale"]
+    output.sentences("Next", [shlex.join(words)])
+
+
+def _ending(result: FeatureTraining, folder: Path) -> list[str]:
+    training = result.training
+    spent = f"{training.seconds:.1f} s"
+    if training.resumed_from is not None:
+        spent += f", {training.session_seconds:.1f} s of them now"
+    said = [
+        f"The loss is {training.loss:.6g}, its gradient's norm {training.gradient_norm:.3g}, after {training.step} steps ({spent})."
+    ]
+    if "accuracy" in training.metrics:
+        said.append(f"Of the last batch {training.metrics['accuracy']:.1%} were classified right.")
+    said.append(
+        f"The features have the rate reduction {result.rate_reduction:.6g}, and F = {result.objective:.6g} at lambda = "
+        f"{result.regularization:.6g} (the limit is {result.regularization_limit:.6g}); the global maximum is "
+        f"{result.maximum:.6g}."
+    )
+    if result.loss == "regularized":
+        said.append(f"{result.gap:.4g} is missing to it, {result.relative_gap:.2%}.")
+    elif result.scale is not None:
+        said.append(
+            f"Multiplied by {result.scale:.4g}, where F is largest, they have F = {result.scaled_objective:.6g}: "
+            f"{result.scaled_gap:.4g} is missing to the global maximum."
+        )
+    if result.family_gap is not None and result.family_value is not None:
+        said.append(
+            f"The classes have {','.join(map(str, result.ranks))} directions; the local maximizers with as many have F = "
+            f"{result.family_value:.6g}, {max(result.family_gap, 0.0):.3g} more."
+        )
+    said.append(f"Everything is in {os.fspath(folder)}: {', '.join(_RESULTS)} and the checkpoint.")
+    if training.stopped.value != "finished" and training.stopped.value != "diverged":
+        said.append("The same command with --resume goes on.")
+    if training.stopped.value == "diverged":
+        said.append("A lower --learning-rate, in another folder, is what usually helps.")
+    return said

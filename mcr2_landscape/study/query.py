@@ -1,0 +1,156 @@
+"""Rows of a store as tables of DuckDB, which reads the parts where they are."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from mcr2_landscape.errors import InputError
+from mcr2_landscape.extras import missing_extra
+from mcr2_landscape.files import check_writable
+from mcr2_landscape.study.columns import failure_schema, row_schema
+from mcr2_landscape.study.pending import first_of_each
+from mcr2_landscape.study.space import DIGEST_BYTES, Study
+from mcr2_landscape.study.store import FAILURES, ROWS, Store
+
+FORMATS = {
+    ".csv": "FORMAT csv, HEADER",
+    ".parquet": "FORMAT parquet, COMPRESSION zstd",
+    ".json": "FORMAT json, ARRAY true",
+    ".jsonl": "FORMAT json",
+}
+
+
+# What a table without any part has.
+_LEAST = pa.schema({"unit": pa.string(), "finished": pa.timestamp("us", tz="UTC")})
+
+
+class Query:
+    """A connection with the tables `rows` (results), `ordered_rows` (the same in the study's order) and `failures` (the last
+    attempt of each unit without a result).
+
+    **Arguments:** `store`; `study`: only its units; `None`: every row there is, those of earlier descriptions and versions
+    included.
+
+    **Raises:** `InputError` for a part that cannot be read.
+    """
+
+    def __init__(self, store: Store, study: Study | None):
+        try:
+            import duckdb
+        except ImportError:
+            raise missing_extra("a query", "duckdb", "study") from None
+        self._duckdb = duckdb
+        self.connection = duckdb.connect()
+        self.connection.execute("SET TimeZone = 'UTC'")
+        schemas = {ROWS: row_schema, FAILURES: failure_schema}
+        for kind, schema in schemas.items():
+            if parts := store.parts(kind):
+                files = ", ".join(quoted(str(path)) for path in parts)
+                source = f"read_parquet([{files}], union_by_name = true)"
+            else:
+                source = f"no_{kind}"
+                empty = _LEAST if study is None else schema(study.signature)
+                self.connection.register(source, empty.empty_table())
+            self._run(f"CREATE VIEW all_{kind} AS SELECT * FROM {source}")
+        if study is not None:
+            self.connection.register("units", _units(study, store.identities(study)))
+            self._run("CREATE VIEW rows AS SELECT * FROM all_rows SEMI JOIN units USING (unit)")
+            self._run("CREATE VIEW ordered_rows AS SELECT r.* FROM all_rows r JOIN units u USING (unit) ORDER BY u.number")
+            tried = "(SELECT * FROM all_failures SEMI JOIN units USING (unit))"
+        else:
+            self._run("CREATE VIEW rows AS SELECT * FROM all_rows")
+            self._run("CREATE VIEW ordered_rows AS SELECT * FROM all_rows")
+            tried = "all_failures"
+        self._run(
+            f"CREATE VIEW failures AS SELECT f.* FROM {tried} f ANTI JOIN rows USING (unit) "
+            "QUALIFY row_number() OVER (PARTITION BY unit ORDER BY finished DESC) = 1"
+        )
+
+    def count(self, table: str) -> int:
+        """The rows of a table."""
+        found = self._run(f"SELECT count(*) FROM {table}").fetchone()
+        return int(found[0]) if found else 0
+
+    def select(self, sql: str, limit: int | None = None) -> tuple[tuple[str, ...], list[tuple[Any, ...]]]:
+        """The names of the columns, and the rows that a query answers.
+
+        **Raises:** `InputError` where DuckDB refuses the query, in its words.
+        """
+        answer = self._run(sql)
+        if answer.description is None:
+            raise InputError(f"--sql: found {sql!r}, which answers no rows; write a SELECT")
+        names = tuple(column[0] for column in answer.description)
+        return names, answer.fetchall() if limit is None else answer.fetchmany(limit)
+
+    def write(self, sql: str, path: Path, what: str = "--out") -> None:
+        """Write what a query answers to a file, whole or not at all.
+
+        **Raises:** `InputError` for an ending without a format, a place that cannot be written, or a query that is refused.
+        """
+        if path.suffix not in FORMATS:
+            raise InputError(f"{what} {path}: found the ending {path.suffix or 'none'!r}; use one of {', '.join(FORMATS)}")
+        check_writable(path, what)
+        temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+        try:
+            self._run(f"COPY ({sql.rstrip().rstrip(';')}) TO {quoted(str(temporary))} ({FORMATS[path.suffix]})")
+            with open(temporary, "rb+") as file:
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+        except OSError as error:
+            raise InputError(f"{what} {path}: cannot be written ({error.strerror or error})") from None
+        finally:
+            temporary.unlink(missing_ok=True)
+
+    def _run(self, sql: str) -> Any:
+        try:
+            return self.connection.execute(sql)
+        except self._duckdb.Error as error:
+            raise InputError(f"query: {error}") from None
+
+
+def quoted(text: str) -> str:
+    """A text as SQL writes it."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def identifier(name: str) -> str:
+    """A column's name as SQL writes it."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def column_names(store: Store) -> dict[str, list[str]]:
+    """The names of the columns by role ("parameters" with the seed, "results"), from the store's newest part.
+
+    **Raises:** `InputError` for a store without rows.
+    """
+    parts = store.parts(ROWS)
+    if not parts:
+        raise InputError(f"store {store.path}: has no rows")
+    return json.loads(pq.read_schema(parts[-1]).metadata[b"columns"])
+
+
+def as_text(identities: np.ndarray) -> pa.StringArray:
+    """Identities as hexadecimal text."""
+    text = np.ascontiguousarray(identities).tobytes().hex().encode("ascii")
+    ends = np.arange(len(identities) + 1, dtype=np.int32) * (2 * DIGEST_BYTES)
+    return pa.StringArray.from_buffers(len(identities), pa.py_buffer(ends), pa.py_buffer(text))
+
+
+def _units(study: Study, identities: np.ndarray) -> pa.Table:
+    """Each identity once, with the number of its first unit."""
+    numbers = np.flatnonzero(first_of_each(identities)) if study.may_repeat else np.arange(len(identities))
+    return pa.table({"unit": as_text(identities[numbers]), "number": pa.array(numbers)})
+
+
+def comma(names: Iterable[str]) -> str:
+    """Columns as SQL lists them."""
+    return ", ".join(map(identifier, names))

@@ -1,0 +1,283 @@
+"""A store: the folder with everything that a study has found.
+
+    store.json                the format's number, the study's name and task
+    study.toml, size          the description that was last run, as it was written
+    rows/*.parquet            results, one row a unit, in immutable parts
+    failures/*.parquet        units that failed, one row an attempt
+    arrays/ab/ab….npy         large arrays, named by the SHA-256 of their files
+    plans/*.identities        the identities of all units of a description, 16 bytes each, so that they are computed once
+    lock, holder.json         who writes
+
+Whatever appears under its name is whole: files are written under another name, brought to the disk and renamed. A part never
+changes. So a reader needs no lock, a program that is killed leaves nothing half-done but a temporary file, and a unit whose row
+was not yet written is computed again.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import platform
+import secrets
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+import mcr2_landscape
+from mcr2_landscape.errors import InputError
+from mcr2_landscape.extras import missing_extra
+from mcr2_landscape.files import place, write_bytes, write_json
+from mcr2_landscape.study.description import Description, parse_description
+from mcr2_landscape.study.space import DIGEST_BYTES, Study
+
+FORMAT = 1
+_MANIFEST = "store.json"
+ROWS, FAILURES = "rows", "failures"
+
+
+class Store:
+    """A store that exists.
+
+    **Arguments:** `path`: its folder.
+
+    **Raises:** `InputError` for a folder that is none, is damaged, or was made by a newer version.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]):
+        self.path = Path(path)
+        self.manifest = _read_manifest(self.path)
+        self._lock: Any = None
+
+    @staticmethod
+    def exists(path: Path) -> bool:
+        """Whether a store is there."""
+        return (path / _MANIFEST).is_file()
+
+    @staticmethod
+    def create(path: Path, study: Study) -> Store:
+        """The store at `path`, made if there is none.
+
+        **Raises:** `InputError` for a folder that holds something else, or the store of another study.
+        """
+        if not Store.exists(path):
+            if path.exists() and not path.is_dir():
+                raise InputError(f"--store {path}: is no folder; give another place")
+            if path.is_dir() and any(path.iterdir()):
+                raise InputError(f"--store {path}: the folder holds something else than a store; give an empty or a new one")
+            try:
+                path.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise InputError(f"--store {path}: cannot be made ({error.strerror or error})") from None
+            manifest = {
+                "format": FORMAT,
+                "study": study.description.name,
+                "task": study.task.name,
+                "made_by": f"mcr2_landscape {mcr2_landscape.__version__}",
+            }
+            write_json(path / _MANIFEST, manifest, "--store")
+        store = Store(path)
+        for what, own in (("study", study.description.name), ("task", study.task.name)):
+            if store.manifest[what] != own:
+                there = store.manifest[what]
+                raise InputError(f"--store {path}: holds the {what} {there!r}, and this is {own!r}; give each its own store")
+        return store
+
+    # -- writing: with the lock held ------------------------------------------------------------------------------------------
+
+    def acquire(self) -> None:
+        """Become the one who writes, until `release` or the end of the process, however it ends.
+
+        **Raises:** `InputError` where another process writes: who, since when.
+        """
+        try:
+            import filelock
+        except ImportError:
+            raise missing_extra("a study", "filelock", "study") from None
+        # The kernel holds it for the process, and lets go of it when the process is gone.
+        lock = filelock.FileLock(self.path / "lock")
+        try:
+            lock.acquire(timeout=1)  # who only looks whether it is held (`writer`) holds it for an instant
+        except filelock.Timeout:
+            who = self._holder()
+            raise InputError(f"store {self.path}: another run writes to it ({who}); wait for it, or end it") from None
+        except OSError as error:
+            raise InputError(f"store {self.path}: cannot be written ({error.strerror or error})") from None
+        self._lock = lock
+        try:
+            for folder in (ROWS, FAILURES, "arrays", "plans"):
+                (self.path / folder).mkdir(exist_ok=True)
+            now = time.strftime("%Y-%m-%d %H:%M:%S %z")
+            write_json(self.path / "holder.json", {"host": platform.node(), "process": os.getpid(), "since": now}, "store")
+            self._remove_leftovers()
+        except BaseException:
+            self.release()
+            raise
+
+    def release(self) -> None:
+        """Let others write."""
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
+
+    def remember(self, text: str, size: str | None) -> None:
+        """Keep the description that is run, so that the store can be resumed and read without its file."""
+        for name, content in (("study.toml", text), ("size", size or "")):
+            path = self.path / name
+            if not path.is_file() or path.read_text(encoding="utf-8") != content:
+                write_bytes(path, content.encode(), "store")
+
+    def new_part(self, kind: str) -> Path:
+        """A name for a new part, later than all others."""
+        return self.path / kind / f"{time.time_ns():020d}-{secrets.token_hex(4)}.parquet"
+
+    def write_part(self, path: Path, table: pa.Table) -> None:
+        """Write rows as a part, whole or not at all.
+
+        **Raises:** `OSError` where the disk refuses.
+        """
+        content = io.BytesIO()
+        pq.write_table(table, content, compression="zstd")
+        place(path, content.getbuffer())
+
+    def write_array(self, digest: str, content: bytes) -> None:
+        """Write an array's file under its hash, unless it is there.
+
+        **Raises:** `OSError` where the disk refuses.
+        """
+        path = self._array_path(digest)
+        if not path.is_file():
+            path.parent.mkdir(exist_ok=True)
+            place(path, content)
+
+    # -- reading --------------------------------------------------------------------------------------------------------------
+
+    def description(self, size: str | None = None) -> tuple[Description, str]:
+        """The description that was last run, with its text; in another size where one is given.
+
+        **Raises:** `InputError` for a store that was never run.
+        """
+        try:
+            text = (self.path / "study.toml").read_text(encoding="utf-8")
+            size = size or (self.path / "size").read_text(encoding="utf-8") or None
+        except FileNotFoundError:
+            raise InputError(f"store {self.path}: holds no description yet; run the study's file first") from None
+        return parse_description(text, str(self.path / "study.toml"), size), text
+
+    def parts(self, kind: str) -> list[Path]:
+        """The parts with rows, or with failures, oldest first."""
+        return sorted(path for path in (self.path / kind).glob("*.parquet") if not path.name.startswith("."))
+
+    def array(self, digest: str) -> np.ndarray:
+        """An array that a row names by its hash.
+
+        **Raises:** `InputError` where the file is missing or damaged.
+        """
+        path = self._array_path(digest)
+        try:
+            return np.load(path, allow_pickle=False)
+        except FileNotFoundError:
+            raise InputError(f"store {self.path}: the array {digest[:12]}… is missing; copy {path} too") from None
+        except (OSError, ValueError, EOFError) as error:
+            raise InputError(f"{path}: cannot be read ({error}); remove it, and the part that names it, and resume") from None
+
+    def identities(self, study: Study) -> np.ndarray:
+        """The identities of a study's units, (units, 16) bytes, from the file that keeps them if there is one."""
+        path = self.path / "plans" / f"{study.digest}.identities"
+        if path.is_file() and path.stat().st_size == len(study) * DIGEST_BYTES:
+            return np.fromfile(path, dtype=np.uint8).reshape(-1, DIGEST_BYTES)
+        found = study.identities()
+        if self._lock is not None:
+            place(path, found.tobytes())
+        return found
+
+    def recorded(self, kind: str) -> np.ndarray:
+        """The identities that rows (or failures) are there for, (rows, 16) bytes, in the order of the parts.
+
+        **Raises:** `InputError` for a part that cannot be read.
+        """
+        pieces = [_identities(read_part(path, ["unit"]).column("unit")) for path in self.parts(kind)]
+        return np.concatenate(pieces) if pieces else np.empty((0, DIGEST_BYTES), np.uint8)
+
+    def writer(self) -> str | None:
+        """Who writes to the store now, or `None`."""
+        import filelock
+
+        if not (self.path / "lock").exists():
+            return None
+        lock = filelock.FileLock(self.path / "lock")
+        try:
+            lock.acquire(blocking=False)
+        except filelock.Timeout:
+            return self._holder()
+        except OSError:  # a store that only may be read
+            return None
+        lock.release()
+        return None
+
+    # -- private --------------------------------------------------------------------------------------------------------------
+
+    def _array_path(self, digest: str) -> Path:
+        return self.path / "arrays" / digest[:2] / f"{digest}.npy"
+
+    def _holder(self) -> str:
+        try:
+            holder: Mapping[str, Any] = json.loads((self.path / "holder.json").read_text(encoding="utf-8"))
+            return f"process {holder['process']} on {holder['host']}, since {holder['since']}"
+        except (OSError, ValueError, KeyError, TypeError):
+            return "it has not said who it is"
+
+    def _remove_leftovers(self) -> None:
+        """Temporary files of writers that were killed."""
+        for folder in (ROWS, FAILURES, "plans", "arrays"):
+            for path in (self.path / folder).rglob(".*.part"):
+                path.unlink(missing_ok=True)
+
+
+def read_part(path: Path, columns: list[str] | None = None) -> pa.Table:
+    """A part, or some of its columns.
+
+    **Raises:** `InputError` for a file that is damaged.
+    """
+    try:
+        return pq.ParquetFile(path).read(columns=columns)
+    except (OSError, pa.ArrowException) as error:
+        words = str(error).splitlines()[0]
+        raise InputError(
+            f"{path}: cannot be read ({words}); restore it from a copy, or remove it: its units are then computed again"
+        ) from None
+
+
+def _read_manifest(path: Path) -> Mapping[str, Any]:
+    place = path / _MANIFEST
+    try:
+        manifest = json.loads(place.read_text(encoding="utf-8"))
+        number = manifest["format"]
+        for key in ("study", "task", "made_by"):
+            str(manifest[key])
+    except (FileNotFoundError, NotADirectoryError):
+        raise InputError(f"{path}: is no store (it has no {_MANIFEST}); give the folder that a study was run into") from None
+    except OSError as error:
+        raise InputError(f"{place}: cannot be read ({error.strerror or error})") from None
+    except (ValueError, KeyError, TypeError):
+        raise InputError(f"{place}: is damaged; restore it from a copy") from None
+    if not isinstance(number, int) or number > FORMAT:
+        raise InputError(
+            f"store {path}: has format {number}, made by {manifest['made_by']}; this is mcr2_landscape "
+            f"{mcr2_landscape.__version__}, which reads formats up to {FORMAT}: upgrade it"
+        )
+    return manifest
+
+
+def _identities(column: pa.ChunkedArray) -> np.ndarray:
+    """Hexadecimal text as bytes, at once for all rows."""
+    if not len(column):
+        return np.empty((0, DIGEST_BYTES), np.uint8)
+    array = column.combine_chunks()
+    text = np.frombuffer(array.buffers()[2], np.uint8)[2 * DIGEST_BYTES * array.offset :][: 2 * DIGEST_BYTES * len(array)]
+    return np.frombuffer(bytes.fromhex(text.tobytes().decode("ascii")), np.uint8).reshape(-1, DIGEST_BYTES)

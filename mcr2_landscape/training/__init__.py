@@ -1,0 +1,15 @@
+"""The one training loop, and its first use: features trained with a rate reduction or with cross-entropy."""
+
+from mcr2_landscape.training.features import FeatureTraining as FeatureTraining
+from mcr2_landscape.training.features import train_features as train_features
+from mcr2_landscape.training.loop import fit as fit
+from mcr2_landscape.training.losses import FeatureLoss as FeatureLoss
+from mcr2_landscape.training.losses import cross_entropy as cross_entropy
+from mcr2_landscape.training.losses import mcr2 as mcr2
+from mcr2_landscape.training.losses import on_spheres as on_spheres
+from mcr2_landscape.training.losses import regularized as regularized
+from mcr2_landscape.training.networks import Encoder as Encoder
+from mcr2_landscape.training.networks import encode as encode
+from mcr2_landscape.training.results import Status as Status
+from mcr2_landscape.training.results import Stopped as Stopped
+from mcr2_landscape.training.results import Training as Training
