@@ -52,6 +52,6 @@ def trouble(*, n: int, what: Literal["nothing", "raise", "exit", "kill", "wrong"
     return Nothing(n)
 
 
-def nap(*, n: int, seconds: float) -> Nothing:
-    time.sleep(seconds)
+def nap(*, n: int, length: float) -> Nothing:
+    time.sleep(length)
     return Nothing(n * n)

@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+CIRCUMSTANCES = ("code", "device", "versions", "worker", "seconds", "finished")
+
+
+@pytest.fixture
+def tasks(outside):
+    """The tasks of the outside package, registered."""
+    return outside("outside_tasks", outside="tasks:TASKS")
+
+
+@pytest.fixture
+def study(tasks, tmp_path):
+    """A function that writes a study's file and opens it, with its results in the folder `store`."""
+    from mcr2_landscape.study.opening import open_study
+
+    def write(text: str, store: str = "store", size: str | None = None):
+        path = tmp_path / "study.toml"
+        path.write_text(text, encoding="utf-8")
+        return open_study(path, size, tmp_path / store)
+
+    return write
+
+
+@pytest.fixture
+def command(tasks, user_environment, tmp_path):
+    """A function that starts `mcr2-landscape study …` as a process of its own."""
+    program = Path(sys.executable).with_name("mcr2-landscape")
+
+    def start(*words: str | Path, **settings: str) -> subprocess.Popen[str]:
+        environment = user_environment | {"PYTHONPATH": tasks} | settings
+        return subprocess.Popen(
+            [str(program), "study", *map(str, words)],
+            env=environment,
+            cwd=tmp_path,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    return start
+
+
+@pytest.fixture
+def run(command):
+    """A function that runs `mcr2-landscape study …` to its end: status, standard output, standard error."""
+
+    def finish(*words: str | Path, **settings: str) -> tuple[int, str, str]:
+        process = command(*words, **settings)
+        try:
+            out, err = process.communicate(timeout=35)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, 9)
+            raise
+        return process.returncode, out, err
+
+    return finish
+
+
+def rows_of(store: Path, kind: str = "rows") -> list[dict]:
+    """The rows of a store without what depends on when and where, ordered by unit."""
+    from mcr2_landscape.study.store import Store, read_part
+
+    rows = [row for path in Store(store).parts(kind) for row in read_part(path).to_pylist()]
+    plain = [{name: value for name, value in row.items() if name not in CIRCUMSTANCES} for row in rows]
+    return sorted(plain, key=lambda row: row["unit"])
