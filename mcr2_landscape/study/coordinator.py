@@ -120,8 +120,8 @@ class _Run:
             for future in self._flying:
                 future.cancel()
             self._journal.flush()
-        if self._watch is not None:
-            self._watch(self.state())
+            if self._watch is not None:
+                self._watch(self.state())
         return self.state()
 
     def state(self) -> State:

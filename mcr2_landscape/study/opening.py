@@ -53,6 +53,8 @@ def open_study(name: str | os.PathLike[str], size: str | None = None, store: str
             raise InputError(f"--store {store}: {path} is itself a store; leave --store out")
         description, text = Store(path).description(size)
         return Opened(Study.of(description, f"{path / 'study.toml'}"), text, path)
+    if path.is_dir():
+        raise InputError(f"{path}: is a folder without a store (it has no store.json); give a store, or a study's file")
     if path.suffix != ".toml" and not path.exists():
         known = shipped()
         if str(name) not in known:

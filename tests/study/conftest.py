@@ -50,10 +50,10 @@ def command(tasks, user_environment, tmp_path):
 
 
 @pytest.fixture
-def run(command):
-    """A function that runs `mcr2-landscape study …` to its end: status, standard output, standard error."""
+def finish(command):
+    """A function that runs `mcr2-landscape study …` to its end as a process of its own: status, standard output and error."""
 
-    def finish(*words: str | Path, **settings: str) -> tuple[int, str, str]:
+    def run(*words: str | Path, **settings: str) -> tuple[int, str, str]:
         process = command(*words, **settings)
         try:
             out, err = process.communicate(timeout=35)
@@ -62,7 +62,22 @@ def run(command):
             raise
         return process.returncode, out, err
 
-    return finish
+    return run
+
+
+@pytest.fixture
+def run(tasks, tmp_path, monkeypatch, capsys):
+    """A function that runs `mcr2-landscape study …` in this process: status, standard output and error."""
+    from mcr2_landscape.cli import main
+
+    monkeypatch.chdir(tmp_path)
+
+    def here(*words: str | Path) -> tuple[int, str, str]:
+        status = main(["study", *map(str, words)])
+        found = capsys.readouterr()
+        return status, found.out, found.err
+
+    return here
 
 
 def rows_of(store: Path, kind: str = "rows") -> list[dict]:

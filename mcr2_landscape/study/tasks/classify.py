@@ -1,0 +1,100 @@
+"""A random member of an orthogonal family: its index and nullity as measured, against those that theory gives."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from mcr2_landscape.study.tasks.problems import problem
+
+
+@dataclass(frozen=True)
+class Classified:
+    """What was measured at one point, and what theory says of its family.
+
+    **Fields:** `regularization`; `family`, the label; `value` in closed form, and `value_error`, the difference of F at the
+    point. `residual`: the relative gradient norm there. Of theory: `theory_kind`, `theory_index`, `theory_nullity`,
+    `orbit_dimension`. Measured, by the signs of all eigenvalues with no help from theory: `measured_positive`,
+    `measured_negative`, and `measured_zero`, those within `eigenvalue_tolerance` of zero; `measured_kind`, what `classify` makes
+    of it. `spectrum_error`: the largest difference between an eigenvalue measured and the closed form, over (9/8)α + λ.
+    `recognized`: the family that the point's structure shows (`None` for none).
+
+    `agreement`: "yes" where the counts are theory's; "undecided" where they are not, and some eigenvalue of the closed form is
+    too small to be told from zero; "no" otherwise. `higher_order`: what third and fourth derivatives say at a degenerate point.
+    """
+
+    regularization: float
+    family: str
+    value: float
+    value_error: float
+    residual: float
+    theory_kind: str
+    theory_index: int
+    theory_nullity: int
+    orbit_dimension: int
+    measured_positive: int
+    measured_zero: int
+    measured_negative: int
+    measured_kind: str
+    eigenvalue_tolerance: float
+    spectrum_error: float
+    recognized: str | None
+    agreement: str
+    higher_order: str | None
+
+
+def classify(
+    *,
+    dim: int,
+    sizes: tuple[int, ...],
+    epsilon: float = 0.5,
+    relative_regularization: float,
+    large: tuple[int, ...],
+    small: tuple[int, ...] = (),
+    seed: int,
+) -> Classified:
+    """Measure a random member of the family in which class k has `large[k]` large and `small[k]` small singular values (none
+    by default).
+
+    **Raises:** `InputError` for numbers out of range, ranks that do not fit, or more than 4,096 unknowns.
+    """
+    from mcr2_landscape.landscape import classify as classify_point
+    from mcr2_landscape.landscape.classify import DENSE_LIMIT
+    from mcr2_landscape.landscape.inertia import dense_spectrum
+    from mcr2_landscape.validation import InputError
+
+    where = problem(dim, sizes, epsilon, relative_regularization)
+    unknowns = int(np.prod(where.narrowed().shape))
+    if unknowns > DENSE_LIMIT:
+        raise InputError(f"dim, sizes: found {unknowns} unknowns; pass a problem of at most {DENSE_LIMIT}: signs are all counted")
+    family = where.orthogonal_family(large, small or None)
+    Z = family.point(key=seed)
+    point = classify_point(where, Z)
+    exact, measured = family.spectrum(), dense_spectrum(where, Z)
+    theory = np.repeat(exact.eigenvalues, exact.multiplicities)
+    numbers = np.repeat(measured.eigenvalues, measured.multiplicities)
+    tolerance = point.eigenvalue_tolerance or 0.0
+    band = point.inertia.zero + point.inertia.undecided
+    same = (point.inertia.positive, band) == (family.index, family.nullity)
+    blurred = bool(np.any((theory != 0) & (np.abs(theory) <= tolerance)))
+    return Classified(
+        regularization=where.parameters.regularization,
+        family=family.label,
+        value=family.value,
+        value_error=abs(point.value - family.value),
+        residual=point.relative_gradient_norm,
+        theory_kind=str(family.kind),
+        theory_index=family.index,
+        theory_nullity=family.nullity,
+        orbit_dimension=family.orbit_dimension,
+        measured_positive=point.inertia.positive,
+        measured_zero=band,
+        measured_negative=point.inertia.negative,
+        measured_kind=str(point.kind),
+        eigenvalue_tolerance=tolerance,
+        spectrum_error=float(np.abs(np.sort(theory) - numbers).max()) / where.curvature_scale(),
+        recognized=point.family,
+        agreement="yes" if same else "undecided" if blurred else "no",
+        higher_order=point.higher_order,
+    )

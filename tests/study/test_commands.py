@@ -1,0 +1,311 @@
+"""`mcr2-landscape study …`, as a user meets it."""
+
+from __future__ import annotations
+
+import csv
+import json
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from mcr2_landscape.study import Store
+
+from .conftest import rows_of
+
+TEXT = """
+name = "sums"
+task = "outside.sum"
+title = "Sums of a few numbers"
+seeds = 2
+[grid]
+x = [0.5, 2.0]
+n = [1, 2, 3]
+[quick]
+grid.n = [1]
+[full]
+seeds = 3
+"""
+
+TROUBLE = """
+name = "trouble"
+task = "outside.trouble"
+[[cases]]
+n = 1
+what = "nothing"
+[[cases]]
+n = 2
+what = "raise"
+[[cases]]
+n = 3
+what = "wrong"
+[[cases]]
+n = 4
+what = "flag"
+[[cases]]
+n = 5
+what = "kill"
+[[cases]]
+n = 6
+what = "unpicklable"
+"""
+
+
+@pytest.fixture
+def file(tmp_path):
+    path = tmp_path / "sums.toml"
+    path.write_text(TEXT)
+    return path
+
+
+def test_from_quick_to_full_nothing_is_done_twice(run, file, tmp_path):
+    status, out, err = run("run", file)
+    assert status == 0, err
+    assert "4 units: 4 done (4 in this run" in out
+    store = tmp_path / "studies" / "sums"
+    quick = rows_of(store)
+    status, out, err = run("run", file, "--size", "full")
+    assert status == 0, err
+    assert "18 units: 18 done (14 in this run" in out
+    rows = rows_of(store)
+    assert len(rows) == 18
+    assert [row for row in rows if row in quick] == quick
+    status, out, _ = run("resume", store)
+    assert "18 done (0 in this run" in out
+    status, out, _ = run("status")
+    assert "sums" in out
+    assert "full" in out
+    run("status", file, "--json", tmp_path / "status.json")
+    (found,) = json.loads((tmp_path / "status.json").read_text())["result"]
+    assert (found["units"], found["done"], found["left"], found["others"], found["size"]) == (18, 18, 0, 0, "full")
+    run("status", file, "--size", "quick", "--json", tmp_path / "status.json")
+    (found,) = json.loads((tmp_path / "status.json").read_text())["result"]
+    assert (found["units"], found["done"], found["others"], found["size"]) == (4, 4, 14, "quick")
+
+
+def test_export_in_every_format_holds_the_same_rows(run, file, tmp_path):
+    assert run("run", file, "--size", "full", "--store", "s")[0] == 0
+    for ending in ("csv", "parquet", "json", "jsonl"):
+        status, _, err = run("export", "s", "--out", f"out.{ending}")
+        assert status == 0, err
+        assert f"wrote 18 rows to out.{ending}" in err
+    parquet = pq.read_table(tmp_path / "out.parquet").to_pylist()
+    listed = json.loads((tmp_path / "out.json").read_text())
+    lines = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    assert listed == lines
+    for plain in (parquet, listed):
+        assert [(r["x"], r["n"], r["seed"], r["total"], r["powers"], r["missing"]) for r in plain] == [
+            (x, n, seed, x + n + 3, [x**k for k in range(n % 4)], n if n % 2 else None)
+            for seed in range(3)
+            for x in (0.5, 2.0)
+            for n in (1, 2, 3)
+        ]
+    with open(tmp_path / "out.csv", newline="") as lines:
+        table = list(csv.DictReader(lines))
+    assert [(float(r["x"]), float(r["total"])) for r in table] == [(r["x"], r["total"]) for r in parquet]
+    store = Store(tmp_path / "s")
+    for row in parquet:
+        np.testing.assert_array_equal(store.array(row["draws"]), np.random.default_rng([row["seed"], row["n"]]).random(5))
+    assert not list(tmp_path.glob("*.part"))
+
+
+def test_queries(run, file, tmp_path):
+    assert run("run", file, "--size", "full", "--store", "s")[0] == 0
+    status, out, _ = run("export", "s", "--sql", "SELECT n, max(total) AS most FROM rows GROUP BY n ORDER BY n")
+    assert status == 0
+    assert out.split() == ["3", "rows", "n", "most", "1", "6", "2", "7", "3", "8"]
+    status, _, err = run("export", "s", "--sql", "SELECT n, seed FROM rows WHERE x > 1", "--out", "some.csv")
+    assert status == 0, err
+    assert len((tmp_path / "some.csv").read_text().splitlines()) == 10
+    for words, error in (
+        (("--sql", "SELECT colour FROM rows"), "colour"),
+        (("--sql", "nonsense"), "query:"),
+        ((), "--out, --sql"),
+        (("--out", "rows.xls"), "the ending '.xls'"),
+        (("--out", "missing/rows.csv"), "does not exist"),
+        (("--all", "--size", "quick", "--out", "o.csv"), "--all, --size"),
+    ):
+        status, _, err = run("export", "s", *words)
+        assert status == 2, words
+        assert error in err
+        assert "Traceback" not in err
+
+
+def test_units_that_fail_are_recorded_exported_apart_and_retried_on_request(run, tmp_path, monkeypatch):
+    path = tmp_path / "trouble.toml"
+    path.write_text(TROUBLE)
+    flag = tmp_path / "flag"
+    flag.touch()
+    monkeypatch.setenv("OUTSIDE_FLAG", str(flag))
+    status, out, err = run("run", path, "--store", "s", "--jobs", "1")
+    assert status == 1, err
+    assert "6 units: 1 done (1 in this run" in out
+    assert "4 raised an error, the process of 1 died" in out
+    assert "--retry-failed" in out
+    failures = {row["n"]: row for row in rows_of(tmp_path / "s", "failures")}
+    assert {n: row["kind"] for n, row in failures.items()} == {2: "raised", 3: "raised", 4: "raised", 5: "died", 6: "raised"}
+    assert failures[2]["error"] == "ValueError: no luck with 2"
+    assert 'raise ValueError(f"no luck with {n}")' in failures[2]["traceback"]
+    assert failures[3]["error"] == "TypeError: result answer: found str; the task promises int"
+    assert "SIGKILL" in failures[5]["error"]
+    assert "not the dataclass that it promises" in failures[6]["error"]
+    status, _, err = run("export", "s", "--out", "rows.csv")
+    assert "wrote 1 rows to rows.csv" in err
+    assert "wrote 5 failed units to rows.failures.csv" in err
+
+    flag.unlink()
+    status, out, _ = run("resume", "s", "--jobs", "1")
+    assert status == 1
+    assert "1 done (0 in this run" in out  # what raised waits until it is asked for
+    status, out, _ = run("resume", "s", "--jobs", "1", "--retry-failed")
+    assert status == 1
+    assert "2 done (1 in this run" in out
+    assert {row["n"] for row in rows_of(tmp_path / "s")} == {1, 4}
+    _, out, _ = run("export", "s", "--sql", "SELECT n, kind FROM failures ORDER BY n")
+    assert out.split()[4:] == ["2", "raised", "3", "raised", "5", "died", "6", "raised"]
+
+
+def test_plan_measures_without_storing(run, file, tmp_path):
+    status, out, err = run("plan", file, "--size", "full", "--jobs", "2", "--units", "3", "--json", "plan.json")
+    assert status == 0, err
+    found = json.loads((tmp_path / "plan.json").read_text())["result"]
+    assert (found["units"], found["left"], found["jobs"], found["failed"]) == (18, 18, 2, 0)
+    assert found["timed"] == 4  # one more: the first is a warm-up
+    assert found["seconds"] > 0
+    assert found["bytes"] > 18 * 100
+    assert "time with 2 processes" in out
+    assert not (tmp_path / "studies").exists()
+    assert run("run", file, "--size", "quick")[0] == 0
+    run("plan", file, "--size", "full", "--json", "plan.json")
+    found = json.loads((tmp_path / "plan.json").read_text())["result"]
+    assert (found["units"], found["done"], found["left"]) == (18, 4, 14)
+
+
+def test_a_plan_is_about_what_a_run_takes(run, tmp_path):
+    path = tmp_path / "naps.toml"
+    path.write_text('name = "naps"\ntask = "outside.nap"\nparameters.length = 0.1\ngrid.n = {range = [0, 60]}\n')
+    assert run("plan", path, "--jobs", "2", "--json", "plan.json")[0] == 0
+    found = json.loads((tmp_path / "plan.json").read_text())["result"]
+    assert 0.1 <= found["unit_seconds"] < 0.15
+    # 59 units of 0.1 s in two processes, after the first
+    assert 2.9 < found["seconds"] - found["first_seconds"] < 4.5
+
+
+def test_a_plan_says_that_units_fail(run, tmp_path):
+    path = tmp_path / "trouble.toml"
+    path.write_text('name = "t"\ntask = "outside.trouble"\nparameters.what = "raise"\ngrid.n = [1, 2, 3]\n')
+    status, _, err = run("plan", path, "--jobs", "1")
+    assert status == 0
+    assert "3 of the units timed failed: ValueError: no luck with" in err
+
+
+def test_diff_finds_what_differs_and_nothing_else(run, file, tmp_path):
+    for store in ("a", "b"):
+        assert run("run", file, "--size", "full", "--store", store)[0] == 0
+    status, out, _ = run("diff", "a", "b")
+    assert status == 0
+    assert "no difference" in out
+    part = Store(tmp_path / "b").parts("rows")[0]
+    table = pq.read_table(part)
+    totals = table.column("total").to_pylist()
+    totals[2] *= 1 + 1e-9
+    changed = table.set_column(table.schema.get_field_index("total"), table.schema.field("total"), [totals])
+    pq.write_table(changed.slice(1), part)
+    status, out, _ = run("diff", "a", "b", "--json", "diff.json")
+    assert status == 1
+    found = json.loads((tmp_path / "diff.json").read_text())["result"]
+    assert (found["common"], found["only_first"], found["only_second"]) == (17, 1, 0)
+    (column,) = found["columns"]
+    assert (column["column"], column["count"]) == ("total", 1)
+    assert column["largest"] == pytest.approx(1e-9, rel=1e-3)
+    status, out, _ = run("diff", "a", "b", "--rtol", "1e-8")
+    assert status == 1  # a unit is missing still
+    assert "Columns that differ" not in out
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda s: (s / "store.json").write_text("{"), "is damaged"),
+        (
+            lambda s: (s / "store.json").write_text(
+                json.dumps({"format": 2, "study": "sums", "task": "outside.sum", "made_by": "mcr2_landscape 9.9"})
+            ),
+            "has format 2, made by mcr2_landscape 9.9",
+        ),
+        (lambda s: truncate(Store(s).parts("rows")[0]), "cannot be read"),
+        (lambda s: (s / "study.toml").unlink(), "holds no description yet"),
+        (lambda s: (s / "store.json").unlink(), "is a folder without a store"),
+    ],
+)
+def test_a_store_that_is_damaged_or_too_new_is_said(run, file, tmp_path, change, words):
+    assert run("run", file, "--store", "s")[0] == 0
+    change(tmp_path / "s")
+    for command in (("status", "s"), ("resume", "s"), ("export", "s", "--out", "o.csv"), ("export", "s", "--sql", "FROM rows")):
+        status, _, err = run(*command)
+        assert status == 2, (command, err)
+        assert "Traceback" not in err
+        if command[0] in ("status", "resume"):
+            assert words in err
+
+
+def truncate(path):
+    path.write_bytes(path.read_bytes()[:-50])
+
+
+def test_mistakes_on_the_command_line(run, file, tmp_path):
+    (tmp_path / "other.toml").write_text(TEXT.replace('"sums"', '"other"'))
+    assert run("run", file, "--store", "s")[0] == 0
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "thing").touch()
+    for words, error in (
+        (("run", "sumz.toml"), "no such file"),
+        (("run", "survay"), "no study here"),
+        (("run", "other.toml", "--store", "s"), "holds the study 'sums', and this is 'other'"),
+        (("run", file, "--store", "full"), "holds something else than a store"),
+        (("run", file, "--store", file), "is no folder"),
+        (("run", file, "--jobs", "0"), "--jobs: found 0"),
+        (("run", file, "--jobs", "1", "--scheduler", "tcp://127.0.0.1:1"), "--jobs, --scheduler"),
+        (("run", file, "--size", "huge"), "size"),
+        (("status", "nowhere"), "no study here"),
+        (("status",), "no store in studies/"),
+        (("resume", file), "has no results yet"),
+        (("export", file, "--out", "o.csv"), "has no results yet"),
+        (("diff", "s", "nowhere"), "no study here"),
+        (("diff", "s", "s", "--rtol", "-1"), "--rtol: found -1"),
+        (("plan", file, "--units", "0"), "--units"),
+    ):
+        status, out, err = run(*words)
+        assert status == 2, (words, out, err)
+        assert error in err, (words, err)
+        assert "Traceback" not in err
+
+
+def test_an_unknown_key_is_named_with_the_nearest(run, tmp_path):
+    (tmp_path / "s.toml").write_text(TEXT.replace("seeds = 2", "seed = 2"))
+    status, _, err = run("run", "s.toml")
+    assert status == 2
+    assert "s.toml: found the unknown key 'seed'; the nearest is 'seeds'" in err
+
+
+def test_changed_code_is_computed_anew_and_old_rows_are_told_apart(finish, file, tmp_path, tasks):
+    import os
+    import shutil
+    from pathlib import Path
+
+    package = next(Path(p) for p in tasks.split(os.pathsep) if (Path(p) / "outside_tasks").is_dir())
+    copy = tmp_path / "copy"
+    shutil.copytree(package, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    path = tasks.replace(str(package), str(copy))
+    assert finish("run", file, "--store", "s", PYTHONPATH=path)[0] == 0
+    work = copy / "outside_tasks" / "work.py"
+    work.write_text(work.read_text().replace("total = (x + n", "total = 100 + (x + n"))
+    status, out, _ = finish("run", file, "--store", "s", PYTHONPATH=path)
+    assert status == 0
+    assert "4 done (4 in this run" in out
+    _, out, err = finish("status", "s", PYTHONPATH=path)
+    assert "4 rows are of earlier descriptions or versions" in err
+    _, out, _ = finish("export", "s", "--sql", "SELECT min(total) FROM rows", PYTHONPATH=path)
+    assert float(out.split()[-1]) > 100
+    finish("export", "s", "--all", "--out", "all.parquet", PYTHONPATH=path)
+    assert pq.read_table(tmp_path / "all.parquet").num_rows == 8
