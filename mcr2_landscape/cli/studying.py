@@ -222,6 +222,7 @@ class _Watcher:
         words += f", {state.failed:,} failed" if state.failed else ""
         if state.rate:
             words += f"; {state.rate:,.3g} units/s, {_duration(state.seconds_left or 0.0)} left"
+        words += "" if state.width else "; waiting for workers"
         self._line.show(words)
         if not sys.stderr.isatty() and time.monotonic() - self._said >= _QUIET_SECONDS:
             self._said = time.monotonic()

@@ -31,7 +31,7 @@ class State:
     """How far a run is.
 
     **Fields:** `total`, all units; `before`, units that were done before this run; `done` and `failed`, by this run; `left`;
-    `seconds` since it began; `rate`, units a second lately (`None` before the first).
+    `seconds` since it began; `rate`, units a second lately (`None` before the first); `width`, calls at the same time now.
     """
 
     total: int
@@ -41,6 +41,7 @@ class State:
     left: int
     seconds: float
     rate: float | None
+    width: int
 
     @property
     def seconds_left(self) -> float | None:
@@ -53,7 +54,7 @@ def run_units(
     study: Study,
     executor: Executor,
     *,
-    width: int,
+    width: Callable[[], int],
     retry_failed: bool = False,
     watch: Callable[[State], None] | None = None,
     alive: Callable[[], bool] | None = None,
@@ -61,7 +62,7 @@ def run_units(
     """Compute every unit of a study that the store does not have.
 
     **Arguments:** `store`, whose lock is held. `executor`, anything with the interface of `concurrent.futures.Executor` whose
-    processes have this package. `width`: how many calls it runs at the same time. `retry_failed`: compute units again that
+    processes have this package. `width`: how many calls it runs at the same time now. `retry_failed`: compute units again that
     raised an error before; those whose process died are always computed again. `watch` is called about four times a second.
     `alive`: whether the executor still has something to compute with.
 
@@ -82,7 +83,7 @@ class _Run:
         store: Store,
         study: Study,
         executor: Executor,
-        width: int,
+        width: Callable[[], int],
         retry_failed: bool,
         watch: Callable[[State], None] | None,
         alive: Callable[[], bool] | None,
@@ -128,11 +129,14 @@ class _Run:
         pending = self._pending
         left = len(pending.numbers) - self._done - self._failed
         elapsed = time.monotonic() - self._began
-        return State(pending.total, pending.done, self._done, self._failed, left, elapsed, self._pace.rate(elapsed))
+        return State(
+            pending.total, pending.done, self._done, self._failed, left, elapsed, self._pace.rate(elapsed), self._width()
+        )
 
     def _hand_out(self) -> None:
-        while len(self._flying) < 2 * self._width:  # one more each than it is at, so that none waits for this process
-            numbers = self._next()
+        width = max(1, self._width())
+        while len(self._flying) < 2 * width:  # one more each than it is at, so that none waits for this process
+            numbers = self._next(width)
             if not numbers:
                 return
             study = self._study
@@ -142,11 +146,11 @@ class _Run:
                 raise Unavailable(str(error)) from error
             self._flying[future] = numbers
 
-    def _next(self) -> tuple[int, ...]:
+    def _next(self, width: int) -> tuple[int, ...]:
         if self._alone:
             return (self._alone.popleft(),)
         left = len(self._pending.numbers) - self._done - self._failed
-        size = self._study.description.chunk or self._pace.chunk(left, self._width)
+        size = self._study.description.chunk or self._pace.chunk(left, width)
         return tuple(int(number) for _, number in zip(range(size), self._numbers, strict=False))
 
     def _collect(self, future: Future[ChunkResult]) -> None:
@@ -170,7 +174,7 @@ class _Run:
     def _bury(self, numbers: tuple[int, ...], words: str) -> None:
         """The process at these units died: each gets a process of its own next, up to a limit."""
         self._fruitless += 1
-        if self._fruitless > 10 + _MOST_DEATHS * self._width:
+        if self._fruitless > 10 + _MOST_DEATHS * self._width():
             raise Unavailable(f"{self._fruitless} processes died one after the other without a result; the last one {words}")
         for number in numbers:
             self._deaths[number] = self._deaths.get(number, 0) + 1

@@ -3,24 +3,34 @@
 from __future__ import annotations
 
 import contextlib
+import logging
+import math
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 from mcr2_landscape.errors import InputError
 from mcr2_landscape.extras import missing_extra
 from mcr2_landscape.processes import ProcessExecutor
 
 _CONNECT_SECONDS = 20
+_WORKERS_SECONDS = 120  # a batch system starts workers when it has room for them
+_RECOUNT_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
 class Engine:
-    """An executor with what the interface does not say: how many calls it runs at the same time, whether it still has something
-    to compute with, and its name in words."""
+    """An executor with what the interface does not say.
+
+    **Fields:** `executor`; `width`: how many calls it runs at the same time now, which may change; `alive`: whether it still
+    has something to compute with; `words`: its name.
+    """
 
     executor: Executor
-    width: int
+    width: Callable[[], int]
     alive: Callable[[], bool]
     words: str
 
@@ -32,40 +42,69 @@ def local(jobs: int | None, memory: int) -> Iterator[Engine]:
     executor = ProcessExecutor(jobs, worker_memory=memory)
     try:
         count = executor.max_workers
-        yield Engine(executor, count, lambda: True, f"{count} process{'es' if count > 1 else ''} here")
+        yield Engine(executor, lambda: count, lambda: True, f"{count} process{'es' if count > 1 else ''} here")
     finally:
         executor.kill()
 
 
 @contextlib.contextmanager
 def dask(address: str) -> Iterator[Engine]:
-    """The Dask cluster whose scheduler has this address (``tcp://host:8786``). Its workers need this package, with one thread
-    each.
+    """A Dask cluster: its scheduler's address (``tcp://host:8786``), or the file that ``dask scheduler --scheduler-file`` has
+    written. Its workers need this package, and one thread each. They may come and go.
 
-    **Raises:** `InputError` where no scheduler answers, or it has no workers.
+    **Raises:** `InputError` where no scheduler answers, or no worker comes.
     """
     try:
         import distributed
     except ImportError:
         raise missing_extra("a study on a cluster", "distributed", "cluster") from None
-    try:
-        client = distributed.Client(address, timeout=_CONNECT_SECONDS, set_as_default=False)
-    except (OSError, ValueError, TypeError) as error:
-        words = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(
-            f"--scheduler {address}: no Dask scheduler answers there ({words}); start one: dask scheduler"
-        ) from None
-    try:
-        threads: dict[str, int] = client.nthreads()  # pyright: ignore[reportAssignmentType]
-        if not threads:
+    file = {"scheduler_file": address} if Path(address).is_file() else {"address": address}
+    with _quiet():
+        try:
+            client = distributed.Client(**file, timeout=_CONNECT_SECONDS, set_as_default=False)  # pyright: ignore[reportArgumentType]
+        except (OSError, ValueError, TypeError) as error:
+            words = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise InputError(
-                f"--scheduler {address}: the scheduler has no workers; start some: dask worker {address} --nthreads 1"
-            )
-        width = sum(threads.values())
-        # Calls are pure, but which process computed what is part of a row: never take an earlier call's result for a new one.
-        executor = client.get_executor(pure=False, retries=0)
-        yield Engine(executor, width, lambda: client.status == "running", f"{len(threads)} workers of {address}")
-        executor.shutdown(wait=False)
+                f"--scheduler {address}: no Dask scheduler answers there ({words}); start one: dask scheduler"
+            ) from None
+        try:
+            try:
+                client.wait_for_workers(1, timeout=_WORKERS_SECONDS)
+            except TimeoutError:
+                raise InputError(
+                    f"--scheduler {address}: the scheduler has no workers; start some: dask worker {address} --nthreads 1"
+                ) from None
+            width = _Counted(client)
+            # Calls are pure, but which process computed what is part of a row: an earlier call's result is never taken again.
+            executor = client.get_executor(pure=False, retries=0)
+            yield Engine(executor, width, lambda: client.status == "running", f"{width()} workers of {address}")
+            executor.shutdown(wait=False)
+        finally:
+            with contextlib.suppress(Exception):  # a scheduler that is gone cannot be told anything
+                client.close(timeout=2)
+
+
+class _Counted:
+    """The threads of a cluster's workers, counted anew now and then."""
+
+    def __init__(self, client: Any):
+        self._client, self._count, self._when = client, 0, -math.inf
+
+    def __call__(self) -> int:
+        if time.monotonic() - self._when > _RECOUNT_SECONDS:
+            with contextlib.suppress(OSError):  # a scheduler that is lost: `alive` says so
+                self._count = sum(self._client.nthreads().values())
+            self._when = time.monotonic()
+        return self._count
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """A lost scheduler is said once, by the run, and not by a traceback of the client's as well."""
+    logger = logging.getLogger("distributed.client")
+    before = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
     finally:
-        with contextlib.suppress(Exception):  # a scheduler that is gone cannot be told anything
-            client.close(timeout=2)
+        logger.setLevel(before)

@@ -86,7 +86,7 @@ def attempt(opened, place, executor, **options):
     store = Store.create(place, opened.study)
     store.acquire()
     try:
-        return run_units(store, opened.study, executor, width=2, watch=executor.advance, **options)
+        return run_units(store, opened.study, executor, width=lambda: 2, watch=executor.advance, **options)
     finally:
         store.release()
 
