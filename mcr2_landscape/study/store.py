@@ -6,6 +6,7 @@
     failures/*.parquet        units that failed, one row an attempt
     arrays/ab/ab….npy         large arrays, named by the SHA-256 of their files
     plans/*.identities        the identities of all units of a description, 16 bytes each, so that they are computed once
+    plans/rows.npz            those that the parts hold, so that a long run's thousands of parts are opened once
     lock, holder.json         who writes
 
 Whatever appears under its name is whole: files are written under another name, brought to the disk and renamed. A part never
@@ -34,6 +35,7 @@ from mcr2_landscape.errors import InputError
 from mcr2_landscape.extras import missing_extra
 from mcr2_landscape.files import place, write_bytes, write_json
 from mcr2_landscape.study.description import Description, parse_description
+from mcr2_landscape.study.index import identities_of_parts
 from mcr2_landscape.study.space import DIGEST_BYTES, Study
 
 FORMAT = 1
@@ -201,8 +203,12 @@ class Store:
 
         **Raises:** `InputError` for a part that cannot be read.
         """
-        pieces = [_identities(read_part(path, ["unit"]).column("unit")) for path in self.parts(kind)]
-        return np.concatenate(pieces) if pieces else np.empty((0, DIGEST_BYTES), np.uint8)
+        return identities_of_parts(
+            self.parts(kind),
+            self.path / "plans" / f"{kind}.npz",
+            lambda path: _identities(read_part(path, ["unit"]).column("unit")),
+            may_write=self._lock is not None,
+        )
 
     def writer(self) -> str | None:
         """Who writes to the store now, or `None`."""

@@ -276,3 +276,39 @@ def test_only_one_writes_to_a_store(opened, tmp_path):
     second.acquire()
     second.release()
     assert second.writer() is None
+
+
+def test_the_index_of_parts_says_what_the_parts_say(opened, tmp_path, monkeypatch):
+    import numpy as np
+
+    from mcr2_landscape.study import index
+    from mcr2_landscape.study import store as stores
+
+    monkeypatch.setattr(index, "_WORTHWHILE", 2)
+    store = Store.create(tmp_path / "a", opened.study)
+    store.acquire()
+
+    def write(numbers):
+        rows = compute_chunk(opened.study.description, opened.study.digest, numbers).rows
+        store.write_part(store.new_part("rows"), rows)
+
+    def directly():
+        return np.concatenate([stores._identities(stores.read_part(p, ["unit"]).column("unit")) for p in store.parts("rows")])
+
+    for start in range(0, 8, 2):
+        write(range(start, start + 2))
+    place = tmp_path / "a" / "plans" / "rows.npz"
+    np.testing.assert_array_equal(store.recorded("rows"), directly())
+    assert place.exists()
+    opened_parts = []
+    original = stores.read_part
+    monkeypatch.setattr(stores, "read_part", lambda path, columns=None: opened_parts.append(path) or original(path, columns))
+    write([8])
+    found = store.recorded("rows")
+    assert opened_parts == store.parts("rows")[-1:]
+    np.testing.assert_array_equal(found, directly())
+    store.parts("rows")[1].unlink()  # a part that is gone is not there, whatever the index says
+    np.testing.assert_array_equal(store.recorded("rows"), directly())
+    place.write_bytes(place.read_bytes()[:-40])
+    np.testing.assert_array_equal(store.recorded("rows"), directly())
+    store.release()

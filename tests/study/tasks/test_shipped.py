@@ -1,0 +1,61 @@
+"""The studies in experiments/: each is valid in both sizes, and a unit of each runs."""
+
+import pytest
+
+from mcr2_landscape.claims import load
+from mcr2_landscape.study.chunk import compute_chunk
+from mcr2_landscape.study.description import SIZES, parse_description, read_description
+from mcr2_landscape.study.opening import shipped
+from mcr2_landscape.study.space import Study
+
+STUDIES = shipped()
+EXPECTED = {
+    "ascent",
+    "claims",
+    "constrained",
+    "families",
+    "phase",
+    "profiles",
+    "rates",
+    "survey",
+    "trained_digits",
+    "trajectories",
+}
+
+
+def test_the_studies_behind_the_figures_are_there():
+    assert set(STUDIES) >= EXPECTED
+
+
+@pytest.mark.parametrize("name", sorted(STUDIES))
+def test_both_sizes_are_valid(name):
+    studies = {}
+    for size in SIZES:
+        description, _ = read_description(STUDIES[name], size)
+        assert (description.name, description.size) == (name, size)
+        assert description.title
+        assert description.about.strip()
+        studies[size] = Study.of(description)
+    assert 0 < len(studies["quick"]) < len(studies["full"])
+
+
+@pytest.mark.parametrize("name", sorted(EXPECTED))
+def test_one_unit_of_the_quick_size_runs(name):
+    study = Study.of(read_description(STUDIES[name], "quick")[0])
+    result = compute_chunk(study.description, study.digest, [0])
+    assert result.failures is None, result.failures.to_pylist()[0]["traceback"]
+    assert result.rows is not None
+    (row,) = result.rows.to_pylist()
+    assert row["unit"] == study.identify(study.unit(0)).hex()
+
+
+def test_every_claim_is_in_the_full_size():
+    study = Study.of(read_description(STUDIES["claims"], "full")[0])
+    own = [claim.id for claim in load().claims if claim.check.startswith("paper_checks.")]
+    assert sorted(unit.parameters["claim"] for unit in study.units()) == sorted(own)
+
+
+def test_a_planted_mistake_in_a_study_is_no_failure_of_a_unit_but_refused():
+    text = STUDIES["rates"].read_text(encoding="utf-8").replace("relative_step", "relativ_step")
+    with pytest.raises(ValueError, match="unknown parameter 'relativ_step'"):
+        Study.of(parse_description(text, "rates.toml", "quick"))
