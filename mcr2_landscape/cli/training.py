@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import io
 import os
 import shlex
-import signal
 import sys
-import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mcr2_landscape.errors import InputError
+from mcr2_landscape.processes import termination_as_interruption
 
 if TYPE_CHECKING:
+    from mcr2_landscape.cli.output import Output
     from mcr2_landscape.data import LabeledFeatures
     from mcr2_landscape.training import FeatureTraining, Training
 
@@ -31,6 +30,12 @@ class Folder:
 
     path: Path
     resume: bool
+
+    def holds_checkpoint(self) -> bool:
+        """Whether there is anything to go on from."""
+        from mcr2_landscape.training.checkpoint import NAME
+
+        return (self.path / NAME).exists()
 
     @staticmethod
     def of(name: str, *, resume: bool) -> Folder:
@@ -65,7 +70,7 @@ def run(data: LabeledFeatures, folder: Folder, options: Mapping[str, Any], seed:
     count, width = data.shape
     output.note(f"training on {count} samples of {width} numbers: {data.source}")
     try:
-        with _termination_is_interruption():
+        with termination_as_interruption():
             result = train_features(
                 data,
                 **options,
@@ -79,25 +84,14 @@ def run(data: LabeledFeatures, folder: Folder, options: Mapping[str, Any], seed:
             _write(result, data, folder.path, options, seed)
     except KeyboardInterrupt:
         line.clear()
+        if not folder.holds_checkpoint():
+            raise  # the program says that nothing was kept
         output.note(f"interrupted: what the last checkpoint in {folder.path} holds was kept; --resume goes on from there")
         return _INTERRUPTED
     finally:
         line.clear()
-    _say(output, result, folder.path)
+    _say(output, result, data.source, folder.path)
     return {"diverged": _DIVERGED, "interrupted": _INTERRUPTED}.get(result.training.stopped.value, 0)
-
-
-@contextlib.contextmanager
-def _termination_is_interruption() -> Iterator[None]:
-    """A batch system's polite signal is heard as Ctrl-C is."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    earlier = signal.signal(signal.SIGTERM, lambda number, frame: signal.raise_signal(signal.SIGINT))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, earlier)
 
 
 def _write(result: FeatureTraining, data: LabeledFeatures, folder: Path, options: Mapping[str, Any], seed: int) -> None:
@@ -107,9 +101,11 @@ def _write(result: FeatureTraining, data: LabeledFeatures, folder: Path, options
     from mcr2_landscape.provenance import configuration_hash
     from mcr2_landscape.report.documents import document
 
-    content = io.BytesIO()
-    np.savez(content, features=result.features.features.astype(result.features.dtype), labels=np.asarray(data.labels))
-    write_bytes(folder / "features.npz", content.getvalue(), "--out")
+    if result.features is not None:
+        content = io.BytesIO()
+        features = result.features.features.astype(result.features.dtype)
+        np.savez(content, features=features, labels=np.asarray(data.labels))
+        write_bytes(folder / "features.npz", content.getvalue(), "--out")
     write_text(folder / "history.csv", _table(result.training), "--out")
     configuration = {
         "data": configuration_hash({"features": data.features, "labels": data.labels}),
@@ -128,11 +124,13 @@ def _table(training: Training) -> str:
     return text.getvalue()
 
 
-def _say(output: Any, result: FeatureTraining, folder: Path) -> None:
+def _say(output: Output, result: FeatureTraining, source: str, folder: Path) -> None:
     training = result.training
-    output.heading(f"{result.loss} on {result.features.source.removeprefix('features trained on ')}: {training.reason}")
+    output.heading(f"{result.loss} on {source}: {training.reason}")
     output.sentences("How it ended", _ending(result, folder))
     output.sentences("Notes", training.notes)
+    if result.features is None:
+        return
     words = ["mcr2-landscape", "analyze", str(folder / "features.npz")]
     words += ["--epsilon", repr(result.epsilon), "--regularization", repr(result.regularization)]
     if result.loss != "regularized":  # their length is arbitrary there
@@ -146,15 +144,33 @@ def _ending(result: FeatureTraining, folder: Path) -> list[str]:
     if training.resumed_from is not None:
         spent += f", {training.session_seconds:.1f} s of them now"
     said = [
-        f"The loss is {training.loss:.6g}, its gradient's norm {training.gradient_norm:.3g}, after {training.step} steps ({spent})."
+        f"The loss is {training.loss:.6g}, its gradient's norm {training.gradient_norm:.3g}, after {training.step} steps "
+        f"({spent})."
     ]
     if "accuracy" in training.metrics:
         said.append(f"Of the last batch {training.metrics['accuracy']:.1%} were classified right.")
-    said.append(
+    if result.features is None:
+        said.append("The network's features are not finite: there is no features.npz, and nothing to measure.")
+    else:
+        said.extend(_measured(result))
+    said.append(f"Everything is in {os.fspath(folder)}: the checkpoint and {', '.join(_results(result))}.")
+    if training.stopped.value == "diverged":
+        said.append("A lower --learning-rate, in another folder, is what usually helps.")
+    elif training.stopped.value != "finished":
+        said.append("The same command with --resume goes on.")
+    return said
+
+
+def _results(result: FeatureTraining) -> tuple[str, ...]:
+    return _RESULTS if result.features is not None else _RESULTS[1:]
+
+
+def _measured(result: FeatureTraining) -> list[str]:
+    said = [
         f"The features have the rate reduction {result.rate_reduction:.6g}, and F = {result.objective:.6g} at lambda = "
         f"{result.regularization:.6g} (the limit is {result.regularization_limit:.6g}); the global maximum is "
         f"{result.maximum:.6g}."
-    )
+    ]
     if result.loss == "regularized":
         said.append(f"{result.gap:.4g} is missing to it, {result.relative_gap:.2%}.")
     elif result.scale is not None:
@@ -167,9 +183,4 @@ def _ending(result: FeatureTraining, folder: Path) -> list[str]:
             f"The classes have {','.join(map(str, result.ranks))} directions; the local maximizers with as many have F = "
             f"{result.family_value:.6g}, {max(result.family_gap, 0.0):.3g} more."
         )
-    said.append(f"Everything is in {os.fspath(folder)}: {', '.join(_RESULTS)} and the checkpoint.")
-    if training.stopped.value != "finished" and training.stopped.value != "diverged":
-        said.append("The same command with --resume goes on.")
-    if training.stopped.value == "diverged":
-        said.append("A lower --learning-rate, in another folder, is what usually helps.")
     return said

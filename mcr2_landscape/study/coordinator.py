@@ -8,7 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, Future, wait
 from dataclasses import dataclass
 
-from mcr2_landscape.processes import Interruptions, WorkerDied
+from mcr2_landscape.processes import Interruption, WorkerDied
 from mcr2_landscape.study.chunk import ChunkResult, circumstances, compute_chunk, failure_row
 from mcr2_landscape.study.columns import failure_schema, table_of
 from mcr2_landscape.study.journal import Journal
@@ -68,13 +68,13 @@ def run_units(
 
     **Returns:** `State` at the end.
 
-    Ctrl-C and SIGTERM (in the main thread) are heard between two looks at the clock: what has come back is written, and
-    `KeyboardInterrupt` raised. A second one does not wait.
+    Ctrl-C (in the main thread) is heard between two looks at the clock: what has come back is written, and `KeyboardInterrupt`
+    raised. A second one does not wait.
 
     **Raises:** `OSError` where the disk refuses; `Unavailable`; `Mismatch` where workers have other code.
     """
-    with Interruptions() as interruptions:
-        return _Run(store, study, executor, width, retry_failed, watch, alive, interruptions).run()
+    with Interruption() as interruption:
+        return _Run(store, study, executor, width, retry_failed, watch, alive, interruption).run()
 
 
 class _Run:
@@ -87,10 +87,10 @@ class _Run:
         retry_failed: bool,
         watch: Callable[[State], None] | None,
         alive: Callable[[], bool] | None,
-        interruptions: Interruptions,
+        interruption: Interruption,
     ):
         self._study, self._executor, self._width = study, executor, width
-        self._watch, self._alive, self._interruptions = watch, alive, interruptions
+        self._watch, self._alive, self._interruption = watch, alive, interruption
         self._journal = Journal(store)
         self._pending = Pending.of(store, study, retry_failed=retry_failed)
         self._numbers = iter(self._pending.numbers)
@@ -112,7 +112,7 @@ class _Run:
                 for future in ready:
                     self._collect(future)
                 self._journal.flush_if_due()
-                self._interruptions.check()
+                self._interruption.check()
                 if self._watch is not None:
                     self._watch(self.state())
                 if self._alive is not None and not self._alive():

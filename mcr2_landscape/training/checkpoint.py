@@ -2,7 +2,7 @@
 
     mcr2_landscape training checkpoint
     <format number>
-    <SHA-256 of everything below>
+    <SHA-256 of the format number and of everything below>
     <header: JSON in one line>
     <the bytes of the arrays, in the header's order, little-endian>
 
@@ -68,8 +68,8 @@ def write(path: Path, state: Any, history: Mapping[str, np.ndarray], header: Map
     arrays = [{"name": name, "dtype": array.dtype.name, "shape": list(array.shape)} for name, array in named]
     words = json.dumps({**header, "arrays": arrays}, allow_nan=False, ensure_ascii=True, separators=(",", ":"))
     body = b"".join([words.encode(), b"\n", *(np.ascontiguousarray(array).tobytes() for _, array in named)])
-    lines = [_MAGIC, str(FORMAT).encode(), hashlib.sha256(body).hexdigest().encode()]
-    write_bytes(path, b"\n".join([*lines, body]), "checkpoint")
+    number = str(FORMAT).encode()
+    write_bytes(path, b"\n".join([_MAGIC, number, _checksum(number, body), body]), "checkpoint")
 
 
 def read(path: Path) -> Checkpoint:
@@ -90,7 +90,7 @@ def read(path: Path) -> Checkpoint:
     checksum, _, body = rest.partition(b"\n")
     if number.isdigit() and int(number) > FORMAT:
         raise InputError(f"{path}: has the format {int(number)}, and this version reads up to {FORMAT}; update mcr2_landscape")
-    if not number.isdigit() or hashlib.sha256(body).hexdigest().encode() != checksum:
+    if not number.isdigit() or _checksum(number, body) != checksum:
         raise InputError(f"{path}: the checkpoint is damaged or cut off (its checksum differs); {_AGAIN}")
     words, _, data = body.partition(b"\n")
     header = json.loads(words)
@@ -120,6 +120,12 @@ def restore(checkpoint: Checkpoint, template: Any) -> Any:
     if [(a.dtype, a.shape) for a in found] != [(a.dtype, a.shape) for a in expected]:
         raise InputError(f"{checkpoint.path}: holds a state of another shape; {_AGAIN}")
     return jax.tree.unflatten(structure, [_as(leaf, array) for leaf, array in zip(leaves, found, strict=True)])
+
+
+def _checksum(number: bytes, body: bytes) -> bytes:
+    found = hashlib.sha256(number + b"\n")
+    found.update(body)
+    return found.hexdigest().encode()
 
 
 def _is_key(leaf: Any) -> bool:

@@ -24,7 +24,7 @@ from mcr2_landscape.training.loop import fit
 from mcr2_landscape.training.losses import LOSSES, FeatureLoss, on_spheres
 from mcr2_landscape.training.networks import Encoder, encode
 from mcr2_landscape.training.results import Status, Training
-from mcr2_landscape.validation import InputError, check_finite, positive_integer, positive_real
+from mcr2_landscape.validation import InputError, check_finite, float64_matrix, positive_integer, positive_real
 
 # Up to so many samples all of them make one batch, else so many do.
 _WHOLE, _BATCH = 5000, 1000
@@ -35,7 +35,8 @@ class FeatureTraining(Record):
     """Trained features, and how close to a global maximizer of F they are.
 
     **Fields:** `training`, of the network; `features` with their labels, as the loss saw them (on the unit sphere for "mcr2"),
-    from the trained network in `training.precision` (float32 for "bfloat16"). `loss`: its name. `dim`, `sizes` (samples of each
+    from the trained network in `training.precision` (float32 for "bfloat16"); `None` where training diverged and the network
+    gives infinite ones, and all numbers below are then NaN. `loss`: its name. `dim`, `sizes` (samples of each
     class, in the order of the sorted labels), `epsilon`, `regularization` and its limit `regularization_limit`: the problem.
 
     `rate_reduction` ΔR and `objective` F at the features, in float64; `maximum`: the global maximum of F in closed form; `gap`
@@ -43,13 +44,15 @@ class FeatureTraining(Record):
     largest (`None` where F is positive at none), `scaled_objective`: F there, `scaled_gap`: its gap. The regularized loss finds
     that scale itself; for features of the others, whose length means nothing to F, the scaled numbers are the ones to compare.
 
+    `center` and `spread`: what was subtracted from the inputs, and what they were divided by; `encode` does the same to others.
+
     `ranks`: how many directions each class has at that scale, singular values nearer to the large root than to zero.
     `family_value`: F of the local maximizers with these ranks, and `family_gap`, how far below it the scaled features are: what
     is missing to the maximizer nearby, as `gap` is what is missing to the best of all (`None` where no such maximizer exists).
     """
 
     training: Training
-    features: LabeledFeatures = field(repr=False, metadata={"json": False})
+    features: LabeledFeatures | None = field(repr=False, metadata={"json": False})
     loss: str
     dim: int
     sizes: tuple[int, ...]
@@ -67,6 +70,16 @@ class FeatureTraining(Record):
     ranks: tuple[int, ...]
     family_value: float | None
     family_gap: float | None
+    center: np.ndarray = field(repr=False, metadata={"json": False})
+    spread: float
+
+    def encode(self, inputs: Any) -> np.ndarray:
+        """The features of other samples, (samples, dim), by the trained network.
+
+        **Raises:** `InputError` for inputs of another width, NaN or infinity.
+        """
+        array = float64_matrix("inputs", inputs, (None, self.center.size), refuse_float32=False)
+        return _encoded(self.training, self.loss, (array - self.center) / self.spread)
 
 
 def train_features(
@@ -118,7 +131,7 @@ def train_features(
     precision = check_precision(precision)
     num_steps = positive_integer("num_steps", num_steps)
     learning_rate = positive_real("learning_rate", learning_rate)
-    inputs, codes, names = _standardize(data)
+    inputs, codes, names, center, spread = _standardize(data)
     if batch_size is None and len(codes) > _WHOLE:
         batch_size = _BATCH
     problem = _problem(dim, codes, epsilon, regularization, relative_regularization)
@@ -158,10 +171,15 @@ def train_features(
             "learning_rate": learning_rate,
         },
     )
-    with jax.enable_x64(real == np.float64):
-        features = encode(training.model, arrays["inputs"])
-        features = np.asarray(on_spheres(jnp.asarray(features))) if loss == "mcr2" else features
-    return _measured(training, data, features, loss, problem)
+    return _measured(training, data, _encoded(training, loss, inputs), loss, problem, center, spread)
+
+
+def _encoded(training: Training, loss: str, inputs: np.ndarray) -> np.ndarray:
+    """The features that the loss sees, of standardized inputs."""
+    double = training.precision == "float64"
+    with jax.enable_x64(double):
+        features = encode(training.model, inputs.astype(np.float64 if double else np.float32))
+        return np.asarray(on_spheres(jnp.asarray(features))) if loss == "mcr2" else features
 
 
 @functools.lru_cache(maxsize=16)
@@ -172,8 +190,8 @@ def _adam(learning_rate: float, num_steps: int) -> Any:
     return optax.adam(optax.cosine_decay_schedule(learning_rate, num_steps))
 
 
-def _standardize(data: LabeledFeatures) -> tuple[np.ndarray, np.ndarray, list[Any]]:
-    """Inputs (samples, features) in float64, class numbers, class names."""
+def _standardize(data: LabeledFeatures) -> tuple[np.ndarray, np.ndarray, list[Any], np.ndarray, float]:
+    """Inputs (samples, features) in float64, class numbers, class names, what was subtracted, what was divided by."""
     codes, names = encode_labels(data.labels)
     if len(names) < 2:
         raise InputError(f"data: found the single class {names[0]!r}; pass at least two classes")
@@ -181,11 +199,12 @@ def _standardize(data: LabeledFeatures) -> tuple[np.ndarray, np.ndarray, list[An
     check_finite("data: features", inputs)
     if len(codes) != len(inputs):
         raise InputError(f"data: found {len(codes)} labels for {len(inputs)} samples; give one label a sample")
-    centered = inputs - inputs.mean(axis=0)
+    center = inputs.mean(axis=0)
+    centered = inputs - center
     spread = float(np.sqrt(np.mean(centered**2)))
     if not spread > 0:
         raise InputError(f"data: all {len(inputs)} samples are the same; there is nothing to train on")
-    return centered / spread, codes, names
+    return centered / spread, codes, names, center, spread
 
 
 def _problem(dim: int, codes: np.ndarray, epsilon: float, regularization: float | None, relative: float) -> MCR2:
@@ -196,10 +215,20 @@ def _problem(dim: int, codes: np.ndarray, epsilon: float, regularization: float 
     return MCR2(dim, sizes, epsilon, regularization)
 
 
-def _measured(training: Training, data: LabeledFeatures, features: np.ndarray, loss: str, problem: MCR2) -> FeatureTraining:
-    Z, _, _ = sort_features(features, data.labels)
+def _measured(
+    training: Training,
+    data: LabeledFeatures,
+    features: np.ndarray,
+    loss: str,
+    problem: MCR2,
+    center: np.ndarray,
+    spread: float,
+) -> FeatureTraining:
     p = problem.parameters
     maximum = problem.global_maximum().value
+    if not np.isfinite(features).all():
+        return _unmeasured(training, loss, problem, maximum, center, spread)
+    Z, _, _ = sort_features(features, data.labels)
     reduction = closed_form.value(p, Z, regularized=False)
     objective = closed_form.value(p, Z)
     whole = np.linalg.svd(Z, compute_uv=False)
@@ -231,6 +260,38 @@ def _measured(training: Training, data: LabeledFeatures, features: np.ndarray, l
         ranks=ranks,
         family_value=family,
         family_gap=None if family is None else family - best,
+        center=center,
+        spread=spread,
+    )
+
+
+def _unmeasured(
+    training: Training, loss: str, problem: MCR2, maximum: float, center: np.ndarray, spread: float
+) -> FeatureTraining:
+    """What is left to say of parameters that are finite, with features that are not."""
+    p, unknown = problem.parameters, float("nan")
+    return FeatureTraining(
+        training=training,
+        features=None,
+        loss=loss,
+        dim=problem.dim,
+        sizes=problem.sizes,
+        epsilon=p.epsilon,
+        regularization=p.regularization,
+        regularization_limit=problem.regularization_limit,
+        rate_reduction=unknown,
+        objective=unknown,
+        maximum=maximum,
+        gap=unknown,
+        relative_gap=unknown,
+        scale=None,
+        scaled_objective=unknown,
+        scaled_gap=unknown,
+        ranks=(),
+        family_value=None,
+        family_gap=None,
+        center=center,
+        spread=spread,
     )
 
 

@@ -131,7 +131,8 @@ def _convert(name: str, value: Any, real: Any) -> np.ndarray:
         raise InputError(f"{name}: found one number; the first axis has to be the sample's (a loss may hold constants)")
     if jnp.issubdtype(array.dtype, jnp.floating):
         check_finite(name, array)
-        found = array.astype(real)
+        with np.errstate(over="ignore"):  # looked at in the next line
+            found = array.astype(real)
         check_finite(f"{name} as {np.dtype(real).name}", found)
         return found
     if array.dtype.kind not in "iub":

@@ -11,9 +11,9 @@ import jax
 import jax.numpy as jnp
 
 from mcr2_landscape.extras import missing_extra
+from mcr2_landscape.processes import Interruption
 from mcr2_landscape.training import inputs as incoming
 from mcr2_landscape.training.fingerprint import OWN
-from mcr2_landscape.training.interruption import Interruption
 from mcr2_landscape.training.keeper import Keeper
 from mcr2_landscape.training.program import Inputs, Program, shared
 from mcr2_landscape.training.results import Status, Stopped, Training
@@ -89,9 +89,9 @@ def fit(
         raise InputError(f"num_steps: found {num_steps}; pass at most 2³¹ − 1")
     record_every = positive_integer("record_every", record_every)
     limit = None if max_seconds is None else positive_real("max_seconds", max_seconds)
-    keeper = Keeper.of(checkpoint, resume, checkpoint_every, checkpoint_seconds)
-    # Not what the process has set: one training, one program, wherever it runs.
-    with jax.enable_x64(precision == "float64"):
+    # Not what the process has set for 64-bit mode: one training, one program, wherever it runs.
+    with Interruption() as interruption, jax.enable_x64(precision == "float64"):
+        keeper = Keeper.of(checkpoint, resume, checkpoint_every, checkpoint_seconds)
         parameters, buffers, static = incoming.split_model(model, precision)
         arrays, loss_static = incoming.split_loss(loss)
         samples, num_samples, size = incoming.check_data(data, batch_size, precision)
@@ -104,7 +104,7 @@ def fit(
         session = Session(program, given, state, num_steps, record_every, limit)
         del state, parameters
         keeper.begin(session, dict(zip(OWN, (size, record_every, precision), strict=True)), configuration)
-        with Interruption() as interruption, Watcher.of(progress, "training") as watcher:
+        with Watcher.of(progress, "training") as watcher:
             stopped, reason = _train(session, keeper, interruption, watcher, stop)
             keeper.end(session)
         return session.result(stopped, reason, keeper.fingerprint, keeper.notes)

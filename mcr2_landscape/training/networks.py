@@ -16,7 +16,7 @@ _ROWS = 8192
 
 
 class Encoder(eqx.Module):
-    """A multilayer perceptron: `depth` hidden layers of `width` units with ReLU, then a linear map to `dim` features.
+    """A multilayer perceptron: `depth` hidden layers of `width` units with leaky ReLU, then a linear map to `dim` features.
 
     **Arguments:** `num_inputs`; `dim`; `num_classes`: with it, `head` is a linear map from features to logits, for
     cross-entropy; `key`: the parameters, uniform within ±1/√(inputs of the layer); `dtype` of the parameters.
@@ -44,6 +44,8 @@ class Encoder(eqx.Module):
             positive_integer("dim", dim),
             positive_integer("width", width),
             positive_integer("depth", depth, minimum=0),
+            # Leaky: units that are zero for a sample would map many samples to the very same features.
+            activation=jax.nn.leaky_relu,
             dtype=dtype,
             key=body,
         )

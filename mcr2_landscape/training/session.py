@@ -107,7 +107,7 @@ class Session:
         """The session as a result."""
         loss, norm, metrics = self.numbers()
         model = eqx.combine(self.state.parameters, self.inputs.buffers, self.program.model.tree())
-        elapsed = self.elapsed()
+        history, elapsed = self.history(last=True), self.elapsed()
         return Training(
             model=model,
             optimizer_state=self.state.optimizer,
@@ -118,7 +118,7 @@ class Session:
             loss=loss,
             gradient_norm=norm,
             metrics=metrics,
-            history=self.history(last=True),
+            history=history,
             seconds=self.seconds_before + elapsed,
             session_seconds=elapsed,
             resumed_from=self.resumed_from,

@@ -214,9 +214,14 @@ def test_the_list_of_commands_says_what_their_help_says(capsys):
 
     from mcr2_landscape.cli import program
 
+    assert set(program._GROUPS) < set(program._COMMANDS)
     for name, words in program._COMMANDS.items():
-        function = getattr(importlib.import_module(f"mcr2_landscape.cli.{name}"), name)
-        assert function.__doc__.split("\n")[0] == words
+        module = importlib.import_module(f"mcr2_landscape.cli.{name}")
+        if name in program._GROUPS:
+            assert all(getattr(module, function).__doc__ for function in program._GROUPS[name].values())
+            assert set(program._GROUPS[name]) == set(re.search(": (.*)", module.__doc__).group(1).strip(".").split(", "))
+        else:
+            assert getattr(module, name).__doc__.split("\n")[0] == words
 
 
 def test_settings_are_made_before_jax_is_loaded(user_environment):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mcr2_landscape.processes import Interruptions, ProcessExecutor, WorkerDied, memory
+from mcr2_landscape.processes import Interruption, ProcessExecutor, WorkerDied, memory, termination_as_interruption
 from mcr2_landscape.processes.worker import SETTINGS
 
 
@@ -93,6 +93,7 @@ def test_a_death_is_the_fault_of_its_own_call_only(two, status, words):
 def test_a_process_that_died_between_two_calls_is_replaced(two):
     number = two.submit(process_number).result()
     os.kill(number, signal.SIGKILL)
+    os.waitid(os.P_PID, number, os.WEXITED | os.WNOWAIT)
     for _ in range(3):
         assert two.submit(process_number).result() != number
 
@@ -188,12 +189,13 @@ def test_workers_end_with_a_parent_that_was_killed(tmp_path):
 
 
 def test_the_first_interruption_waits_for_a_check_and_the_second_does_not():
-    with Interruptions() as interruptions:
-        interruptions.check()
+    with termination_as_interruption(), Interruption() as interruption:
+        interruption.check()
         os.kill(os.getpid(), signal.SIGTERM)
         time.sleep(0.01)
+        assert interruption.requested
         with pytest.raises(KeyboardInterrupt):
-            interruptions.check()
+            interruption.check()
         with pytest.raises(KeyboardInterrupt):  # noqa: PT012
             os.kill(os.getpid(), signal.SIGINT)
             time.sleep(1)
