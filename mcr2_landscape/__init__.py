@@ -17,6 +17,7 @@ _NAMES = {
     "constraints": ("Balls", "Sphere", "Spheres", "UnitColumns"),
     "landscape": ("Landscape", "ascend", "check_derivatives", "classify", "find_critical_points"),
     "analysis": ("analyze_features", "survey"),
+    "training": ("fit", "train_features"),
     "verdict": ("Evidence", "Inertia", "Kind", "Verdict"),
     "validation": ("InputError",),
 }

@@ -15,6 +15,8 @@ from mcr2_landscape.rates import class_coding_rate as class_coding_rate
 from mcr2_landscape.rates import coding_rate as coding_rate
 from mcr2_landscape.rates import rate_reduction as rate_reduction
 from mcr2_landscape.rates import rate_reduction_between as rate_reduction_between
+from mcr2_landscape.training import fit as fit
+from mcr2_landscape.training import train_features as train_features
 from mcr2_landscape.validation import InputError as InputError
 from mcr2_landscape.verdict import Evidence as Evidence
 from mcr2_landscape.verdict import Inertia as Inertia

@@ -1,4 +1,4 @@
-"""What the documentation shows is run: README's blocks, and the examples of every docstring.
+"""What the documentation shows is run: README's blocks, Python in the guides, and the examples of every docstring.
 
 It runs as a reader would run it: in a process of its own, in an empty folder, with none of the suite's settings.
 """
@@ -13,6 +13,7 @@ from typing import NamedTuple
 import pytest
 
 README = Path(__file__).resolve().parent.parent / "README.md"
+GUIDES = ("training.md", "studies.md")
 # Before a block that needs a network, a GPU or the reader's own files: <!-- not run: the reason -->
 NOT_RUN = "<!-- not run"
 
@@ -63,17 +64,18 @@ namespace = {"__name__": "__main__"}
 text = open(sys.argv[1], encoding="utf-8").read()
 for line in map(int, sys.argv[2:]):
     code = "\\n".join(text.split("\\n")[line - 1:]).split("\\n```")[0]
-    exec(compile("\\n" * (line - 1) + code, "README.md", "exec"), namespace)
+    exec(compile("\\n" * (line - 1) + code, sys.argv[1], "exec"), namespace)
 """
 RUN_COMMAND = "import sys; from mcr2_landscape.cli import main; sys.argv[0] = 'mcr2-landscape'; sys.exit(main())"
 SHOWN = blocks(README.read_text(encoding="utf-8"))
 
 
 @pytest.mark.timeout(120)
-def test_the_python_blocks_of_readme_run_one_after_the_other(tmp_path, user_environment):
-    lines = [str(block.line) for block in SHOWN if block.language == "python"]
+@pytest.mark.parametrize("path", [README, *(README.parent / "docs" / name for name in GUIDES)], ids=lambda path: path.name)
+def test_the_python_blocks_run_one_after_the_other(path, tmp_path, user_environment):
+    lines = [str(block.line) for block in blocks(path.read_text(encoding="utf-8")) if block.language == "python"]
     assert lines
-    run_as_reader([sys.executable, "-c", RUN_BLOCKS, str(README), *lines], tmp_path, user_environment)
+    run_as_reader([sys.executable, "-c", RUN_BLOCKS, str(path), *lines], tmp_path, user_environment)
 
 
 @pytest.mark.timeout(120)
