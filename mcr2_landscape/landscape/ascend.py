@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -25,7 +25,8 @@ _STALL = 400
 class Ascent(Record):
     """Where an ascent went.
 
-    `point`: the last point. `history`: arrays "gradients" (gradients evaluated so far), "value" and "relative_gradient_norm".
+    `point`: the last point. `history`: arrays "gradients" (gradients evaluated so far), "value" and "relative_gradient_norm",
+    and what `measure` asked for by its names, all of the same length: dense at the beginning, then every 50 gradients at most.
     `converged`: the relative gradient norm reached the tolerance; `reason` says in words why it stopped.
     """
 
@@ -55,6 +56,7 @@ def ascend(
     *,
     rtol: float = 1e-10,
     max_steps: int = 10_000,
+    measure: Mapping[str, Callable[[np.ndarray], Any]] | None = None,
     progress: bool | Callable[[int, int, int], None] = False,
 ) -> Ascent:
     """Climb from Z with Barzilai–Borwein steps, none of which lowers the value (by more than its rounding).
@@ -65,11 +67,13 @@ def ascend(
     can be far below the square root of the working precision.
 
     **Arguments:** `landscape`: as for `classify`. `Z`: a start, float64. `rtol`: relative gradient norm to reach. `max_steps`:
-    gradients to spend. `progress`: a bar, or a function of (done, total, 0).
+    gradients to spend. `measure`: what else the history shall hold, functions of a point by name, each of which returns a
+    number or an array of the same shape every time: ``{"norm": np.linalg.norm}``. `progress`: a bar, or a function of (done,
+    total, 0).
 
     **Returns:** `Ascent`. Ctrl-C stops it between chunks of at most about a second and returns what was reached.
 
-    **Raises:** `InputError` for a wrong shape, NaN, or float32.
+    **Raises:** `InputError` for a wrong shape, NaN, float32, or a name in `measure` that the history has anyway.
 
     Source: Barzilai and Borwein (IMA J. Numer. Anal. 1988); for MCR² the bound L = (9/8) alpha + lambda.
     """
@@ -77,7 +81,8 @@ def ascend(
     Z = float64_matrix("Z", Z, tuple(landscape.shape))
     check_blocks(landscape, Z)
     rtol, max_steps = positive_real("rtol", rtol), positive_integer("max_steps", max_steps)
-    small, point, bases = landscape.compress(Z) if hasattr(landscape, "compress") else (landscape, Z, None)
+    history = _History(landscape, measure or {})
+    small, point, history.bases = landscape.compress(Z) if hasattr(landscape, "compress") else (landscape, Z, None)
     with jax.enable_x64(True), Progress.of(progress, max_steps, "ascending") as bar:
         if small.constraint is not None:
             point = small.constraint.project(jnp.asarray(point))
@@ -86,16 +91,15 @@ def ascend(
         safe = jnp.asarray(first if hasattr(small, "curvature_scale") else 0.0)
         if not np.isfinite(float(state.value)) or not np.isfinite(float(state.relative)):
             raise InputError("Z: the landscape's value or gradient is not finite there; scale the start down")
-        history: list[tuple[int, float, float]] = []
         reason, interrupted = "", False
         best, since, chunk, largest = float(state.relative), 0, 1, _CHUNK
-        _record(history, state)
+        history.record(state)
         try:
             while not reason:
                 clock = time.perf_counter()
                 state = jax.block_until_ready(_climb(small, state, jnp.asarray(chunk), jnp.asarray(rtol), safe))
                 elapsed = time.perf_counter() - clock
-                _record(history, state)
+                history.record(state)
                 trials, relative = int(state.trials), float(state.relative)
                 best, since = (relative, trials) if relative < 0.5 * best else (best, since)
                 bar.update(min(trials, max_steps), 0)
@@ -112,8 +116,7 @@ def ascend(
                 chunk = min(1 + trials // 10, largest)  # the history is dense where most happens
         except KeyboardInterrupt:
             reason, interrupted = "interrupted", True
-        end = _expand(landscape, np.array(state.point), bases)
-    gradients, values, norms = (np.array(column) for column in zip(*history, strict=True))
+        end = _expand(landscape, np.array(state.point), history.bases)
     value, gradient, scale = landscape.evaluate(end)
     norm = float(np.linalg.norm(gradient))
     relative = norm / scale if scale > 0 else norm
@@ -125,13 +128,35 @@ def ascend(
         bool(relative <= 2 * rtol or float(state.relative) <= rtol),
         reason,
         int(state.trials),
-        {"gradients": gradients, "value": values, "relative_gradient_norm": norms},
+        history.arrays(),
         interrupted,
     )
 
 
-def _record(history: list[tuple[int, float, float]], state: _State) -> None:
-    history.append((int(state.trials), float(state.value), float(state.relative)))
+_RECORDED = ("gradients", "value", "relative_gradient_norm")
+
+
+class _History:
+    """What is seen on the way. `bases` lead from a compressed point back to the landscape's own."""
+
+    def __init__(self, landscape: Any, measure: Mapping[str, Callable[[np.ndarray], Any]]):
+        if clash := sorted(set(measure) & set(_RECORDED)):
+            raise InputError(f"measure: found the name {clash[0]!r}, which the history has anyway; choose another name")
+        self.landscape, self.measure = landscape, measure
+        self.bases: list[np.ndarray | None] | None = None
+        self.rows: list[tuple[Any, ...]] = []
+
+    def record(self, state: _State) -> None:
+        measured: list[np.ndarray] = []
+        if self.measure:
+            point = _expand(self.landscape, np.array(state.point), self.bases)
+            measured = [np.array(function(point)) for function in self.measure.values()]
+        # One row at once: Ctrl-C finds all columns equally long.
+        self.rows.append((int(state.trials), float(state.value), float(state.relative), *measured))
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        columns = (np.array(column) for column in zip(*self.rows, strict=True))
+        return dict(zip((*_RECORDED, *self.measure), columns, strict=True))
 
 
 def _first_step(landscape: Any, point: Any) -> float:

@@ -81,3 +81,18 @@ def test_a_start_far_out_shrinks_to_a_maximizer_instead_of_jumping_to_zero():
     end = ml.ascend(PROBLEM, 1000 * top.family.point(key=0))
     assert end.converged
     assert end.value == pytest.approx(top.value, rel=1e-9)
+
+
+def test_what_is_measured_on_the_way_is_measured_at_the_recorded_points_of_the_whole_landscape():
+    wide = ml.MCR2(2, (5, 3), 0.5, 0.2)  # climbs in two columns a class
+    start = np.random.default_rng(2).standard_normal(wide.shape)
+    seen = {"own": lambda Z: wide.evaluate(Z)[0], "widths": lambda Z: np.linalg.norm(Z, axis=0)}
+    result = ml.ascend(wide, start, measure=seen)
+    history = result.history
+    assert history["widths"].shape == (history["gradients"].size, 8)
+    np.testing.assert_allclose(history["own"], history["value"], atol=1e-13)
+    np.testing.assert_allclose(history["widths"][0], np.linalg.norm(start, axis=0), rtol=1e-12)
+    np.testing.assert_allclose(history["widths"][-1], np.linalg.norm(result.point, axis=0), rtol=1e-12)
+    np.testing.assert_array_equal(result.point, ml.ascend(wide, start).point)
+    with pytest.raises(ml.InputError, match="measure: found the name 'value'"):
+        ml.ascend(wide, start, measure={"value": np.sum})

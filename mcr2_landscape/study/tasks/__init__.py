@@ -5,12 +5,17 @@ from mcr2_landscape.study.task import Task
 _HERE = "mcr2_landscape.study.tasks"
 
 TASKS = (
-    Task("search", "Searches a problem for critical points of every index, beside those that theory lists.", f"{_HERE}.search:search"),
+    Task(
+        "search",
+        "Searches a problem for critical points of every index, beside those that theory lists.",
+        f"{_HERE}.search:search",
+    ),
     Task("classify", "Measures index and nullity of a random member of an orthogonal family.", f"{_HERE}.classify:classify"),
     Task("phase", "What the printed and the corrected theorem say of the global maximizers.", f"{_HERE}.phase:phase", 1 << 28),
     Task("profile", "The value h(s) of one direction over its squared singular value.", f"{_HERE}.profile:profile", 1 << 28),
     Task("ascend", "Ascent from a random start: the way, and where it ends.", f"{_HERE}.ascend:ascend"),
     Task("rates", "Measures how fast ascent approaches a maximizer, or leaves a saddle.", f"{_HERE}.rates:rates", 1 << 28),
     Task("verify", "Checks one claim.", f"{_HERE}.verify:verify", 3 << 29),
+    Task("nothing", "Nothing: what a study itself costs.", f"{_HERE}.nothing:nothing", 1 << 28),
     Task("train", "Trains a small network on the digits, and says where it ends.", f"{_HERE}.train:train", 3 << 29, "float32"),
 )

@@ -29,12 +29,12 @@ class Ascended:
     """One ascent.
 
     **Fields:** `regularization` (missing on spheres), `alpha`. `outcome`: "global maximizer", "local maximizer" (a lower one),
-    "zero" (collapsed, whether or not that is the global maximizer), "strict saddle", "degenerate", "undecided", or "not
-    converged"; `reason` in words. `end_kind` and `end_index` are those of the classified end, `family` its label (missing
-    where theory lists none, and on spheres).
+    "zero" (collapsed, whether or not that is the global maximizer), "strict saddle", "degenerate", "undecided" (the end is too
+    blurred for a kind), "not converged", or "above the maximum", which would be a contradiction; `reason` in words. `end_kind`
+    and `end_index` are those of the classified end, `family` its label (missing where theory lists none, and on spheres).
 
-    `start_value` and `value` of the objective (F; on spheres ΔR). `maximum`: the global maximum in closed form. On spheres it is
-    the largest value of points with orthogonal blocks and equal singular values, which is the global maximum where
+    `start_value` and `value` of the objective (F; on spheres ΔR). `maximum`: the global maximum in closed form. On spheres it
+    is the largest value of points with orthogonal blocks and equal singular values, which is the global maximum where
     `maximum_proved`: where Σ min(m_k, d) ≤ d. `gap`: maximum less value, negative where something higher was found.
     `maximum_ranks`: of one global maximizer.
 
@@ -83,7 +83,7 @@ def ascend(
     problem: Literal["regularized", "spheres"] = "regularized",
     relative_regularization: float,
     scale: float = 1.0,
-    rtol: float = 1e-11,
+    rtol: float = 1e-13,
     max_steps: int = 10_000,
     num_recorded: int = 50,
     gram: bool = False,
@@ -92,8 +92,9 @@ def ascend(
     """Climb from a start with independent normal entries, those of √α Z of standard deviation `scale`.
 
     **Arguments:** `problem`: maximize F, or ΔR on the spheres ‖Z_k‖² = m_k (to which the start is scaled). There is no λ on
-    spheres: `relative_regularization` has to be 0 there. `num_recorded`: points of the way to keep. `gram`: keep the Gram
-    matrices of start and end.
+    spheres: `relative_regularization` has to be 0 there. `rtol`: relative gradient norm to reach; ascent also stops where it
+    gets no further, at the gradient's precision. `num_recorded`: points of the way to keep. `gram`: keep the Gram matrices of
+    start and end.
 
     **Raises:** `InputError` for numbers out of range.
     """
@@ -133,11 +134,11 @@ def ascend(
     places = thinned(len(history["value"]), num_recorded)
     cuts = np.cumsum([len(own) for own in values])[:-1]
     spheres = None if any(own[0] <= _RANK * largest for own in values) else _on_spheres(p, Z)
-    converged = result.converged or not Z.any()
+    converged = end.kind is not Kind.NOT_CRITICAL
     return Ascended(
         alpha=p.alpha,
         regularization=None if problem == "spheres" else p.regularization,
-        outcome=_outcome(end, gap, Z, converged=converged),
+        outcome=_outcome(end, gap, Z, proved=proved),
         reason=end.reason if converged else result.reason,
         end_kind=str(end.kind),
         end_index=end.index,
@@ -178,14 +179,17 @@ def _landscape(dim: int, sizes: tuple[int, ...], epsilon: float, problem: str, r
     return ConstrainedMCR2(dim, sizes, epsilon)
 
 
-def _outcome(end: CriticalPoint, gap: float, Z: np.ndarray, *, converged: bool) -> str:
-    if not converged:
+def _outcome(end: CriticalPoint, gap: float, Z: np.ndarray, *, proved: bool) -> str:
+    same = _SAME_VALUE * (1 + abs(end.value))
+    if proved and gap < -same:
+        return "above the maximum"
+    if end.kind is Kind.NOT_CRITICAL:
         return "not converged"
     if end.kind is Kind.LOCAL_MAXIMIZER and not Z.any():
         return "zero"
     if end.kind is Kind.LOCAL_MAXIMIZER:
-        return "global maximizer" if gap <= _SAME_VALUE * (1 + abs(end.value)) else "local maximizer"
-    return "undecided" if end.kind is Kind.NOT_CRITICAL else str(end.kind)
+        return "global maximizer" if gap <= same else "local maximizer"
+    return str(end.kind)
 
 
 def _maximum(where: Any) -> tuple[float, tuple[int, ...], bool]:
@@ -231,4 +235,4 @@ def _coherence(p: Parameters, Z: np.ndarray, largest: float) -> float:
 def _gram(Z: np.ndarray) -> np.ndarray:
     lengths = np.linalg.norm(Z, axis=0)
     unit = Z / np.where(lengths > 0, lengths, 1.0)
-    return np.abs(unit.T @ unit)
+    return np.abs(unit.T @ unit).astype(np.float32)  # for a picture

@@ -16,8 +16,8 @@ class Classified:
     **Fields:** `regularization`; `family`, the label; `value` in closed form, and `value_error`, the difference of F at the
     point. `residual`: the relative gradient norm there. Of theory: `theory_kind`, `theory_index`, `theory_nullity`,
     `orbit_dimension`. Measured, by the signs of all eigenvalues with no help from theory: `measured_positive`,
-    `measured_negative`, and `measured_zero`, those within `eigenvalue_tolerance` of zero; `measured_kind`, what `classify` makes
-    of it. `spectrum_error`: the largest difference between an eigenvalue measured and the closed form, over (9/8)α + λ.
+    `measured_negative`, and `measured_zero`, those within `eigenvalue_tolerance` of zero; `measured_kind`, what `classify`
+    makes of it. `spectrum_error`: the largest difference between an eigenvalue measured and the closed form, over (9/8)α + λ.
     `recognized`: the family that the point's structure shows (`None` for none).
 
     `agreement`: "yes" where the counts are theory's; "undecided" where they are not, and some eigenvalue of the closed form is
@@ -67,7 +67,9 @@ def classify(
     where = problem(dim, sizes, epsilon, relative_regularization)
     unknowns = int(np.prod(where.narrowed().shape))
     if unknowns > DENSE_LIMIT:
-        raise InputError(f"dim, sizes: found {unknowns} unknowns; pass a problem of at most {DENSE_LIMIT}: signs are all counted")
+        raise InputError(
+            f"dim, sizes: found {unknowns} unknowns; pass a problem of at most {DENSE_LIMIT}: signs are all counted"
+        )
     family = where.orthogonal_family(large, small or None)
     Z = family.point(key=seed)
     point = classify_point(where, Z)

@@ -20,9 +20,9 @@ class Phase:
     λ_k, `value_thresholds` λ_k°, `small_roots` and `large_roots` (squared singular values; missing above λ_k), and
     `large_values`, what a direction at the large root adds to F.
 
-    `maximum`: the largest value of all orthogonal families, found by going through all numbers of directions of each class (with
-    `maximum_ranks` one choice that attains it); it uses neither theorem. `tolerance`: differences of values up to this are
-    rounding.
+    `maximum`: the largest value of all orthogonal families, found by going through all numbers of directions of each class
+    (with `maximum_ranks` one choice that attains it); it uses neither theorem. `tolerance`: differences of values up to this
+    are rounding.
 
     `printed_ranks`: directions that the printed theorem gives to each class, one choice where classes of equal size can be
     exchanged, with `printed_value`; missing beyond λ_max, where it says nothing. `printed_gap`: how far below the maximum that

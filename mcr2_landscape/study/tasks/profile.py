@@ -72,5 +72,5 @@ def profile(*, ratio: float, relative_regularization: float, num_points: int = 2
         large_root=None if found is None else found.large,
         small_height=None if found is None else height(exact, ell, found.small),
         large_height=direction_value(exact, ell),
-        residual=None if both is None else float(np.abs(both).max()) / float(ell),
+        residual=None if both is None else float(np.abs(both).max()) / (0.5 * float(ell)),
     )

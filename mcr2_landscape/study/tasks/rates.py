@@ -16,30 +16,32 @@ from mcr2_landscape.verdict import Kind
 if TYPE_CHECKING:
     from mcr2_landscape.catalog import Family
 
-# The start is displaced this far from a maximizer, relative to its norm; the gradient is then followed down to a share of its
-# first norm that is well above rounding.
+# The start is displaced this far from a maximizer, relative to its norm, half of it in a random direction of the eigenspace
+# that decides: it may be one direction of many, and the others would take long to die out. The gradient is then followed down
+# to a share of its first norm that is well above rounding.
 _NEAR, _FALL = 1e-4, 1e-9
-# From a saddle: displaced by so little, and followed until the distance along the steepest directions is this, both relative
-# to its norm. What is not linear is of the size of the latter.
+# From a saddle: displaced at random by so little, and followed until the distance along the steepest directions is this, both
+# relative to its norm. What is not linear is of the size of the latter.
 _BESIDE, _LEFT = 1e-10, 1e-6
 _FEWEST = 8  # steps in the window: with fewer there is no measurement
-_LARGEST = 1500  # unknowns of a saddle, whose steepest directions come from a dense matrix
+_LARGEST = 1500  # unknowns: eigenspaces come from a dense matrix
 
 
 @dataclass(frozen=True)
 class Rates:
     """A measured factor, and the one that the exact spectrum predicts.
 
-    **Fields:** `regularization`; `family`, the label; `measures`: "approach" (of a maximizer: the gradient norm's factor a step,
-    predicted as the largest |1 − ηκ| over non-zero eigenvalues κ) or "escape" (from a saddle: the factor of the distance along
-    the steepest directions, predicted as 1 + ηκ with the largest κ). `step`: η. `top_eigenvalue`, `bottom_eigenvalue`,
+    **Fields:** `regularization`; `family`, the label; `measures`: "approach" (of a maximizer: the gradient norm's factor a
+    step, predicted as the largest |1 − ηκ| over non-zero eigenvalues κ) or "escape" (from a saddle: the factor of the distance
+    along the steepest directions, predicted as 1 + ηκ with the largest κ). `step`: η. `top_eigenvalue`, `bottom_eigenvalue`,
     `slow_eigenvalue`: the largest, the smallest, and the κ that decides. `predicted`; `next_predicted`, the factor that comes
     next, whose part takes (next/first)^n to die out (missing where there is none).
 
     `measured`: the factor, fitted to the logarithms over a window of `window` out of `num_steps` steps, missing where that is
-    too short. `uncertainty`: of the logarithm of `measured`, the larger of the fit's standard error and half the difference
-    between the two halves of the window. `relative_error`: |log measured / log predicted − 1|. `agreement`: "yes" within the
-    tolerance; "no" if three uncertainties do not explain the rest; else "undecided".
+    too short. `uncertainty`: of the logarithm of `measured`, the largest of the fit's standard error, half the difference
+    between the two halves of the window, and what other directions that have not died out may do to it. `relative_error`:
+    |log measured / log predicted − 1|. `agreement`: "yes" within the tolerance; "no" if three uncertainties do not explain the
+    rest; else "undecided".
 
     `history_step` and `history_size`: the gradient norm, or the distance, along the way.
     """
@@ -87,6 +89,8 @@ def rates(
     p = parameters(dim, sizes, epsilon, relative_regularization)
     max_steps = positive_integer("max_steps", max_steps)
     family = orthogonal_family(p, large=list(large), small=list(small or (0,) * len(sizes)))
+    if (unknowns := p.dim * p.num_samples) > _LARGEST:
+        raise InputError(f"dim, sizes: found {unknowns} unknowns; rates are measured with at most {_LARGEST}")
     if family.kind is Kind.DEGENERATE or family.rank == 0:
         raise InputError(f"large, small: found the family {family.label} ({family.kind}); pass a maximizer or saddle, not zero")
     eigenvalues = family.spectrum().eigenvalues
@@ -96,20 +100,26 @@ def rates(
     if family.index:
         factors = 1 + step * np.sort(nonzero[nonzero > 0])[::-1]
         deciding = float(nonzero.max())
-        sizes_seen = _escape(family, step, random, max_steps)
+        seen = _escape(family, deciding, step, random, max_steps)
     else:
         if relative_step >= 2:
             raise InputError(f"relative_step: found {relative_step:g}; ascent approaches a maximizer below 2")
         contraction = np.abs(1 + step * nonzero)
         deciding = float(nonzero[np.argmax(contraction)])
         factors = np.unique(contraction)[::-1]
-        sizes_seen = _approach(family, step, random, max_steps)
+        seen = _approach(family, deciding, step, random, max_steps)
     # The last part: what the start has of other directions is least there.
-    window = sizes_seen[len(sizes_seen) // 2 :]
-    log, uncertainty = _slope(np.log(window)) if len(window) >= _FEWEST else (None, None)
+    window = seen[len(seen) // 2 :]
     predicted = float(factors[0])
+    # Factors that differ by rounding are one.
+    following = next((float(factor) for factor in factors if factor < predicted * (1 - 1e-9)), None)
+    log, uncertainty = _slope(np.log(window)) if len(window) >= _FEWEST else (None, None)
+    if uncertainty is not None and following and not family.index:
+        # The start is as far away along others as along the deciding directions, and the gradient of each is κ times that.
+        others = (following / predicted) ** (2 * (len(seen) // 2)) * (np.abs(nonzero).max() / deciding) ** 2
+        uncertainty = max(uncertainty, float(np.log(predicted / following) * others / (1 + others)))
     error = None if log is None else abs(log / float(np.log(predicted)) - 1)
-    places = thinned(len(sizes_seen), positive_integer("num_recorded", num_recorded, minimum=2))
+    places = thinned(len(seen), positive_integer("num_recorded", num_recorded, minimum=2))
     return Rates(
         regularization=p.regularization,
         family=family.label,
@@ -119,23 +129,24 @@ def rates(
         bottom_eigenvalue=float(eigenvalues[0]),
         slow_eigenvalue=deciding,
         predicted=predicted,
-        next_predicted=float(factors[1]) if len(factors) > 1 else None,
+        next_predicted=following,
         measured=None if log is None else float(np.exp(log)),
         uncertainty=uncertainty,
         relative_error=error,
         window=len(window),
-        num_steps=len(sizes_seen) - 1,
+        num_steps=len(seen) - 1,
         agreement=_agreement(error, uncertainty, predicted, tolerance),
         history_step=tuple(places.tolist()),
-        history_size=tuple(float(sizes_seen[place]) for place in places),
+        history_size=tuple(float(seen[place]) for place in places),
     )
 
 
-def _approach(family: Family, step: float, random: np.random.Generator, max_steps: int) -> list[float]:
+def _approach(family: Family, deciding: float, step: float, random: np.random.Generator, max_steps: int) -> list[float]:
     """Gradient norms of ascent from near a maximizer."""
     p, Z = family.parameters, family.point(key=random)
-    noise = random.standard_normal(Z.shape)
-    Z = Z + _NEAR * float(np.linalg.norm(Z)) / float(np.linalg.norm(noise)) * noise
+    space = _eigenspace(family, Z, deciding)
+    within = (space @ random.standard_normal(space.shape[1])).reshape(Z.shape)
+    Z = Z + 0.5 * _NEAR * float(np.linalg.norm(Z)) * (_unit(within) + _unit(random.standard_normal(Z.shape)))
     norms: list[float] = []
     while len(norms) <= max_steps:
         gradient = closed_form.gradient(p, Z)
@@ -146,15 +157,12 @@ def _approach(family: Family, step: float, random: np.random.Generator, max_step
     return norms
 
 
-def _escape(family: Family, step: float, random: np.random.Generator, max_steps: int) -> list[float]:
+def _escape(family: Family, deciding: float, step: float, random: np.random.Generator, max_steps: int) -> list[float]:
     """Distances along the steepest directions of ascent from beside a saddle; a generic start has a part of all directions."""
     p, start = family.parameters, family.point(key=random)
-    if start.size > _LARGEST:
-        raise InputError(f"dim, sizes: found {start.size} unknowns; the escape is measured with at most {_LARGEST}")
-    values, vectors = np.linalg.eigh(closed_form.hessian_matrix(p, start))
-    steepest = vectors[:, values > values[-1] - 1e-6 * abs(values[-1])]
-    norm, noise = float(np.linalg.norm(start)), random.standard_normal(start.shape)
-    moved = _BESIDE * norm / float(np.linalg.norm(noise)) * noise
+    steepest = _eigenspace(family, start, deciding)
+    norm = float(np.linalg.norm(start))
+    moved = _BESIDE * norm * _unit(random.standard_normal(start.shape))
     distances: list[float] = []
     while len(distances) <= max_steps:
         distances.append(float(np.linalg.norm(steepest.T @ moved.ravel())))
@@ -164,12 +172,22 @@ def _escape(family: Family, step: float, random: np.random.Generator, max_steps:
     return distances
 
 
+def _eigenspace(family: Family, Z: np.ndarray, eigenvalue: float) -> np.ndarray:
+    """Orthonormal columns that span the eigenspace of the measured Hessian at Z of the eigenvalue nearest to the predicted."""
+    values, vectors = np.linalg.eigh(closed_form.hessian_matrix(family.parameters, Z))
+    nearest = values[np.argmin(np.abs(values - eigenvalue))]
+    return vectors[:, np.abs(values - nearest) <= 1e-6 * np.abs(values).max()]
+
+
+def _unit(array: np.ndarray) -> np.ndarray:
+    return array / float(np.linalg.norm(array))
+
+
 def _slope(logs: np.ndarray) -> tuple[float, float]:
     """The slope of a line through the numbers, and how well it is known."""
     middle = len(logs) // 2
     slope, error = _line(logs)
-    drift = 0.5 * abs(_line(logs[:middle])[0] - _line(logs[middle:])[0])
-    return slope, max(error, drift)
+    return slope, max(error, 0.5 * abs(_line(logs[:middle])[0] - _line(logs[middle:])[0]))
 
 
 def _line(logs: np.ndarray) -> tuple[float, float]:

@@ -18,8 +18,8 @@ class Search:
 
     **Fields:** `regularization` and its limit; `existence_thresholds` λ_k and `value_thresholds` λ_k°, one a class. Lists with
     one entry for each distinct point found, by decreasing value: `found_value`, `found_kind`, `found_index` (`None` where an
-    eigenvalue is undecided), `found_nullity` (zero eigenvalues that are proved), `found_undecided` (eigenvalues without a sign),
-    `found_family` (label; `None` for a point that theory does not list), `found_count` (starts that ended there), and
+    eigenvalue is undecided), `found_nullity` (zero eigenvalues that are proved), `found_undecided` (eigenvalues without a
+    sign), `found_family` (label; `None` for a point that theory does not list), `found_count` (starts that ended there), and
     `found_residual`, its relative gradient norm. Lists with one entry for each family of the catalog, by decreasing value:
     `listed_family`, `listed_value`, `listed_kind`, `listed_index`, `listed_nullity`, `listed_orthogonal`, `listed_found`;
     `listed_all`: whether these are all families.

@@ -16,7 +16,6 @@ class Trained:
     """One training.
 
     **Fields:** `regularization` and its limit, `class_sizes`. `stopped`, with `reason` in words: why the training ended.
-    `training_seconds`.
 
     Of the features as the loss saw them: `rate_reduction` ΔR, `objective` F, `maximum` (the global maximum in closed form, of
     `maximum_ranks`), `gap` and `relative_gap`. All that follows is at one common factor `factor` of the features: 1 for the
@@ -27,7 +26,8 @@ class Trained:
 
     Each class: `singular_values`, `ideal_singular_values` (√x_k⁺, which the non-zero ones have at a maximizer),
     `effective_ranks`, `coherences` (the largest cosine of an angle to another class's leading subspace). `similarity`: |cos|
-    between samples in class order, thinned out to a picture; `similarity_classes`, the class of each of its rows.
+    between the features of samples in class order, thinned out to a picture; `similarity_inputs`: the same of the centered
+    inputs; `similarity_classes`, the class of each row of both.
 
     Where training ends: `position_kind` with `position_reason`, `relative_gradient_norm`; `nearest_family` (within 1%) and
     `nearest_distance`, missing where there is none. `top_eigenvalue` of the Hessian, to within `top_residual`; `escapes`: it is
@@ -44,7 +44,6 @@ class Trained:
     class_sizes: tuple[int, ...]
     stopped: str
     reason: str
-    training_seconds: float
     rate_reduction: float
     objective: float
     maximum: float
@@ -61,6 +60,7 @@ class Trained:
     ideal_singular_values: tuple[float | None, ...]
     effective_ranks: tuple[float, ...]
     coherences: tuple[float, ...]
+    similarity_inputs: np.ndarray
     similarity: np.ndarray
     similarity_classes: tuple[int, ...]
     position_kind: str
@@ -133,19 +133,19 @@ def train(
         record_every=max(1, num_steps // (2 * num_recorded)),
         key=seed,
     )
-    training = result.training
-    if training.stopped is not Stopped.FINISHED:
+    training, features = result.training, result.features
+    if training.stopped is not Stopped.FINISHED or features is None:
         raise RuntimeError(f"the training ended at step {training.step} of {training.num_steps}: {training.reason}")
     found = analyze_features(
-        result.features.features,
-        result.features.labels,
+        features.features,
+        features.labels,
         epsilon=result.epsilon,
         regularization=result.regularization,
         normalize="none" if loss == "regularized" else "scale",
         key=seed,
     )
     # analyze_features normalizes to where F is largest, to the maximizers' norm where it is positive nowhere.
-    factor = float(np.linalg.norm(found.point) / np.linalg.norm(result.features.features))
+    factor = float(np.linalg.norm(found.point) / np.linalg.norm(features.features))
     assert found.endpoint is not None
     return Trained(
         regularization=result.regularization,
@@ -153,7 +153,6 @@ def train(
         class_sizes=result.sizes,
         stopped=str(training.stopped),
         reason=training.reason,
-        training_seconds=training.seconds,
         rate_reduction=result.rate_reduction,
         objective=result.objective,
         maximum=result.maximum,
@@ -167,12 +166,21 @@ def train(
         family_value=result.family_value,
         family_gap=None if result.family_value is None else result.family_value - found.rates.value,
         **_classes(found),
-        similarity=found.similarity,
+        similarity_inputs=_inputs_similarity(data),
+        similarity=found.similarity.astype(np.float32),
         similarity_classes=tuple(found.similarity_classes.tolist()),
         **_position(found),
         **_endpoint(found),
         **_history(training, num_recorded),
     )
+
+
+def _inputs_similarity(data: Any) -> np.ndarray:
+    from mcr2_landscape.analysis import measures
+    from mcr2_landscape.mcr2.features import sort_features
+
+    X, sizes, _ = sort_features(data.features - data.features.mean(axis=0), data.labels)
+    return measures.similarity(X, sizes)[0].astype(np.float32)
 
 
 def _classes(found: Any) -> dict[str, Any]:

@@ -14,7 +14,7 @@ class Verification:
     `counter_example`. `expected`: the verdict that is known (missing for open questions), `as_expected`. `num_cases` of the
     claim, `num_certificates` made, and `num_proved` of them that the checker has proved once more, each against the case that
     it names. Lists with an entry for each part: `part_name`, `part_verdict`, `part_evidence`, `part_essential`, `part_summary`.
-    `check_seconds`: without the second proofs.
+    The row's own `seconds` are those of the check and the second proofs.
     """
 
     title: str
@@ -34,7 +34,6 @@ class Verification:
     part_evidence: tuple[str, ...]
     part_essential: tuple[bool, ...]
     part_summary: tuple[str, ...]
-    check_seconds: float
 
 
 def verify(*, claim: str, profile: Literal["quick", "standard", "thorough"] = "quick") -> Verification:
@@ -78,5 +77,4 @@ def verify(*, claim: str, profile: Literal["quick", "standard", "thorough"] = "q
         part_evidence=tuple(part["evidence"] for part in parts),
         part_essential=tuple(part["essential"] for part in parts),
         part_summary=tuple(part["summary"] for part in parts),
-        check_seconds=reply.seconds,
     )

@@ -1,6 +1,7 @@
 """The tasks that check claims and train networks."""
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +15,9 @@ from mcr2_landscape.claims.registry import Registry
 from mcr2_landscape.study.tasks.train import train
 from mcr2_landscape.study.tasks.verify import verify
 from mcr2_landscape.training import Stopped
+
+# Training compiles, which takes long on a busy machine.
+pytestmark = pytest.mark.timeout(120)
 
 PRINTED = "mcr2.local-maximizers.printed"
 
@@ -54,7 +58,7 @@ def test_a_certificate_of_something_else_proves_nothing(monkeypatch):
         verify(claim=PRINTED)
 
 
-SMALL = {"dim": 6, "width": 16, "depth": 1, "num_steps": 60, "num_samples": 120, "seed": 0}
+SMALL: dict[str, Any] = {"dim": 6, "width": 16, "depth": 1, "num_steps": 60, "num_samples": 120, "seed": 0}
 
 
 def test_training_ends_below_the_maximum_of_its_problem(monkeypatch):
@@ -67,7 +71,7 @@ def test_training_ends_below_the_maximum_of_its_problem(monkeypatch):
     assert 0 <= found.end_gap <= found.gap
     assert found.history_step[-1] == 60
     assert found.history_loss[-1] < found.history_loss[0]
-    assert found.similarity.shape == (120, 120) == (len(found.similarity_classes),) * 2
+    assert found.similarity.shape == found.similarity_inputs.shape == (120, 120) == (len(found.similarity_classes),) * 2
     assert np.sum(found.density_weights) == pytest.approx(1.0)
     squares = sum(float(np.sum(np.square(own))) for own in found.singular_values)
     assert found.objective == pytest.approx(found.rate_reduction - 0.5 * found.regularization * squares)

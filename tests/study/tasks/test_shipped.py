@@ -8,6 +8,9 @@ from mcr2_landscape.study.description import SIZES, parse_description, read_desc
 from mcr2_landscape.study.opening import shipped
 from mcr2_landscape.study.space import Study
 
+# A unit compiles what it needs, which takes long on a busy machine.
+pytestmark = pytest.mark.timeout(120)
+
 STUDIES = shipped()
 EXPECTED = {
     "ascent",

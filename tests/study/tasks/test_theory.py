@@ -140,6 +140,11 @@ def test_a_planted_wrong_spectrum_is_contradicted(monkeypatch, family):
     assert found.agreement == "no"
 
 
+def test_a_step_at_which_a_factor_vanishes_is_measured_too():
+    found = rates(**APPROACH, relative_regularization=0.4, relative_step=1.0, seed=0)
+    assert found.agreement == "yes"
+
+
 def test_a_fall_of_few_steps_decides_nothing():
     found = rates(**APPROACH, relative_regularization=0.4, max_steps=9, seed=0)
     assert (found.measured, found.agreement) == (None, "undecided")
