@@ -59,6 +59,17 @@ def write_bytes(path: str | os.PathLike[str], content: bytes, what: str = "outpu
         raise InputError(f"{what} {path}: cannot be written ({error.strerror or error})") from None
 
 
+def make_folder(path: Path) -> None:
+    """Make a folder, with its parents, unless it is there, and bring the names of new ones to the disk.
+
+    **Raises:** `OSError`.
+    """
+    missing = [folder for folder in (path, *path.parents) if not folder.exists()]
+    path.mkdir(parents=True, exist_ok=True)
+    for folder in missing:
+        _sync_folder(folder.parent)
+
+
 def place(path: Path, content: bytes | memoryview) -> None:
     """Write a file under another name, bring it to the disk, and only then give it its own name.
 

@@ -78,6 +78,21 @@ def test_the_python_blocks_run_one_after_the_other(path, tmp_path, user_environm
     run_as_reader([sys.executable, "-c", RUN_BLOCKS, str(path), *lines], tmp_path, user_environment)
 
 
+def test_the_study_that_the_guide_shows_is_one():
+    from mcr2_landscape.study import Study
+    from mcr2_landscape.study.description import parse_description
+
+    shown = [
+        block.code
+        for block in blocks((README.parent / "docs" / "studies.md").read_text(encoding="utf-8"))
+        if block.language == "toml"
+    ]
+    assert shown
+    for code in shown:
+        for size in ("quick", "full"):
+            assert len(Study.of(parse_description(code, "docs/studies.md", size)))
+
+
 @pytest.mark.timeout(120)
 def test_the_commands_of_readme_run(tmp_path, user_environment):
     shown = commands(SHOWN)

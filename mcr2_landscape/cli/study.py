@@ -70,11 +70,11 @@ def resume(
     retry_failed
         Compute units again that raised an error before.
     """
-    from mcr2_landscape.cli.studying import carry_out
-    from mcr2_landscape.study.opening import open_study
+    from mcr2_landscape.cli.studying import carry_out, last_run
 
-    place = open_study(study, None, store).store().path
-    return carry_out(open_study(place), jobs, scheduler, retry_failed)
+    opened = last_run(study, None, store)
+    opened.store()  # there has to be one
+    return carry_out(opened, jobs, scheduler, retry_failed)
 
 
 def status(study: str | None = None, /, *, size: Size | None = None, store: str | None = None, json: File = None) -> int:
@@ -167,7 +167,7 @@ def export(
     return export_rows(study, sql, out, size, store, everything=everything)
 
 
-def diff(first: str, second: str, /, *, rtol: float = 0.0, json: File = None) -> int:
+def diff(first: str, second: str, /, *, rtol: float = 0.0, atol: float = 0.0, json: File = None) -> int:
     """Compare the results of two stores, unit by unit: same parameters, same seed.
 
     Timings and versions do not count. The exit status is 0 if nothing differs and 1 otherwise.
@@ -180,12 +180,14 @@ def diff(first: str, second: str, /, *, rtol: float = 0.0, json: File = None) ->
         Another one.
     rtol
         Relative difference of floating-point numbers that still counts as the same.
+    atol
+        Absolute difference that does, for what is zero but for rounding.
     json
         Write it to this JSON file; - is standard output.
     """
     from mcr2_landscape.cli.studying import show_difference
 
-    return show_difference(first, second, rtol, json)
+    return show_difference(first, second, rtol, atol, json)
 
 
 def list_them() -> int:

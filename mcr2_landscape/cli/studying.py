@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
 from pathlib import Path
@@ -14,9 +15,10 @@ from mcr2_landscape.study.coordinator import State
 from mcr2_landscape.study.opening import DEFAULT_FOLDER, Opened, open_study, shipped
 from mcr2_landscape.study.store import Store
 
-_FAILED, _INTERRUPTED = 1, 130
+_FAILED, _MISTAKE, _INTERRUPTED = 1, 2, 130
 _QUIET_SECONDS = 30  # between two lines where there is no terminal
 _SHOWN = 60  # rows of an answer
+_EXAMPLES = 3  # of units that differ
 
 
 def carry_out(opened: Opened, jobs: int | None, scheduler: str | None, retry_failed: bool) -> int:
@@ -58,17 +60,21 @@ def show_status(name: str | None, size: str | None, place: str | None, json: str
     from mcr2_landscape.report.tables import Table
 
     output = Output(json, None)
+    damaged: list[str] = []
     if name is None:
         if size is not None or place is not None:
             raise InputError("--size, --store: name a study too")
         places = sorted(path.parent for path in DEFAULT_FOLDER.glob("*/store.json"))
         if not places:
             raise InputError(f"study: no store in {DEFAULT_FOLDER}/; name a study, or run one first")
-        opened = [open_study(path) for path in places]
+        opened = []
+        for path in places:
+            try:
+                opened.append(open_study(path))
+            except InputError as error:
+                damaged.append(str(error))
     else:
-        first = open_study(name, size, place)
-        # Without a size, the one that was last run.
-        opened = [open_study(first.place) if size is None and Store.exists(first.place) else first]
+        opened = [last_run(name, size, place)]
     found = [_status(one) for one in opened]
     output.files(document("study-status", found, configuration={}), None)
     columns = ("study", "size", "units", "done", "raised", "died", "left", "other rows", "bytes", "running", "store")
@@ -91,15 +97,15 @@ def show_status(name: str | None, size: str | None, place: str | None, json: str
             )
         if one["repeated"]:
             output.note(f"{one['store']}: {one['repeated']:,} units are the same as others, and count once")
-    return 0
+    for words in damaged:
+        output.note(f"error: {words}")
+    return _MISTAKE if damaged else 0
 
 
 def show_plan(
     name: str, size: str | None, jobs: int | None, place: str | None, units: int, seconds: float, json: str | None
 ) -> int:
     """Say what a study will cost."""
-    import numpy as np
-
     from mcr2_landscape.report.documents import document
     from mcr2_landscape.report.tables import Table
     from mcr2_landscape.study.cost import estimate
@@ -108,17 +114,17 @@ def show_plan(
         raise InputError(f"--jobs: found {jobs}; it must be at least 1")
     output = Output(json, None)
     opened = open_study(name, size, place)
-    known = Store.exists(opened.place)
-    numbers = _pending(Store(opened.place), opened).numbers if known else np.arange(len(opened.study))
-    output.note(f"{opened.study.description.name}: timing {min(units, len(numbers))} of {len(opened.study):,} units")
-    cost = estimate(opened.study, numbers, jobs=jobs, units=units, seconds=seconds)
+    pending = _pending(Store(opened.place) if Store.exists(opened.place) else None, opened)
+    output.note(f"{opened.study.description.name}: timing a few of the {len(pending.numbers):,} units that are left")
+    cost = estimate(opened.study, pending, jobs=jobs, units=units, seconds=seconds)
     plain = document("study-plan", cost, configuration={"study": opened.study.digest, "units": units, "seconds": seconds})
     output.files(plain, None)
     rows = [
         ("units", f"{cost.units:,}"),
         ("done before", f"{cost.done:,}"),
+        ("failed before", f"{cost.failed_before:,}"),
         ("left", f"{cost.left:,}"),
-        ("seconds for the first unit, compilation included", f"{cost.first_seconds:.3g}"),
+        ("seconds for the start and for what is compiled", f"{cost.start_seconds:.3g}"),
         ("seconds a unit, mean (least, most)", f"{cost.unit_seconds:.3g} ({cost.least_seconds:.3g}, {cost.most_seconds:.3g})"),
         (f"time with {cost.jobs} process{'es' if cost.jobs > 1 else ''}", _duration(cost.seconds)),
         ("bytes on the disk", _bytes(cost.bytes)),
@@ -136,10 +142,11 @@ def export_rows(name: str, sql: str | None, out: str | None, size: str | None, p
 
     if everything and size is not None:
         raise InputError("--all, --size: every row, or those of one size; give one of them")
-    opened = open_study(name, size, place)
-    store = opened.store()
-    study = None if everything else (opened if size is not None else open_study(store.path)).study
-    query = Query(store, study)
+    if everything and place is None and Store.exists(Path(name)):
+        query = Query(Store(name), None)  # what the store means by its rows does not matter
+    else:
+        opened = last_run(name, size, place)
+        query = Query(opened.store(), None if everything else opened.study)
     if sql is not None and out is None:
         names, rows = query.select(sql, limit=_SHOWN + 1)
         more = len(rows) > _SHOWN
@@ -166,16 +173,16 @@ def export_rows(name: str, sql: str | None, out: str | None, size: str | None, p
     return 0
 
 
-def show_difference(first: str, second: str, rtol: float, json: str | None) -> int:
+def show_difference(first: str, second: str, rtol: float, atol: float, json: str | None) -> int:
     """Compare two stores."""
     from mcr2_landscape.report.documents import document
     from mcr2_landscape.report.tables import Table
     from mcr2_landscape.study.difference import compare
 
     output = Output(json, None)
-    stores = [open_study(name).store() for name in (first, second)]
-    found = compare(*stores, rtol=rtol)
-    output.files(document("study-difference", found, configuration={"rtol": rtol}), None)
+    stores = [Store(name) if Store.exists(Path(name)) else open_study(name).store() for name in (first, second)]
+    found = compare(*stores, rtol=rtol, atol=atol)
+    output.files(document("study-difference", found, configuration={"rtol": rtol, "atol": atol}), None)
     places = [str(store.path) for store in stores]
     rows = [("units in both", found.common)]
     rows += [
@@ -185,6 +192,9 @@ def show_difference(first: str, second: str, rtol: float, json: str | None) -> i
     rows = [(one.column, one.count, one.largest) for one in found.columns]
     if rows:
         output.table(Table.of("Columns that differ", ("column", "units", "largest relative difference"), rows))
+    for one in found.columns:
+        rows = [tuple(example.values()) for example in one.examples[:_EXAMPLES]]
+        output.table(Table.of(f"{one.column}: examples", tuple(one.examples[0]), rows, left=()))
     for place, columns in zip(places, (found.columns_only_first, found.columns_only_second), strict=True):
         if columns:
             output.note(f"columns only in {place}: {', '.join(columns)}")
@@ -197,14 +207,17 @@ def show_list() -> int:
     """Studies and tasks."""
     from mcr2_landscape.report.tables import Table
     from mcr2_landscape.study.description import read_description
-    from mcr2_landscape.study.task import load_tasks
+    from mcr2_landscape.study.task import load_providers
 
     output = Output(None, None)
+    tasks, errors = load_providers()
     studies = [(name, read_description(path)[0]) for name, path in shipped().items()]
     rows = [(name, description.task, description.title) for name, description in studies]
     output.table(Table.of("Studies that come with the package", ("study", "task", "title"), rows, left=(0, 1, 2)))
-    rows = [(task.name, task.summary) for task in load_tasks().values()]
+    rows = [(task.name, task.summary) for task in tasks.values()]
     output.table(Table.of("Tasks", ("task", "what it does"), rows, left=(0, 1)))
+    for words in errors:
+        output.note(f"not loaded: {words}")
     return 0
 
 
@@ -232,7 +245,18 @@ class _Watcher:
         self._line.clear()
 
 
-def _pending(store: Store, opened: Opened) -> Any:
+def last_run(name: str, size: str | None, place: str | None) -> Opened:
+    """The study as its store has it: in the size that was last run unless one is given."""
+    named = open_study(name, size, place)
+    if not Store.exists(named.place):
+        return named
+    last = open_study(named.place, size)
+    if last.text != named.text:
+        print(f"{name}: has changed since {named.place} was last run; this is of that run", file=sys.stderr)
+    return last
+
+
+def _pending(store: Store | None, opened: Opened) -> Any:
     from mcr2_landscape.study.pending import Pending
 
     return Pending.of(store, opened.study)
@@ -241,23 +265,31 @@ def _pending(store: Store, opened: Opened) -> Any:
 def _status(opened: Opened) -> dict[str, Any]:
     description = opened.study.description
     store = Store(opened.place) if Store.exists(opened.place) else None
-    found = None if store is None else _pending(store, opened)
-    units = len(opened.study) if found is None else found.total
+    found = _pending(store, opened)
     return {
         "study": description.name,
         "size": description.size,
         "task": description.task,
-        "units": units,
-        "repeated": 0 if found is None else found.repeated,
-        "done": 0 if found is None else found.done,
-        "raised": 0 if found is None else found.raised,
-        "died": 0 if found is None else found.died,
-        "left": units if found is None else units - found.done - found.raised,
-        "others": 0 if found is None else found.others,
-        "bytes": sum(path.stat().st_size for path in opened.place.rglob("*") if path.is_file()),
+        "units": found.total,
+        "repeated": found.repeated,
+        "done": found.done,
+        "raised": found.raised,
+        "died": found.died,
+        "left": len(found.numbers),
+        "others": found.others,
+        "bytes": _size(opened.place),
         "running": None if store is None else store.writer(),
         "store": str(opened.place),
     }
+
+
+def _size(folder: Path) -> int:
+    """Bytes of the files in a folder. Temporary ones may be gone while they are looked at."""
+    total = 0
+    for path in folder.rglob("*"):
+        with contextlib.suppress(OSError):
+            total += path.stat().st_size if path.is_file() else 0
+    return total
 
 
 def _failures(found: Any) -> str:

@@ -70,10 +70,10 @@ class ProcessExecutor(Executor):
         """As the interface has it."""
         with self._lock:
             self._ending = True
-            if cancel_futures:
-                for future, _ in self._calls:
-                    future.cancel()
+            waiting = [future for future, _ in self._calls] if cancel_futures else []
             self._wake()
+        for future in waiting:  # outside: whoever hears of it may call this executor
+            future.cancel()
         if wait:
             self._manager.join()
 
@@ -102,7 +102,7 @@ class ProcessExecutor(Executor):
         except BaseException as error:  # a defect, or no process can be started any more: nobody must wait for ever
             self._fail_all(error)
         finally:
-            self._fail_all(WorkerDied("was ended together with the executor"))
+            self._fail_all(WorkerDied("was ended together with the executor"), cancel=True)
             workers = [*self._idle, *self._busy]
             self._idle, self._busy = [], {}
             for worker in workers:
@@ -120,7 +120,11 @@ class ProcessExecutor(Executor):
                 future, message = self._calls.popleft()
             if not future.set_running_or_notify_cancel():
                 continue
-            worker = self._next_worker()
+            try:
+                worker = self._next_worker()
+            except BaseException as error:  # no process can be started
+                future.set_exception(error)
+                raise
             self._busy[worker] = future
             worker.send(message)
 
@@ -168,13 +172,15 @@ class ProcessExecutor(Executor):
         else:
             future.set_exception(content)
 
-    def _fail_all(self, error: BaseException) -> None:
+    def _fail_all(self, error: BaseException, *, cancel: bool = False) -> None:
         with self._lock:
             self._ending = True
             calls, self._calls = list(self._calls), deque()
         for future, _ in calls:
-            if future.cancel():
-                future.set_running_or_notify_cancel()
+            if cancel:
+                future.cancel()
+            if future.set_running_or_notify_cancel():
+                future.set_exception(error)
         for future in self._busy.values():
             if not future.done():
                 future.set_exception(error)

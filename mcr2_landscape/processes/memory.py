@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-_CGROUP = Path("/sys/fs/cgroup")
+_GROUPS, _MEMBERSHIP = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 
 
 def available() -> int | None:
     """Bytes that can still be used on this machine and in this control group (a container, a batch job). `None` where neither
     can be read."""
-    found = [amount for amount in (_machine(), _control_group(_CGROUP)) if amount is not None]
+    found = [amount for amount in (_machine(), _control_group(_GROUPS, _MEMBERSHIP)) if amount is not None]
     return min(found, default=None)
 
 
@@ -32,11 +32,42 @@ def _machine() -> int | None:
     return psutil.virtual_memory().available
 
 
-def _control_group(root: Path) -> int | None:
-    """What is left of the limit of the control group, in either of the two layouts."""
-    for limit, usage in (("memory.max", "memory.current"), ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes")):
-        try:
-            return max(0, int((root / limit).read_text()) - int((root / usage).read_text()))
-        except (OSError, ValueError):  # no such group, or the limit is the word "max"
-            continue
-    return None
+def _control_group(groups: Path, membership: Path) -> int | None:
+    """What is left of the tightest limit of the process's control group and those that it lies in, in either layout. Pages of
+    files that nobody has looked at lately do not count: the kernel gives them up when memory is asked for."""
+    found = []
+    for folder, names in _folders(groups, membership):
+        limit, usage = (_number(folder / name) for name in names)
+        if limit is not None and usage is not None:
+            found.append(max(0, limit - usage + _inactive(folder / "memory.stat")))
+    return min(found, default=None)
+
+
+def _folders(groups: Path, membership: Path) -> list[tuple[Path, tuple[str, str]]]:
+    """The control groups, innermost first, each with the names of its limit and its usage."""
+    second, first = ("memory.max", "memory.current"), ("memory.limit_in_bytes", "memory.usage_in_bytes")
+    try:
+        lines = [line.split(":", 2) for line in membership.read_text().splitlines()]
+    except OSError:
+        lines = []
+    own = {controllers: Path(path.lstrip("/")) for _, controllers, path in (line for line in lines if len(line) == 3)}
+    found = []
+    for root, path, names in ((groups, own.get("", Path()), second), (groups / "memory", own.get("memory", Path()), first)):
+        # A container may see its own group as the root, whatever the path says.
+        found += [(folder, names) for folder in dict.fromkeys((root / path, *(root / p for p in path.parents), root))]
+    return found
+
+
+def _number(path: Path) -> int | None:
+    try:
+        return int(path.read_text())
+    except (OSError, ValueError):  # no such group, or the limit is the word "max"
+        return None
+
+
+def _inactive(path: Path) -> int:
+    try:
+        words = dict(line.split() for line in path.read_text().splitlines())
+        return int(words.get("inactive_file", words.get("total_inactive_file", 0)))
+    except (OSError, ValueError):
+        return 0

@@ -6,6 +6,7 @@ import contextlib
 import multiprocessing
 import os
 import signal
+import threading
 from collections.abc import Callable, Iterator
 
 from mcr2_landscape.processes.serving import serve
@@ -20,6 +21,7 @@ SETTINGS = {
     "JAX_ENABLE_X64": "1",
     "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
 }
+_ENVIRONMENT = threading.Lock()
 
 
 def cores() -> int:
@@ -105,6 +107,11 @@ def _death(status: int | None) -> str:
 def _for_workers() -> Iterator[None]:
     """The environment of a worker, while it is started. Ctrl-C is held back meanwhile: a worker inherits that, and so does not
     hear it before it has made up its mind to ignore it."""
+    with _ENVIRONMENT:  # of the whole process: two threads would put each other's values back
+        yield from _with_settings()
+
+
+def _with_settings() -> Iterator[None]:
     before = {name: os.environ.get(name) for name in SETTINGS}
     blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT}) if hasattr(signal, "pthread_sigmask") else None
     os.environ.update(SETTINGS)

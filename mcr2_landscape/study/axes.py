@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import math
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,31 +11,21 @@ from typing import Any
 import numpy as np
 
 from mcr2_landscape.errors import InputError
-from mcr2_landscape.extras import missing_extra
-from mcr2_landscape.study.description import check_keys
-from mcr2_landscape.study.task import describe_type, nearest
+from mcr2_landscape.study.values import check_keys, convert, nearest, without_none
 
+MOST_UNITS = 20_000_000  # identities, and what is known of each unit, stay within half a gigabyte
 MOST_SEEDS = 2**63
 _RANGES = ("range", "linspace", "geomspace")
 _DRAWS = ("uniform", "loguniform", "integers", "choice")
-_LARGEST_INTEGER = 2**63 - 1
 
 
-def convert(value: Any, kind: Any, where: str) -> Any:
-    """`value` as a parameter of the type `kind`: an integer where a float is wanted becomes one, a list a tuple.
+def check_size(count: int, where: str) -> None:
+    """Refuse more units than a study can have, before anything is made for each.
 
-    **Raises:** `InputError` for another type, a number that is not finite, or an integer beyond 64 bits.
+    **Raises:** `InputError`.
     """
-    try:
-        import msgspec
-    except ImportError:
-        raise missing_extra("a study", "msgspec", "study") from None
-    try:
-        converted = msgspec.convert(value, kind)
-    except msgspec.ValidationError as error:
-        raise InputError(f"{where}: found {value!r}; the task takes {describe_type(kind)} ({error})") from None
-    _check_finite(converted, where)
-    return converted
+    if count > MOST_UNITS:
+        raise InputError(f"{where}: found {count:,} units; a study has at most {MOST_UNITS:,}: split it into several")
 
 
 def listed(value: Any, kind: Any, where: str) -> tuple[Any, ...]:
@@ -66,10 +55,12 @@ def seeds_of(value: Any, where: str) -> tuple[int, ...] | range:
     if isinstance(value, Mapping):
         check_keys(value, ("start", "count"), where)
         start, count = value.get("start", 0), value.get("count")
-        if not all(isinstance(n, int) and not isinstance(n, bool) for n in (start, count)):
+        if isinstance(start, bool) or isinstance(count, bool) or not (isinstance(start, int) and isinstance(count, int)):
             raise InputError(f"{where}: found {dict(value)}; write {{start = 100, count = 50}} with integers")
+        check_size(count, where)
         found: tuple[int, ...] | range = range(start, start + count)
     elif isinstance(value, int) and not isinstance(value, bool):
+        check_size(value, where)
         found = range(value)
     elif isinstance(value, list) and all(isinstance(n, int) and not isinstance(n, bool) for n in value):
         found = tuple(value)
@@ -118,6 +109,7 @@ def sample_of(table: Mapping[str, Any], kinds: Mapping[str, Any], where: str) ->
     for name, value, least in (("count", count, 1), ("seed", seed, 0)):
         if isinstance(value, bool) or not isinstance(value, int) or value < least:
             raise InputError(f"{where}.{name}: found {value!r}; write an integer from {least} on")
+    check_size(int(count), where)  # pyright: ignore[reportArgumentType]
     names = [name for name in table if name not in ("count", "seed")]
     if not names:
         raise InputError(f"{where}: draws no parameter; write for instance epsilon = {{uniform = [0.1, 1.0]}}")
@@ -150,7 +142,7 @@ def _drawn(value: Any, kind: Any, random: np.random.Generator, count: int, where
         drawn = random.random(count)
         drawn = low + (high - low) * drawn if form == "uniform" else low * np.exp(np.log(high / low) * drawn)
     convert(drawn[0].item(), kind, where)  # a float for an integer parameter is found here, before any work
-    return _Column(drawn.astype(np.float64) if kind is float else drawn)
+    return _Column(drawn.astype(np.float64) if without_none(kind) is float else drawn)
 
 
 @dataclass(frozen=True)
@@ -182,22 +174,14 @@ def _ranged(value: Mapping[str, Any], where: str) -> list[Any]:
     if form == "range":
         if not numbers or len(ends) not in (2, 3) or not all(isinstance(n, int) for n in ends) or 0 in ends[2:]:
             raise InputError(f"{where}: found {ends!r}; write range = [first, end] or [first, end, step], the end left out")
+        check_size(len(range(*ends)) if max(map(abs, ends)) < MOST_SEEDS else max(map(abs, ends)), where)
         return list(range(*ends))
     if not numbers or len(ends) != 3 or not isinstance(ends[2], int) or ends[2] < 1:
         raise InputError(f"{where}: found {ends!r}; write {form} = [first, last, how many]")
     first, last, count = ends
+    check_size(count, where)
     if form == "geomspace":
         if not first > 0 or not last > 0:
             raise InputError(f"{where}: found {ends!r}; both ends of a geomspace are above zero")
         return np.geomspace(first, last, count).tolist()
     return np.linspace(first, last, count).tolist()
-
-
-def _check_finite(value: Any, where: str) -> None:
-    if isinstance(value, tuple):
-        for item in value:
-            _check_finite(item, where)
-    elif isinstance(value, float) and not math.isfinite(value):
-        raise InputError(f"{where}: found {value}; write a finite number")
-    elif isinstance(value, int) and abs(value) > _LARGEST_INTEGER:
-        raise InputError(f"{where}: found {value}; integers are below 2**63")

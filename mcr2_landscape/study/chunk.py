@@ -6,6 +6,7 @@ import datetime
 import functools
 import json
 import os
+import pickle
 import platform
 import sys
 import time
@@ -17,13 +18,16 @@ from typing import Any
 import pyarrow as pa
 
 from mcr2_landscape.processes.worker import SETTINGS
-from mcr2_landscape.study.columns import failure_schema, plain_result, row_schema, table_of
-from mcr2_landscape.study.description import Description
+from mcr2_landscape.study.columns import failure_schema, plain_result, row_schema, table_of, writable
 from mcr2_landscape.study.space import Study, Unit
 
 
-class Mismatch(Exception):
-    """A worker's installation means something else by the study than the one that asks."""
+class StudyStopped(Exception):
+    """A study cannot go on. What is done is kept."""
+
+
+class Mismatch(StudyStopped):
+    """A worker's code means something else by the study than that of the process that asks."""
 
 
 @dataclass(frozen=True)
@@ -37,13 +41,15 @@ class ChunkResult:
     seconds: float
 
 
-def compute_chunk(description: Description, digest: str, numbers: Sequence[int]) -> ChunkResult:
+def compute_chunk(description: bytes, digest: str, numbers: Sequence[int]) -> ChunkResult:
     """Compute the units with these numbers. What a unit raises is recorded as its failure.
+
+    **Arguments:** `description`: a pickled `Description`. `digest`: what `Study.digest` is where the study was asked for.
 
     **Raises:** `Mismatch` where the study's digest is another one here: the versions of the code differ.
     """
     _prepare_process()
-    study = _study(description, digest)
+    study = _study(digest, description)
     identify = study.identifier()
     rows: list[dict[str, Any]] = []
     failures: list[dict[str, Any]] = []
@@ -69,8 +75,8 @@ def failure_row(study: Study, unit: Unit, identity: str, kind: str, error: str, 
     now = datetime.datetime.now(datetime.UTC)
     return _head(study, unit, identity) | {
         "kind": kind,
-        "error": error,
-        "traceback": details,
+        "error": writable(error),
+        "traceback": writable(details),
         "seconds": seconds,
         "finished": now,
     }
@@ -102,15 +108,23 @@ def _compute(
     began = time.perf_counter()
     try:
         result = plain_result(study.signature.call(**unit.parameters, **seed), study.signature, own)
-    except Exception as error:
-        words = f"{type(error).__name__}: {error}".splitlines()[0]
+    except (Exception, SystemExit) as error:  # a task that ends its process would take others with it
         seconds = time.perf_counter() - began
-        failures.append(failure_row(study, unit, identity, "raised", words, traceback.format_exc(), seconds))
+        failures.append(failure_row(study, unit, identity, "raised", _words(error), traceback.format_exc(), seconds))
         return
     seconds = time.perf_counter() - began
     arrays.update(own)
     now = datetime.datetime.now(datetime.UTC)
     rows.append(_head(study, unit, identity) | result | {"seconds": seconds, "finished": now})
+
+
+def _words(error: BaseException) -> str:
+    """An error in one line."""
+    try:
+        words = str(error)
+    except Exception:
+        words = "(an error that cannot say what it is)"
+    return f"{type(error).__name__}: {words}".splitlines()[0]
 
 
 def _head(study: Study, unit: Unit, identity: str) -> dict[str, Any]:
@@ -125,23 +139,22 @@ def _prepare_process() -> None:
             os.environ.setdefault(name, value)
 
 
-@functools.lru_cache(maxsize=8)
-def _cached(text: bytes, digest: str) -> Study:
-    import pickle
-
-    study = Study.of(pickle.loads(text))
-    if study.digest != digest:
-        raise Mismatch(
-            f"the worker {platform.node()}:{os.getpid()} has {study.signature.code} ({_versions()}), and means other units by "
-            "this study; install the same versions of mcr2_landscape and NumPy everywhere"
-        )
-    return study
+_studies: dict[str, Study] = {}
 
 
-def _study(description: Description, digest: str) -> Study:
-    import pickle
-
-    return _cached(pickle.dumps(description), digest)
+def _study(digest: str, description: bytes) -> Study:
+    """The study, made once in this process."""
+    if digest not in _studies:
+        study = Study.of(pickle.loads(description))
+        if study.digest != digest:
+            raise Mismatch(
+                f"the worker {platform.node()}:{os.getpid()} has {study.signature.code} with {_versions()}, and means other "
+                "units by this study: the code was changed during the run, or workers have other versions of the package or of "
+                "NumPy; install the same ones everywhere"
+            )
+        _studies.clear()
+        _studies[digest] = study
+    return _studies[digest]
 
 
 @functools.cache

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from mcr2_landscape.extras import missing_extra
-from mcr2_landscape.study.task import SEED, Signature, describe_type, item_of, without_none
+from mcr2_landscape.study.task import SEED, Signature
+from mcr2_landscape.study.values import describe_type, item_of, without_none
 
 try:
     import pyarrow as pa
@@ -59,6 +60,11 @@ def table_of(rows: Sequence[Mapping[str, Any]], schema: pa.Schema) -> pa.Table:
     return pa.Table.from_arrays(columns, schema=schema)
 
 
+def writable(text: str) -> str:
+    """A text that has a form in UTF-8: names of files may hold bytes that have none, and are written as \\udcff here."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
 def _schema(signature: Signature, middle: Mapping[str, pa.DataType]) -> pa.Schema:
     fields: dict[str, pa.DataType] = {"unit": pa.string()}
     fields |= {name: _arrow_type(kind) for name, kind in signature.parameters.items()}
@@ -92,7 +98,10 @@ def _plain(value: Any, kind: Any, name: str, arrays: dict[str, bytes]) -> Any:
         return [_plain(entry, item, name, arrays) for entry in value]
     wrong = isinstance(value, bool) and inner is not bool
     if item is None and isinstance(value, _KINDS[inner]) and not wrong:
-        return inner(value)
+        converted = inner(value)
+        if inner is int and not -(2**63) <= converted < 2**63:
+            raise TypeError(f"result {name}: found {converted}; integers of a column have 64 bits")
+        return writable(converted) if isinstance(converted, str) else converted
     raise TypeError(f"result {name}: found {type(value).__name__}; the task promises {describe_type(kind)}")
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import pickle
 import time
 from collections import deque
 from collections.abc import Callable
@@ -9,7 +11,7 @@ from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, Future
 from dataclasses import dataclass
 
 from mcr2_landscape.processes import Interruption, WorkerDied
-from mcr2_landscape.study.chunk import ChunkResult, circumstances, compute_chunk, failure_row
+from mcr2_landscape.study.chunk import ChunkResult, StudyStopped, circumstances, compute_chunk, failure_row
 from mcr2_landscape.study.columns import failure_schema, table_of
 from mcr2_landscape.study.journal import Journal
 from mcr2_landscape.study.pending import Pending
@@ -19,11 +21,12 @@ from mcr2_landscape.study.store import Store
 _TICK = 0.25  # seconds between two looks at the clock
 _CHUNK_SECONDS = 1.0  # a chunk is as many units as take about so long …
 _MOST_UNITS = 1_000  # … and no more than this
-_MOST_DEATHS = 3  # of the process that computes a unit, before the unit counts as failed
+_MOST_DEATHS = 3  # of processes that compute this unit alone, before it counts as failed
+_PROBE_SECONDS = 120
 
 
-class Unavailable(Exception):
-    """What computes is gone: the scheduler, or every worker dies. What is done is kept."""
+class Unavailable(StudyStopped):
+    """What computes is gone: the scheduler, or every process dies."""
 
 
 @dataclass(frozen=True)
@@ -71,10 +74,12 @@ def run_units(
     Ctrl-C (in the main thread) is heard between two looks at the clock: what has come back is written, and `KeyboardInterrupt`
     raised. A second one does not wait.
 
-    **Raises:** `OSError` where the disk refuses; `Unavailable`; `Mismatch` where workers have other code.
+    **Raises:** `StoreError` where the disk refuses; `StudyStopped` where nothing can compute (`Unavailable`), or workers have
+    other code (`Mismatch`).
     """
+    pending = Pending.of(store, study, retry_failed=retry_failed)
     with Interruption() as interruption:
-        return _Run(store, study, executor, width, retry_failed, watch, alive, interruption).run()
+        return _Run(store, study, pending, executor, width, watch, alive, interruption).run()
 
 
 class _Run:
@@ -82,9 +87,9 @@ class _Run:
         self,
         store: Store,
         study: Study,
+        pending: Pending,
         executor: Executor,
         width: Callable[[], int],
-        retry_failed: bool,
         watch: Callable[[State], None] | None,
         alive: Callable[[], bool] | None,
         interruption: Interruption,
@@ -92,8 +97,10 @@ class _Run:
         self._study, self._executor, self._width = study, executor, width
         self._watch, self._alive, self._interruption = watch, alive, interruption
         self._journal = Journal(store)
-        self._pending = Pending.of(store, study, retry_failed=retry_failed)
-        self._numbers = iter(self._pending.numbers)
+        self._pending = pending
+        self._numbers = iter(pending.numbers)
+        self._description = pickle.dumps(study.description)
+        self._turn = False
         self._alone: deque[int] = deque()  # units whose process died, one by one so that the guilty one is found
         self._deaths: dict[int, int] = {}
         self._fruitless = 0  # deaths since anything came back
@@ -141,14 +148,20 @@ class _Run:
                 return
             study = self._study
             try:
-                future = self._executor.submit(compute_chunk, study.description, study.digest, numbers)
-            except RuntimeError as error:  # shut down, from within or by its engine
+                future = self._executor.submit(compute_chunk, self._description, study.digest, numbers)
+            except (RuntimeError, OSError) as error:  # shut down, or it has lost its scheduler
                 raise Unavailable(str(error)) from error
             self._flying[future] = numbers
 
     def _next(self, width: int) -> tuple[int, ...]:
-        if self._alone:
-            return (self._alone.popleft(),)
+        # In turns: units whose processes die, one after the other, must not keep the others waiting.
+        self._turn = not self._turn
+        fresh = () if self._alone and self._turn else self._fresh(width)
+        if fresh or not self._alone:
+            return fresh
+        return (self._alone.popleft(),)
+
+    def _fresh(self, width: int) -> tuple[int, ...]:
         left = len(self._pending.numbers) - self._done - self._failed
         size = self._study.description.chunk or self._pace.chunk(left, width)
         return tuple(int(number) for _, number in zip(range(size), self._numbers, strict=False))
@@ -161,10 +174,12 @@ class _Run:
             self._bury(numbers, str(death) or "was lost")
             return
         except Exception as error:
-            if type(error).__name__ not in ("KilledWorker", "CommClosedError"):  # Dask's words for the same
-                raise
-            self._bury(numbers, f"was lost ({error})".splitlines()[0])
-            return
+            if type(error).__name__ in ("KilledWorker", "CommClosedError"):  # Dask's words for the same
+                self._bury(numbers, f"was lost ({error})".splitlines()[0])
+                return
+            if isinstance(error, OSError):
+                raise Unavailable(f"no process can be started ({error.strerror or error})") from error
+            raise
         self._fruitless = 0
         self._done += 0 if result.rows is None else result.rows.num_rows
         self._failed += 0 if result.failures is None else result.failures.num_rows
@@ -173,15 +188,27 @@ class _Run:
 
     def _bury(self, numbers: tuple[int, ...], words: str) -> None:
         """The process at these units died: each gets a process of its own next, up to a limit."""
-        self._fruitless += 1
-        if self._fruitless > 10 + _MOST_DEATHS * self._width():
-            raise Unavailable(f"{self._fruitless} processes died one after the other without a result; the last one {words}")
-        for number in numbers:
+        if len(numbers) > 1:
+            self._alone.extend(numbers)
+        for number in numbers if len(numbers) == 1 else ():
             self._deaths[number] = self._deaths.get(number, 0) + 1
-            if len(numbers) == 1 and self._deaths[number] >= _MOST_DEATHS:
-                self._give_up(number, words)
+            if self._deaths[number] < _MOST_DEATHS:
+                self._alone.appendleft(number)
             else:
-                self._alone.append(number)
+                self._give_up(number, words)
+        self._fruitless += 1
+        if self._fruitless >= 10 + _MOST_DEATHS * self._width():
+            self._probe(words)
+
+    def _probe(self, words: str) -> None:
+        """Many processes died one after the other: the units' fault, or can nothing be computed at all?"""
+        try:
+            self._executor.submit(os.getpid).result(timeout=_PROBE_SECONDS)
+        except Exception:
+            raise Unavailable(
+                f"{self._fruitless} processes died one after the other, and then one with nothing to do; the last one {words}"
+            ) from None
+        self._fruitless = 0
 
     def _give_up(self, number: int, words: str) -> None:
         study = self._study

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from mcr2_landscape.errors import InputError
-from mcr2_landscape.study.task import nearest
+from mcr2_landscape.study.values import check_keys
 
 SIZES = ("quick", "full")
 _SPACE = ("parameters", "cases", "grid", "sample", "seeds", "chunk")
@@ -23,7 +23,7 @@ class Description:
     **Fields:** `name`, `task`, `title` and `about` (text); `parameters`, the same for every unit; `cases`, tables of parameters
     that vary together; `grid` and `sample`, the parameters that vary one by one or are drawn; `seeds`; `chunk`, units that a
     worker takes at once (`None`: as many as take about a second); `size`, which size this is (`None` for a file without any).
-    The values are as the file has them: `Space` knows their meaning.
+    The values are as the file has them: `Study` knows their meaning.
     """
 
     name: str
@@ -96,16 +96,6 @@ def parse_description(text: str, where: str, size: str | None = None) -> Descrip
         chunk,
         size,
     )
-
-
-def check_keys(table: Collection[str], known: Collection[str], where: str) -> None:
-    """Refuse keys that mean nothing here.
-
-    **Raises:** `InputError` with the nearest known key.
-    """
-    for key in table:
-        if key not in known:
-            raise InputError(f"{where}: found the unknown key {key!r}; {nearest(key, known)}")
 
 
 def _merged(content: Mapping[str, Any], chosen: Mapping[str, Any], where: str) -> dict[str, Any]:

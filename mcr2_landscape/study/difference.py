@@ -46,11 +46,12 @@ class Difference(Record):
         return not (self.only_first or self.only_second or self.columns or self.columns_only_first or self.columns_only_second)
 
 
-def compare(first: Store, second: Store, rtol: float = 0.0) -> Difference:
+def compare(first: Store, second: Store, rtol: float = 0.0, atol: float = 0.0) -> Difference:
     """Compare two stores of one task, unit by unit: a unit is its parameters and its seed, whatever code computed it. Where a
     store has several rows for one (of several versions), the newest counts. Arrays in files are compared by their hashes.
 
-    **Arguments:** `rtol`: relative difference of floating-point numbers that counts as none.
+    **Arguments:** `rtol`: relative difference of floating-point numbers that counts as none; `atol`: absolute difference that
+    does, for what is zero but for rounding.
 
     **Raises:** `InputError` for stores of different tasks or with different parameters, or one without rows.
     """
@@ -59,57 +60,62 @@ def compare(first: Store, second: Store, rtol: float = 0.0) -> Difference:
             f"{second.path}: holds results of task {second.manifest['task']}, and {first.path} of task "
             f"{first.manifest['task']}; compare stores of one task"
         )
-    if not rtol >= 0 or math.isinf(rtol):
-        raise InputError(f"--rtol: found {rtol}; it must be zero or more")
+    for name, value in (("--rtol", rtol), ("--atol", atol)):
+        if not value >= 0 or math.isinf(value):
+            raise InputError(f"{name}: found {value}; it must be zero or more")
     own, other = column_names(first), column_names(second)
     keys = own["parameters"]
     if set(keys) != set(other["parameters"]):
         words = ", ".join(sorted(set(keys) ^ set(other["parameters"])))
         raise InputError(f"{second.path}: has other parameters than {first.path} ({words}); compare stores of one version")
     shared = [name for name in own["results"] if name in other["results"]]
-    connection = Query(first, None).connection
-    connection.register("others", Query(second, None).connection.sql("SELECT * FROM rows").to_arrow_table())
+    wanted = comma([*keys, *shared, "finished"])
+    query = Query(first, None)
+    query.connection.register("others", Query(second, None).table(f"SELECT {wanted} FROM rows"))
     for name, source in (("a", "rows"), ("b", "others")):
-        connection.execute(
+        # The newest row of each; a task without parameters has one unit.
+        query.select(
             f"CREATE TABLE {name} AS SELECT {comma([*keys, *shared])} FROM {source} "
-            f"QUALIFY row_number() OVER (PARTITION BY {comma(keys)} ORDER BY finished DESC) = 1"
+            f"QUALIFY row_number() OVER (PARTITION BY {comma(keys) or '1'} ORDER BY finished DESC) = 1"
         )
     same = " AND ".join(f"a.{identifier(key)} IS NOT DISTINCT FROM b.{identifier(key)}" for key in keys) or "true"
 
     def number(sql: str) -> int:
-        found = connection.execute(sql).fetchone()
-        return int(found[0]) if found else 0
+        return int(query.select(sql)[1][0][0])
 
-    columns = []
-    for column in shared:
-        name = identifier(column)
-        rows = connection.execute(
-            f"SELECT a.{name}, b.{name}, {', '.join(f'a.{identifier(key)}' for key in keys)} FROM a JOIN b ON {same} "
-            f"WHERE a.{name} IS DISTINCT FROM b.{name}"
-        ).fetchall()
-        differing = [(row, apart) for row in rows if (apart := _apart(row[0], row[1])) is None or apart > rtol]
-        if differing:
-            known = [apart for _, apart in differing if apart is not None]
-            examples = tuple(
-                {"first": row[0], "second": row[1]} | dict(zip(keys, row[2:], strict=True)) for row, _ in differing[:_EXAMPLES]
-            )
-            columns.append(ColumnDifference(column, len(differing), max(known, default=None), examples))
+    columns = (_compare_column(query, column, keys, same, rtol, atol) for column in shared)
     return Difference(
         number(f"SELECT count(*) FROM a JOIN b ON {same}"),
         number(f"SELECT count(*) FROM a WHERE NOT EXISTS (FROM b WHERE {same})"),
         number(f"SELECT count(*) FROM b WHERE NOT EXISTS (FROM a WHERE {same})"),
-        tuple(columns),
+        tuple(column for column in columns if column is not None),
         tuple(sorted(set(own["results"]) - set(other["results"]))),
         tuple(sorted(set(other["results"]) - set(own["results"]))),
     )
 
 
-def _apart(first: Any, second: Any) -> float | None:
+def _compare_column(query: Query, column: str, keys: list[str], same: str, rtol: float, atol: float) -> ColumnDifference | None:
+    name = identifier(column)
+    _, rows = query.select(
+        f"SELECT {', '.join([f'a.{name}', f'b.{name}', *(f'a.{identifier(key)}' for key in keys)])} FROM a JOIN b ON {same} "
+        f"WHERE a.{name} IS DISTINCT FROM b.{name}"
+    )
+    differing = [(row, apart) for row in rows if (apart := _apart(row[0], row[1], atol)) is None or apart > rtol]
+    if not differing:
+        return None
+    known = [apart for _, apart in differing if apart is not None]
+    examples = tuple(
+        {"first": row[0], "second": row[1]} | dict(zip(keys, row[2:], strict=True)) for row, _ in differing[:_EXAMPLES]
+    )
+    return ColumnDifference(column, len(differing), max(known, default=None), examples)
+
+
+def _apart(first: Any, second: Any, atol: float) -> float | None:
     """The relative difference of two numbers, or the largest of two lists of them; `None` where they cannot be compared so."""
     if isinstance(first, list) and isinstance(second, list) and len(first) == len(second):
-        each = [_apart(a, b) for a, b in zip(first, second, strict=True)]
+        each = [_apart(a, b, atol) for a, b in zip(first, second, strict=True)]
         return None if any(apart is None for apart in each) else max((a for a in each if a is not None), default=0.0)
-    if first == second and first is not None:
+    if first == second:
         return 0.0
     if not (isinstance(first, float) and isinstance(second, float)):
         return None
@@ -117,4 +123,4 @@ def _apart(first: Any, second: Any) -> float | None:
         return 0.0
     if not (math.isfinite(first) and math.isfinite(second)):
         return None
-    return abs(first - second) / max(abs(first), abs(second))
+    return 0.0 if abs(first - second) <= atol else abs(first - second) / max(abs(first), abs(second))

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
 import math
+import re
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
@@ -19,6 +21,7 @@ from mcr2_landscape.processes import ProcessExecutor
 _CONNECT_SECONDS = 20
 _WORKERS_SECONDS = 120  # a batch system starts workers when it has room for them
 _RECOUNT_SECONDS = 5.0
+_SCHEMES = ("tcp", "tls", "ucx", "ucxx", "ws", "wss")
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,7 @@ def dask(address: str) -> Iterator[Engine]:
         import distributed
     except ImportError:
         raise missing_extra("a study on a cluster", "distributed", "cluster") from None
-    file = {"scheduler_file": address} if Path(address).is_file() else {"address": address}
+    file = check_address(address)
     with _quiet():
         try:
             client = distributed.Client(**file, timeout=_CONNECT_SECONDS, set_as_default=False)  # pyright: ignore[reportArgumentType]
@@ -74,7 +77,8 @@ def dask(address: str) -> Iterator[Engine]:
                 raise InputError(
                     f"--scheduler {address}: the scheduler has no workers; start some: dask worker {address} --nthreads 1"
                 ) from None
-            width = _Counted(client)
+            width = _Counted(client, address)
+            width()
             # Calls are pure, but which process computed what is part of a row: an earlier call's result is never taken again.
             executor = client.get_executor(pure=False, retries=0)
             yield Engine(executor, width, lambda: client.status == "running", f"{width()} workers of {address}")
@@ -87,15 +91,42 @@ def dask(address: str) -> Iterator[Engine]:
 class _Counted:
     """The threads of a cluster's workers, counted anew now and then."""
 
-    def __init__(self, client: Any):
-        self._client, self._count, self._when = client, 0, -math.inf
+    def __init__(self, client: Any, address: str):
+        self._client, self._address, self._count, self._when = client, address, 0, -math.inf
 
     def __call__(self) -> int:
         if time.monotonic() - self._when > _RECOUNT_SECONDS:
+            threads: dict[str, int] = {}
             with contextlib.suppress(OSError):  # a scheduler that is lost: `alive` says so
-                self._count = sum(self._client.nthreads().values())
+                threads = self._client.nthreads()
+            if wide := [worker for worker, count in threads.items() if count > 1]:
+                # Several threads of one process can wait for each other for ever inside JAX.
+                raise InputError(
+                    f"--scheduler {self._address}: the worker {wide[0]} has {threads[wide[0]]} threads; start workers with "
+                    "--nthreads 1, as many as there are cores (--nworkers)"
+                )
+            self._count = len(threads)
             self._when = time.monotonic()
         return self._count
+
+
+def check_address(address: str) -> dict[str, str]:
+    """What Dask's client takes for an address, or for a scheduler's file.
+
+    **Raises:** `InputError` for what is neither: the client would wait for it, in vain.
+    """
+    path = Path(address)
+    if path.is_file():
+        try:
+            if isinstance(json.loads(path.read_text(encoding="utf-8"))["address"], str):
+                return {"scheduler_file": address}
+        except (OSError, ValueError, KeyError, TypeError):
+            pass
+        raise InputError(f"--scheduler {address}: is no scheduler's file; dask scheduler --scheduler-file writes one")
+    found = re.fullmatch(r"(\w+)://(.+):(\d+)/?", address)
+    if found is None or found[1] not in _SCHEMES or int(found[3]) > 65535:
+        raise InputError(f"--scheduler {address}: is neither an address, such as tcp://host:8786, nor a file that is there")
+    return {"address": address}
 
 
 @contextlib.contextmanager

@@ -52,11 +52,11 @@ def open_study(name: str | os.PathLike[str], size: str | None = None, store: str
         if store is not None and Path(store).resolve() != path.resolve():
             raise InputError(f"--store {store}: {path} is itself a store; leave --store out")
         description, text = Store(path).description(size)
-        return Opened(Study.of(description, f"{path / 'study.toml'}"), text, path)
-    if path.is_dir():
+        return Opened(Study.of(description, f"the description in {path}"), text, path)
+    known = shipped()
+    if path.is_dir() and str(name) not in known:
         raise InputError(f"{path}: is a folder without a store (it has no store.json); give a store, or a study's file")
-    if path.suffix != ".toml" and not path.exists():
-        known = shipped()
+    if path.suffix != ".toml" and not path.is_file():
         if str(name) not in known:
             raise InputError(
                 f"study: found {str(name)!r}, which is no file (.toml), no store and no study here; "

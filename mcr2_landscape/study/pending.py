@@ -31,11 +31,15 @@ class Pending:
     numbers: np.ndarray
 
     @staticmethod
-    def of(store: Store, study: Study, *, retry_failed: bool = False) -> Pending:
-        """Compare a study with a store.
+    def of(store: Store | None, study: Study, *, retry_failed: bool = False) -> Pending:
+        """Compare a study with a store, or with nothing.
 
         **Raises:** `InputError` for a part that cannot be read.
         """
+        if store is None:
+            first = first_of_each(study.identities()) if study.may_repeat else np.ones(len(study), dtype=bool)
+            total = int(first.sum())
+            return Pending(total, len(study) - total, 0, 0, 0, 0, np.flatnonzero(first))
         identities = store.identities(study)
         first = first_of_each(identities) if study.may_repeat else np.ones(len(identities), dtype=bool)
         recorded = store.recorded(ROWS)

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from mcr2_landscape.errors import InputError
 from mcr2_landscape.extras import missing_extra
@@ -19,7 +18,7 @@ from mcr2_landscape.files import check_writable
 from mcr2_landscape.study.columns import failure_schema, row_schema
 from mcr2_landscape.study.pending import first_of_each
 from mcr2_landscape.study.space import DIGEST_BYTES, Study
-from mcr2_landscape.study.store import FAILURES, ROWS, Store
+from mcr2_landscape.study.store import FAILURES, ROWS, Store, read_part
 
 FORMATS = {
     ".csv": "FORMAT csv, HEADER",
@@ -55,12 +54,14 @@ class Query:
         for kind, schema in schemas.items():
             if parts := store.parts(kind):
                 files = ", ".join(quoted(str(path)) for path in parts)
-                source = f"read_parquet([{files}], union_by_name = true)"
+                # Folders of the store's path that look like x=1 are no columns.
+                source = f"read_parquet([{files}], union_by_name = true, hive_partitioning = false)"
             else:
                 source = f"no_{kind}"
                 empty = _LEAST if study is None else schema(study.signature)
                 self.connection.register(source, empty.empty_table())
-            self._run(f"CREATE VIEW all_{kind} AS SELECT * FROM {source}")
+            columns = "*" if study is None else self._cast(source, schema(study.signature))
+            self._run(f"CREATE VIEW all_{kind} AS SELECT {columns} FROM {source}")
         if study is not None:
             self.connection.register("units", _units(study, store.identities(study)))
             self._run("CREATE VIEW rows AS SELECT * FROM all_rows SEMI JOIN units USING (unit)")
@@ -85,8 +86,8 @@ class Query:
 
         **Raises:** `InputError` where DuckDB refuses the query, in its words.
         """
-        answer = self._run(sql)
-        if answer.description is None:
+        answer = self._run(sql) if sql.strip() else None
+        if answer is None or answer.description is None:
             raise InputError(f"--sql: found {sql!r}, which answers no rows; write a SELECT")
         names = tuple(column[0] for column in answer.description)
         return names, answer.fetchall() if limit is None else answer.fetchmany(limit)
@@ -101,7 +102,8 @@ class Query:
         check_writable(path, what)
         temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
         try:
-            self._run(f"COPY ({sql.rstrip().rstrip(';')}) TO {quoted(str(temporary))} ({FORMATS[path.suffix]})")
+            # The line's end: a query may end in a comment.
+            self._run(f"COPY ({sql.rstrip().rstrip(';')}\n) TO {quoted(str(temporary))} ({FORMATS[path.suffix]})")
             with open(temporary, "rb+") as file:
                 os.fsync(file.fileno())
             os.replace(temporary, path)
@@ -110,11 +112,39 @@ class Query:
         finally:
             temporary.unlink(missing_ok=True)
 
+    def _cast(self, source: str, schema: pa.Schema) -> str:
+        """The columns of today's task, in its types: parts of earlier versions of it can have others."""
+        names = {row[0] for row in self._run(f"DESCRIBE SELECT * FROM {source}").fetchall()}
+        columns = []
+        for field in schema:
+            column = identifier(field.name) if field.name in names else "NULL"
+            columns.append(f"TRY_CAST({column} AS {_sql_type(field.type)}) AS {identifier(field.name)}")
+        return ", ".join(columns)
+
+    def table(self, sql: str) -> pa.Table:
+        """What a query answers, as an Arrow table.
+
+        **Raises:** `InputError` where DuckDB refuses the query, in its words.
+        """
+        try:
+            return self.connection.sql(sql).to_arrow_table()
+        except self._duckdb.Error as error:
+            raise InputError(f"query: {error}") from None
+
     def _run(self, sql: str) -> Any:
         try:
             return self.connection.execute(sql)
         except self._duckdb.Error as error:
             raise InputError(f"query: {error}") from None
+
+
+_SQL_TYPES = {pa.bool_(): "BOOLEAN", pa.int64(): "BIGINT", pa.float64(): "DOUBLE", pa.string(): "VARCHAR"}
+
+
+def _sql_type(kind: pa.DataType) -> str:
+    if pa.types.is_list(kind):
+        return f"{_sql_type(kind.value_type)}[]"
+    return "TIMESTAMPTZ" if pa.types.is_timestamp(kind) else _SQL_TYPES[kind]
 
 
 def quoted(text: str) -> str:
@@ -135,7 +165,11 @@ def column_names(store: Store) -> dict[str, list[str]]:
     parts = store.parts(ROWS)
     if not parts:
         raise InputError(f"store {store.path}: has no rows")
-    return json.loads(pq.read_schema(parts[-1]).metadata[b"columns"])
+    schema = read_part(parts[-1], ["unit"]).schema
+    try:
+        return json.loads((schema.metadata or {})[b"columns"])
+    except (KeyError, ValueError):
+        raise InputError(f"{parts[-1]}: was not written by a study; remove it from the store") from None
 
 
 def as_text(identities: np.ndarray) -> pa.StringArray:

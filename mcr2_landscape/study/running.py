@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 
 from mcr2_landscape.errors import InputError
-from mcr2_landscape.study.coordinator import State, Unavailable, run_units
-from mcr2_landscape.study.engines import Engine, dask, local
+from mcr2_landscape.study.chunk import StudyStopped
+from mcr2_landscape.study.coordinator import State, run_units
+from mcr2_landscape.study.engines import Engine, check_address, dask, local
 from mcr2_landscape.study.opening import Opened
-from mcr2_landscape.study.store import Store
+from mcr2_landscape.study.store import Store, StoreError
 
 
 def run_study(
@@ -33,26 +35,34 @@ def run_study(
         raise InputError("--jobs, --scheduler: give one of them")
     if jobs is not None and jobs < 1:
         raise InputError(f"--jobs: found {jobs}; it must be at least 1")
+    if scheduler is not None:
+        check_address(scheduler)
     study = opened.study
     store = Store.create(opened.place, study)
-    store.acquire()
     try:
-        store.remember(opened.text, study.description.size)
-        place: AbstractContextManager[Engine] = local(jobs, study.task.memory) if scheduler is None else dask(scheduler)
-        with place as engine:
-            if began is not None:
-                began(engine.words)
-            return run_units(
-                store, study, engine.executor, width=engine.width, retry_failed=retry_failed, watch=watch, alive=engine.alive
-            )
-    except Unavailable as error:
-        raise InputError(
-            f"study {study.description.name}: stopped: {error}; what is done is kept, study resume goes on"
-        ) from None
-    except OSError as error:
-        raise InputError(
-            f"store {store.path}: cannot be written ({error.strerror or error}); what is on the disk is kept: free some space, "
-            "and resume"
-        ) from None
-    finally:
-        store.release()
+        store.acquire()
+        try:
+            store.remember(opened.text, study.description.size)
+            place: AbstractContextManager[Engine] = local(jobs, study.task.memory) if scheduler is None else dask(scheduler)
+            with place as engine:
+                if began is not None:
+                    began(engine.words)
+                return run_units(
+                    store,
+                    study,
+                    engine.executor,
+                    width=engine.width,
+                    retry_failed=retry_failed,
+                    watch=watch,
+                    alive=engine.alive,
+                )
+        finally:
+            with contextlib.suppress(OSError, InputError):  # it only saves time
+                store.refresh_index()
+            store.release()
+    except StudyStopped as error:
+        words = f"study {study.description.name}: stopped: {error}; what is done is kept: study resume goes on"
+        raise InputError(words) from error
+    except StoreError as error:
+        words = f"store {store.path}: cannot be written ({error.strerror or error})"
+        raise InputError(f"{words}; what is on the disk is kept: free some space, and resume") from error

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import itertools
 import json
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -12,12 +14,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mcr2_landscape.errors import InputError
-from mcr2_landscape.study.axes import Sample, convert, listed, sample_of, seeds_of
+from mcr2_landscape.study.axes import Sample, check_size, listed, sample_of, seeds_of
 from mcr2_landscape.study.description import Description
-from mcr2_landscape.study.task import SEED, Signature, Task, find_task, nearest
+from mcr2_landscape.study.task import SEED, Signature, Task, find_task
+from mcr2_landscape.study.values import convert, nearest
 
 DIGEST_BYTES = 16
-MOST_UNITS = 20_000_000  # identities and what is known of each unit stay within half a gigabyte
 
 
 class Unit(NamedTuple):
@@ -75,13 +77,12 @@ class Study:
         if missing := [name for name in signature.required if name not in given and name not in varied]:
             words = ", ".join(missing)
             raise InputError(f"{where}: {words} of task {task.name} is missing; give it under [parameters] or [grid]")
-        if (count := int(np.prod([len(seeds), *map(len, axes)], dtype=object))) > MOST_UNITS:
-            raise InputError(f"{where}: found {count:,} units; a study has at most {MOST_UNITS:,}: split it into several")
+        check_size(math.prod([len(seeds), *map(len, axes)]), where)
         defaults = {name: value for name, value in signature.defaults.items() if name not in varied}
         return Study(description, task, signature, {**defaults, **given}, tuple(axes), seeds)
 
     def __len__(self) -> int:
-        return int(np.prod([len(self.seeds), *map(len, self.axes)], dtype=object))
+        return math.prod([len(self.seeds), *map(len, self.axes)])
 
     @property
     def may_repeat(self) -> bool:
@@ -118,14 +119,14 @@ class Study:
         identify = self.identifier()
         return np.frombuffer(b"".join(map(identify, self.units())), dtype=np.uint8).reshape(-1, DIGEST_BYTES)
 
-    @property
+    @functools.cached_property
     def digest(self) -> str:
         """What the units depend on, as a digest: two studies with the same one have the same units in the same order."""
         plain = {
             "task": [self.task.name, self.signature.code, self.task.dtype],
             "fixed": self.fixed,
             "axes": [_axis_digest(axis) for axis in self.axes],
-            "seeds": [self.seeds.start, self.seeds.stop] if isinstance(self.seeds, range) else list(self.seeds),
+            "seeds": str(self.seeds) if isinstance(self.seeds, range) else list(self.seeds),
         }
         return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()[:32]
 
@@ -171,12 +172,15 @@ def _cases(description: Description, kinds: Mapping[str, Any], where: str) -> li
         {name: convert(value, kinds[name], f"{where}: cases[{position}].{name}") for name, value in case.items()}
         for position, case in enumerate(description.cases)
     ]
+    seen: set[str] = set()
     for position, case in enumerate(cases):
         if set(case) != set(cases[0]):
             words = ", ".join(sorted(set(case) ^ set(cases[0])))
             raise InputError(f"{where}: cases[{position}]: names other parameters than cases[0] ({words}); give all in each")
         if not case:
             raise InputError(f"{where}: cases[{position}]: names no parameter")
-        if case in cases[:position]:
+        text = repr(sorted(case.items()))
+        if text in seen:
             raise InputError(f"{where}: cases[{position}]: comes twice; write it once")
+        seen.add(text)
     return cases

@@ -1,7 +1,7 @@
 """A store: the folder with everything that a study has found.
 
     store.json                the format's number, the study's name and task
-    study.toml, size          the description that was last run, as it was written
+    description.json          the text of the description that was last run, and its size
     rows/*.parquet            results, one row a unit, in immutable parts
     failures/*.parquet        units that failed, one row an attempt
     arrays/ab/ab….npy         large arrays, named by the SHA-256 of their files
@@ -33,14 +33,19 @@ import pyarrow.parquet as pq
 import mcr2_landscape
 from mcr2_landscape.errors import InputError
 from mcr2_landscape.extras import missing_extra
-from mcr2_landscape.files import place, write_bytes, write_json
+from mcr2_landscape.files import make_folder, place, to_json, write_bytes, write_json
 from mcr2_landscape.study.description import Description, parse_description
 from mcr2_landscape.study.index import identities_of_parts
 from mcr2_landscape.study.space import DIGEST_BYTES, Study
 
 FORMAT = 1
-_MANIFEST = "store.json"
+_MANIFEST, _DESCRIPTION = "store.json", "description.json"
+_TEMPORARY = ".*.part"  # what `files.place` leaves where it is killed
 ROWS, FAILURES = "rows", "failures"
+
+
+class StoreError(OSError):
+    """The store cannot be written: the disk is full, for instance. What is on it is whole."""
 
 
 class Store:
@@ -58,8 +63,11 @@ class Store:
 
     @staticmethod
     def exists(path: Path) -> bool:
-        """Whether a store is there."""
-        return (path / _MANIFEST).is_file()
+        """Whether a store is there. One that cannot be looked into is: opening it says why it cannot be read."""
+        try:
+            return (path / _MANIFEST).is_file()
+        except PermissionError:
+            return True
 
     @staticmethod
     def create(path: Path, study: Study) -> Store:
@@ -70,10 +78,11 @@ class Store:
         if not Store.exists(path):
             if path.exists() and not path.is_dir():
                 raise InputError(f"--store {path}: is no folder; give another place")
-            if path.is_dir() and any(path.iterdir()):
-                raise InputError(f"--store {path}: the folder holds something else than a store; give an empty or a new one")
             try:
-                path.mkdir(parents=True, exist_ok=True)
+                # A run that was killed at its very beginning, or begins at this moment, leaves a temporary file.
+                if path.is_dir() and set(path.iterdir()) > set(path.glob(_TEMPORARY)):
+                    raise InputError(f"--store {path}: holds something else than a store; give an empty folder or a new one")
+                make_folder(path)
             except OSError as error:
                 raise InputError(f"--store {path}: cannot be made ({error.strerror or error})") from None
             manifest = {
@@ -113,10 +122,13 @@ class Store:
         self._lock = lock
         try:
             for folder in (ROWS, FAILURES, "arrays", "plans"):
-                (self.path / folder).mkdir(exist_ok=True)
+                make_folder(self.path / folder)
             now = time.strftime("%Y-%m-%d %H:%M:%S %z")
             write_json(self.path / "holder.json", {"host": platform.node(), "process": os.getpid(), "since": now}, "store")
             self._remove_leftovers()
+        except OSError as error:
+            self.release()
+            raise StoreError(error.errno, error.strerror, error.filename) from error
         except BaseException:
             self.release()
             raise
@@ -129,10 +141,10 @@ class Store:
 
     def remember(self, text: str, size: str | None) -> None:
         """Keep the description that is run, so that the store can be resumed and read without its file."""
-        for name, content in (("study.toml", text), ("size", size or "")):
-            path = self.path / name
-            if not path.is_file() or path.read_text(encoding="utf-8") != content:
-                write_bytes(path, content.encode(), "store")
+        path = self.path / _DESCRIPTION
+        content = to_json({"text": text, "size": size}).encode()  # one file: the two are never of different runs
+        if not path.is_file() or path.read_bytes() != content:
+            write_bytes(path, content, "store")
 
     def new_part(self, kind: str) -> Path:
         """A name for a new part, later than all others."""
@@ -141,39 +153,53 @@ class Store:
     def write_part(self, path: Path, table: pa.Table) -> None:
         """Write rows as a part, whole or not at all.
 
-        **Raises:** `OSError` where the disk refuses.
+        **Raises:** `StoreError` where the disk refuses.
         """
         content = io.BytesIO()
         pq.write_table(table, content, compression="zstd")
-        place(path, content.getbuffer())
+        _place(path, content.getbuffer())
 
     def write_array(self, digest: str, content: bytes) -> None:
         """Write an array's file under its hash, unless it is there.
 
-        **Raises:** `OSError` where the disk refuses.
+        **Raises:** `StoreError` where the disk refuses.
         """
         path = self._array_path(digest)
         if not path.is_file():
-            path.parent.mkdir(exist_ok=True)
-            place(path, content)
+            _place(path, content)
 
     # -- reading --------------------------------------------------------------------------------------------------------------
 
     def description(self, size: str | None = None) -> tuple[Description, str]:
         """The description that was last run, with its text; in another size where one is given.
 
-        **Raises:** `InputError` for a store that was never run.
+        **Raises:** `InputError` for a store that was never run, or a description that is damaged.
         """
+        path = self.path / _DESCRIPTION
         try:
-            text = (self.path / "study.toml").read_text(encoding="utf-8")
-            size = size or (self.path / "size").read_text(encoding="utf-8") or None
+            stored = json.loads(path.read_text(encoding="utf-8"))
+            text, own = str(stored["text"]), stored["size"]
         except FileNotFoundError:
             raise InputError(f"store {self.path}: holds no description yet; run the study's file first") from None
-        return parse_description(text, str(self.path / "study.toml"), size), text
+        except OSError as error:
+            raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None
+        except (ValueError, KeyError, TypeError):
+            raise InputError(f"{path}: is damaged; run the study's file again, which writes it") from None
+        return parse_description(text, str(path), size or own), text
 
     def parts(self, kind: str) -> list[Path]:
-        """The parts with rows, or with failures, oldest first."""
-        return sorted(path for path in (self.path / kind).glob("*.parquet") if not path.name.startswith("."))
+        """The parts with rows, or with failures, oldest first.
+
+        **Raises:** `InputError` where the folder cannot be read.
+        """
+        folder = self.path / kind
+        try:
+            names = sorted(entry.name for entry in os.scandir(folder))
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise InputError(f"{folder}: cannot be read ({error.strerror or error})") from None
+        return [folder / name for name in names if name.endswith(".parquet") and not name.startswith(".")]
 
     def array(self, digest: str) -> np.ndarray:
         """An array that a row names by its hash.
@@ -192,10 +218,13 @@ class Store:
         """The identities of a study's units, (units, 16) bytes, from the file that keeps them if there is one."""
         path = self.path / "plans" / f"{study.digest}.identities"
         if path.is_file() and path.stat().st_size == len(study) * DIGEST_BYTES:
-            return np.fromfile(path, dtype=np.uint8).reshape(-1, DIGEST_BYTES)
+            found = np.fromfile(path, dtype=np.uint8).reshape(-1, DIGEST_BYTES)
+            ends = {0, len(study) // 2, len(study) - 1}
+            if all(study.identify(study.unit(number)) == found[number].tobytes() for number in ends):
+                return found
         found = study.identities()
         if self._lock is not None:
-            place(path, found.tobytes())
+            _place(path, found.tobytes())
         return found
 
     def recorded(self, kind: str) -> np.ndarray:
@@ -209,6 +238,11 @@ class Store:
             lambda path: _identities(read_part(path, ["unit"]).column("unit")),
             may_write=self._lock is not None,
         )
+
+    def refresh_index(self) -> None:
+        """Note which units the new parts hold, so that whoever looks next opens them no more. With the lock held."""
+        for kind in (ROWS, FAILURES):
+            self.recorded(kind)
 
     def writer(self) -> str | None:
         """Who writes to the store now, or `None`."""
@@ -240,8 +274,8 @@ class Store:
 
     def _remove_leftovers(self) -> None:
         """Temporary files of writers that were killed."""
-        for folder in (ROWS, FAILURES, "plans", "arrays"):
-            for path in (self.path / folder).rglob(".*.part"):
+        for folder in (".", ROWS, FAILURES, "plans", "arrays/*"):
+            for path in self.path.glob(f"{folder}/{_TEMPORARY}"):
                 path.unlink(missing_ok=True)
 
 
@@ -251,12 +285,23 @@ def read_part(path: Path, columns: list[str] | None = None) -> pa.Table:
     **Raises:** `InputError` for a file that is damaged.
     """
     try:
-        return pq.ParquetFile(path).read(columns=columns)
-    except (OSError, pa.ArrowException) as error:
-        words = str(error).splitlines()[0]
+        file = pq.ParquetFile(path)
+        if missing := {"unit", *(columns or ())} - set(file.schema_arrow.names):
+            raise ValueError(f"it has no column {sorted(missing)[0]}")
+        return file.read(columns=columns)
+    except (OSError, ValueError) as error:  # Arrow's errors are of both kinds
+        words = (str(error).splitlines() or [type(error).__name__])[0]
         raise InputError(
             f"{path}: cannot be read ({words}); restore it from a copy, or remove it: its units are then computed again"
         ) from None
+
+
+def _place(path: Path, content: bytes | memoryview) -> None:
+    try:
+        make_folder(path.parent)
+        place(path, content)
+    except OSError as error:
+        raise StoreError(error.errno, error.strerror, error.filename) from error
 
 
 def _read_manifest(path: Path) -> Mapping[str, Any]:

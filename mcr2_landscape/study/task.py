@@ -8,14 +8,13 @@ whose fields are the columns of the results.
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import functools
-import hashlib
 import importlib
 import importlib.metadata
 import inspect
 import types
 import typing
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -23,6 +22,8 @@ from typing import Any
 import numpy as np
 
 from mcr2_landscape.errors import InputError
+from mcr2_landscape.study.sources import source_digest
+from mcr2_landscape.study.values import convert, item_of, nearest, without_none
 
 GROUP = "mcr2_landscape.tasks"
 SEED = "seed"
@@ -59,8 +60,8 @@ class Signature:
     """What a task's function takes and returns.
 
     **Fields:** `call`; `parameters`, their types by name (without the seed); `defaults`; `seeded`: whether it takes a seed;
-    `results`, the types of the results by name; `code`: the version of the package and of the text of the function's module,
-    which enters the identity of every unit.
+    `results`, the types of the results by name; `code`: the version of the package and a digest of the
+    source that the function depends on, which enters the identity of every unit.
     """
 
     call: Callable[..., Any]
@@ -77,24 +78,28 @@ class Signature:
 
 
 def load_tasks() -> dict[str, Task]:
-    """Every registered task by name; those of this project have precedence.
+    """Every registered task by name; those of this project have precedence. See `load_providers`."""
+    return load_providers()[0]
 
-    **Raises:** `InputError` where a provider cannot be loaded or a name is taken twice.
-    """
+
+def load_providers() -> tuple[dict[str, Task], tuple[str, ...]]:
+    """Every registered task by name, and words on providers that cannot be loaded or take a name twice: the others count."""
     found: dict[str, Task] = {}
+    errors = []
     entries = sorted(importlib.metadata.entry_points(group=GROUP), key=lambda entry: (not _own(entry), entry.name))
     for entry in entries:
         try:
             tasks = list(entry.load())
-        except Exception as error:
-            raise InputError(f"tasks of {entry.name} ({entry.value}): {type(error).__name__}: {error}") from error
-        for task in tasks:
-            if not isinstance(task, Task):
-                raise InputError(f"tasks of {entry.name}: found {type(task).__name__}; expected mcr2_landscape.study.Task")
-            if task.name in found:
-                raise InputError(f"tasks of {entry.name}: the name {task.name!r} is taken; rename the task")
-            found[task.name] = task
-    return found
+            for task in tasks:
+                if not isinstance(task, Task):
+                    raise TypeError(f"holds a {type(task).__name__}; expected mcr2_landscape.study.Task")
+            if taken := sorted(task.name for task in tasks if task.name in found):
+                raise ValueError(f"the names {', '.join(taken)} are taken; rename the tasks")
+        except (Exception, SystemExit) as error:
+            errors.append(f"the tasks of {entry.name} ({entry.value}): {type(error).__name__}: {error}")
+            continue
+        found |= {task.name: task for task in tasks}
+    return found, tuple(errors)
 
 
 def find_task(name: str) -> Task:
@@ -102,17 +107,11 @@ def find_task(name: str) -> Task:
 
     **Raises:** `InputError` where there is none, with the nearest names.
     """
-    tasks = load_tasks()
+    tasks, errors = load_providers()
     if name not in tasks:
-        raise InputError(f"task: found {name!r}; {nearest(name, tasks)}")
+        failed = "".join(f"; and {words}" for words in errors)
+        raise InputError(f"task: found {name!r}; {nearest(name, tasks)}{failed}")
     return tasks[name]
-
-
-def nearest(name: str, known: typing.Iterable[str]) -> str:
-    """Words on which of the known names was meant."""
-    known = list(known)
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    return f"the nearest is {near[0]!r}" if near else "known: " + ", ".join(known)
 
 
 @functools.cache
@@ -122,9 +121,11 @@ def _load(task: Task) -> Signature:
     try:
         module = importlib.import_module(module_name)
         call = getattr(module, name)
-    except (ImportError, AttributeError) as error:
-        raise InputError(f"{where}: cannot be imported: {error}") from error
-    hints = typing.get_type_hints(call)
+        hints = typing.get_type_hints(call)
+        result = hints.get("return")
+        results = typing.get_type_hints(result) if dataclasses.is_dataclass(result) else {}
+    except Exception as error:  # whatever a module does when it is imported
+        raise InputError(f"{where}: cannot be loaded: {type(error).__name__}: {error}") from error
     found = inspect.signature(call).parameters.values()
     if wrong := [p.name for p in found if p.kind is not inspect.Parameter.KEYWORD_ONLY]:
         raise InputError(f"{where}: takes {', '.join(wrong)} by position; make every parameter keyword-only")
@@ -132,39 +133,21 @@ def _load(task: Task) -> Signature:
     for parameter, kind in parameters.items():
         if not _is_setting(kind):
             raise InputError(f"{where}: parameter {parameter} has the type {kind}; annotate it with {_SETTINGS_WORDS}")
-    result = hints.get("return")
     if not (isinstance(result, type) and dataclasses.is_dataclass(result)):
         raise InputError(f"{where}: returns {result}; annotate a frozen dataclass, whose fields are the columns")
-    results = typing.get_type_hints(result)
     for column, kind in results.items():
         if not _is_result(kind):
             raise InputError(f"{where}: result {column} has the type {kind}; use {_RESULT_WORDS}")
-    if clash := sorted((set(parameters) & set(results)) | ((set(parameters) | set(results)) & RESERVED)):
+    # A query does not tell n from N. A parameter called count could not be drawn: [sample] has one of its own.
+    counted = Counter(column.casefold() for column in (*parameters, *results, *RESERVED))
+    counted.update(column.casefold() for column in parameters if column == "count")
+    if clash := sorted(column for column, count in counted.items() if count > 1):
         raise InputError(f"{where}: the names {', '.join(clash)} are used twice, or are those of columns that every row has")
     defaults = {p.name: p.default for p in found if p.default is not p.empty and p.name != SEED}
+    # As if a study's file had given them: 1 for a float is 1.0, and one unit has one identity.
+    defaults = {name: convert(value, parameters[name], f"{where}: default of {name}") for name, value in defaults.items()}
     seeded = any(p.name == SEED for p in found)
     return Signature(call, parameters, defaults, seeded, results, _code_version(module))
-
-
-def describe_type(kind: Any) -> str:
-    """A type as one writes it."""
-    if kind is np.ndarray:
-        return "array"
-    return kind.__name__ if isinstance(kind, type) and not typing.get_args(kind) else str(kind).replace("typing.", "")
-
-
-def without_none(kind: Any) -> Any:
-    """T of an annotation `T | None`, else the annotation itself."""
-    if isinstance(kind, types.UnionType) or typing.get_origin(kind) is typing.Union:
-        rest = [part for part in typing.get_args(kind) if part is not type(None)]
-        return rest[0] if len(rest) == 1 else kind
-    return kind
-
-
-def item_of(kind: Any) -> Any:
-    """T of an annotation `tuple[T, ...]`, else `None`."""
-    arguments = typing.get_args(kind)
-    return arguments[0] if typing.get_origin(kind) is tuple and len(arguments) == 2 and arguments[1] is ... else None
 
 
 _SCALARS = (bool, int, float, str)
@@ -189,15 +172,11 @@ def _is_result(kind: Any) -> bool:
 
 
 def _code_version(module: types.ModuleType) -> str:
-    """The package with its version, and the text of the module: a changed task is another task."""
+    """The package with its version, and a digest of the source that the task depends on: changed code is another task."""
     package = module.__name__.partition(".")[0]
     names = importlib.metadata.packages_distributions().get(package, [])
     version = importlib.metadata.version(names[0]) if names else "0"
-    try:
-        text = inspect.getsource(module)
-    except (OSError, TypeError):  # no source is installed: the version alone has to tell
-        text = ""
-    return f"{package} {version} {hashlib.sha256(text.encode()).hexdigest()[:12]}"
+    return f"{package} {version} {source_digest(module.__name__)}"
 
 
 def _own(entry: importlib.metadata.EntryPoint) -> bool:

@@ -142,22 +142,78 @@ def test_calls_are_held_back_one_by_one_while_memory_is_short(monkeypatch):
 
 
 def test_the_default_number_of_workers_fits_into_memory(monkeypatch):
+    from mcr2_landscape.processes import executor as executors
+
+    monkeypatch.setattr(executors, "cores", lambda: 8)
     monkeypatch.setattr(memory, "available", lambda: 5 << 30)
-    executor = ProcessExecutor(worker_memory=5 << 30)
-    assert executor.max_workers == 1
-    executor.shutdown()
-    executor = ProcessExecutor(worker_memory=50 << 30)
-    assert executor.max_workers == 1
-    executor.shutdown()
+    for need, expected in ((1 << 30, 5), (2 << 30, 2), (50 << 30, 1), (1, 8)):
+        executor = ProcessExecutor(worker_memory=need)
+        assert executor.max_workers == expected
+        executor.shutdown()
+
+
+def test_where_no_process_can_be_started_nobody_waits_for_ever(monkeypatch):
+    from mcr2_landscape.processes import executor as executors
+
+    def refuse(*_):
+        raise OSError(11, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(executors, "Worker", refuse)
+    executor = ProcessExecutor(1)
+    futures = []
+    for _ in range(3):
+        try:
+            futures.append(executor.submit(square, 1))
+        except RuntimeError:  # it has given up already
+            break
+    done, waiting = wait(futures, timeout=10)
+    assert not waiting
+    assert futures
+    for future in done:
+        with pytest.raises(OSError, match="temporarily unavailable"):
+            future.result()
+
+
+def test_whoever_hears_of_a_cancelled_call_may_use_the_executor():
+    executor = ProcessExecutor(1)
+    executor.submit(slow, 0.2)
+    heard = []
+
+    def hear(_):
+        with pytest.raises(RuntimeError, match="shut down"):
+            executor.submit(square, 1)
+        heard.append(True)
+
+    executor.submit(square, 1).add_done_callback(hear)
+    executor.shutdown(cancel_futures=True)
+    assert heard == [True]
 
 
 def test_what_is_left_of_a_control_group(tmp_path):
-    (tmp_path / "memory.max").write_text("max\n")
-    (tmp_path / "memory.current").write_text("5\n")
-    assert memory._control_group(tmp_path) is None
-    (tmp_path / "memory.max").write_text("100\n")
-    assert memory._control_group(tmp_path) == 95
-    assert memory._control_group(tmp_path / "none") is None
+    root, inner = tmp_path / "groups", tmp_path / "groups" / "job" / "step"
+    inner.mkdir(parents=True)
+    membership = tmp_path / "cgroup"
+    membership.write_text("0::/job/step\n")
+    assert memory._control_group(root, membership) is None
+    (inner / "memory.max").write_text("max\n")
+    (inner / "memory.current").write_text("5\n")
+    assert memory._control_group(root, membership) is None
+    (root / "job" / "memory.max").write_text("100\n")
+    (root / "job" / "memory.current").write_text("40\n")
+    assert memory._control_group(root, membership) == 60
+    (root / "job" / "memory.stat").write_text("anon 3\ninactive_file 25\n")
+    assert memory._control_group(root, membership) == 85
+    (inner / "memory.max").write_text("50\n")
+    assert memory._control_group(root, membership) == 45
+    assert memory._control_group(tmp_path / "none", tmp_path / "nothing") is None
+
+
+def test_what_is_left_of_a_control_group_in_the_older_layout(tmp_path):
+    (tmp_path / "memory" / "job").mkdir(parents=True)
+    (tmp_path / "cgroup").write_text("5:memory:/job\n4:cpu,cpuacct:/job\n")
+    (tmp_path / "memory" / "job" / "memory.limit_in_bytes").write_text("200\n")
+    (tmp_path / "memory" / "job" / "memory.usage_in_bytes").write_text("50\n")
+    assert memory._control_group(tmp_path, tmp_path / "cgroup") == 150
 
 
 PARENT = """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import pickle
 from concurrent.futures import Executor, Future
 from random import Random
 
@@ -13,8 +14,8 @@ from hypothesis import HealthCheck, given, settings
 
 from mcr2_landscape.errors import InputError
 from mcr2_landscape.processes import WorkerDied
-from mcr2_landscape.study import Store, coordinator, journal
-from mcr2_landscape.study.chunk import compute_chunk
+from mcr2_landscape.study import Store, chunk, coordinator, journal
+from mcr2_landscape.study.chunk import ChunkResult
 from mcr2_landscape.study.coordinator import Unavailable, run_units
 from mcr2_landscape.study.pending import Pending
 
@@ -32,6 +33,10 @@ n = [1, 2, 3]
 UNITS = 18
 
 
+def compute_chunk(study, numbers) -> ChunkResult:
+    return chunk.compute_chunk(pickle.dumps(study.description), study.digest, numbers)
+
+
 class Killed(BaseException):
     """The coordinator's process ends here: nothing that comes later happens."""
 
@@ -44,7 +49,7 @@ class Scripted(Executor):
         self._waiting = []
 
     def submit(self, fn, /, *args, **kwargs):
-        assert fn is compute_chunk
+        assert fn is chunk.compute_chunk
         future: Future = Future()
         self._waiting.append((future, args))
         return future
@@ -58,7 +63,7 @@ class Scripted(Executor):
                 self._deaths -= 1
                 future.set_exception(WorkerDied("was ended by SIGKILL"))
             else:
-                future.set_result(compute_chunk(*args))
+                future.set_result(chunk.compute_chunk(*args))
 
 
 @pytest.fixture
@@ -74,7 +79,7 @@ def _no_waiting(monkeypatch):
 
 def direct(opened, place):
     """The rows of a run without a coordinator."""
-    result = compute_chunk(opened.study.description, opened.study.digest, range(len(opened.study)))
+    result = compute_chunk(opened.study, range(len(opened.study)))
     store = Store.create(place, opened.study)
     store.acquire()
     store.write_part(store.new_part("rows"), result.rows)
@@ -175,10 +180,10 @@ def test_the_comparison_catches_a_lost_row_and_a_double_one(opened, tmp_path):
     expected = direct(opened, tmp_path / "b")
     store = Store.create(tmp_path / "a", opened.study)
     store.acquire()
-    half = compute_chunk(opened.study.description, opened.study.digest, range(UNITS - 1)).rows
+    half = compute_chunk(opened.study, range(UNITS - 1)).rows
     store.write_part(store.new_part("rows"), half)
     assert rows_of(tmp_path / "a") != expected
-    rest = compute_chunk(opened.study.description, opened.study.digest, range(UNITS - 2, UNITS)).rows
+    rest = compute_chunk(opened.study, range(UNITS - 2, UNITS)).rows
     store.write_part(store.new_part("rows"), rest)
     assert rows_of(tmp_path / "a") != expected
     store.release()
@@ -187,12 +192,12 @@ def test_the_comparison_catches_a_lost_row_and_a_double_one(opened, tmp_path):
 class Deadly(Executor):
     """Every process dies that gets a unit with one of these numbers."""
 
-    def __init__(self, *numbers):
-        self._numbers = set(numbers)
+    def __init__(self, *numbers, unusable=False):
+        self._numbers, self.unusable = set(numbers), unusable
 
     def submit(self, fn, /, *args, **kwargs):
         future: Future = Future()
-        if self._numbers & set(args[2]):
+        if self.unusable or (len(args) == 3 and self._numbers & set(args[2])):
             future.set_exception(WorkerDied("was ended by SIGKILL; out of memory is a frequent reason"))
         else:
             future.set_result(fn(*args))
@@ -216,9 +221,19 @@ def test_a_unit_that_kills_its_process_fails_alone_and_is_tried_again_by_the_nex
     assert rows_of(tmp_path / "a") == direct(opened, tmp_path / "b")
 
 
-def test_where_every_process_dies_the_run_stops(opened, tmp_path):
-    with pytest.raises(Unavailable, match="processes died one after the other"):
-        attempt(opened, tmp_path / "a", Deadly(*range(UNITS)))
+def test_where_no_process_can_compute_anything_the_run_stops(opened, tmp_path):
+    with pytest.raises(Unavailable, match="processes died one after the other, and then one with nothing to do"):
+        attempt(opened, tmp_path / "a", Deadly(unusable=True))
+
+
+def test_a_block_of_deadly_units_does_not_keep_the_others_from_being_computed(study, tmp_path):
+    opened = study(TEXT.replace("seeds = 3", "seeds = 20"))
+    count = len(opened.study)
+    state = attempt(opened, tmp_path / "a", Deadly(*range(80)))
+    assert (state.done, state.failed) == (count - 80, 80)
+    assert {row["kind"] for row in rows_of(tmp_path / "a", "failures")} == {"died"}
+    attempt(opened, tmp_path / "a", Deadly())
+    assert len(rows_of(tmp_path / "a")) == count
 
 
 def test_an_executor_that_has_lost_its_cluster_stops_the_run_and_what_is_done_is_kept(opened, tmp_path):
@@ -243,7 +258,7 @@ def test_rows_wait_for_company_but_not_for_long(opened, tmp_path, monkeypatch):
     store = Store.create(tmp_path / "c", opened.study)
     store.acquire()
     writer = journal.Journal(store)
-    writer.add(compute_chunk(opened.study.description, opened.study.digest, [0]))
+    writer.add(compute_chunk(opened.study, [0]))
     clock[0] = 4.9
     writer.flush_if_due()
     assert (writer.waiting, store.parts("rows")) == (1, [])
@@ -260,8 +275,8 @@ def parts_of(place):
 
 
 def test_workers_with_other_code_are_refused(opened, tmp_path):
-    with pytest.raises(Exception, match="install the same versions") as caught:
-        compute_chunk(opened.study.description, "another digest", [0])
+    with pytest.raises(Exception, match="install the same ones") as caught:
+        chunk.compute_chunk(pickle.dumps(opened.study.description), "another digest", [0])
     assert type(caught.value).__name__ == "Mismatch"
 
 
@@ -289,7 +304,7 @@ def test_the_index_of_parts_says_what_the_parts_say(opened, tmp_path, monkeypatc
     store.acquire()
 
     def write(numbers):
-        rows = compute_chunk(opened.study.description, opened.study.digest, numbers).rows
+        rows = compute_chunk(opened.study, numbers).rows
         store.write_part(store.new_part("rows"), rows)
 
     def directly():

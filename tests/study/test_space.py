@@ -111,6 +111,34 @@ def test_a_larger_sample_begins_with_the_smaller_one_and_parameters_are_drawn_ap
         assert isinstance(small[i]["n"], int)
 
 
+@shared_tasks
+@given(st.integers(0, 5), st.integers(1, 4), st.lists(st.integers(0, 8), min_size=1, max_size=3, unique=True))
+def test_studies_with_one_digest_have_the_same_units(start, count, listed):
+    forms = [{"start": start, "count": count}, list(range(start, start + count)), count, listed, [start, start + count]]
+    studies = [sums(seeds=seeds) for seeds in forms]
+    for first, second in itertools.combinations(studies, 2):
+        if first.digest == second.digest:
+            assert first.identities().tobytes() == second.identities().tobytes()
+
+
+def test_defaults_are_what_a_file_would_give(monkeypatch):
+    from mcr2_landscape.study import task
+
+    monkeypatch.setattr(task, "_load", task._load.__wrapped__)
+    import outside_tasks.work as work
+
+    monkeypatch.setattr(work, "add", work.add_with_an_integer_default)
+    study = sums(grid={"n": [1]})
+    given_one = sums(grid={"n": [1]}, parameters={"x": 2.0})
+    assert isinstance(study.unit(0).parameters["x"], float)
+    assert study.identities().tobytes() == given_one.identities().tobytes()
+
+
+def test_integers_drawn_for_an_optional_float_are_floats():
+    sample = sample_of({"count": 3, "x": {"integers": [1, 1]}}, {"x": float | None}, "s")
+    assert [repr(sample[i]["x"]) for i in range(3)] == ["1.0"] * 3
+
+
 def test_draws_have_the_distributions_that_they_are_named_after():
     kinds = {"x": float, "y": float, "n": int}
     table = {"x": {"uniform": [2, 4]}, "y": {"loguniform": [1e-4, 1.0]}, "n": {"integers": [1, 3]}}
@@ -167,6 +195,13 @@ n = [1, 2]
         ("seeds = 2", "seeds = true", "found True"),
         ("seeds = 2", "", "seeds are missing"),
         ("seeds = 2", "seeds = 90_000_000", "a study has at most 20,000,000"),
+        ("seeds = 2", "seeds = 99999999999999999999", "a study has at most 20,000,000"),
+        ("seeds = 2", "seeds = {start = 1, count = 10000000000}", "a study has at most 20,000,000"),
+        ("seeds = 2", "seeds = 15_000_000", "found 30,000,000 units"),
+        ("n = [1, 2]", "n = {range = [0, 1000000000000000]}", "a study has at most 20,000,000"),
+        ("n = [1, 2]", "n = {range = [0, 99999999999999999999]}", "a study has at most 20,000,000"),
+        ("n = [1, 2]", "n = {linspace = [0, 1, 1000000000000]}", "a study has at most 20,000,000"),
+        ("[grid]\nn = [1, 2]", "[sample]\ncount = 1000000000000\nn = {integers = [1, 2]}", "a study has at most 20,000,000"),
         ("seeds = 2", "seeds = 2\nchunk = 0", "chunk: found 0"),
         ("seeds = 2", "seeds = 2\n[quick]\ngrid.m = [1]", "unknown parameter 'm'"),
         ("seeds = 2", "seeds = 2\n[quick]\nname = 'x'", "[quick]: found the unknown key 'name'"),

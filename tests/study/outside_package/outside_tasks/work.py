@@ -26,6 +26,10 @@ def add(*, x: float, n: int, tags: tuple[int, ...] = (1, 2), mode: Literal["plai
     return Sum(total, tuple(x**k for k in range(n % 4)), random.random(5), f"{mode} {n}", total > 3, n if n % 2 else None)
 
 
+def add_with_an_integer_default(*, x: float = 2, n: int, seed: int) -> Sum:
+    return add(x=x, n=n, seed=seed)
+
+
 @dataclass(frozen=True)
 class Nothing:
     answer: int
@@ -35,7 +39,15 @@ def nothing(*, a: int, b: float = 0.5, seed: int) -> Nothing:
     return Nothing(a + seed)
 
 
-def trouble(*, n: int, what: Literal["nothing", "raise", "exit", "kill", "wrong", "flag", "unpicklable"]) -> Nothing:
+class Wordless(Exception):
+    def __str__(self):
+        raise RuntimeError("no words")
+
+
+Trouble = Literal["nothing", "raise", "exit", "kill", "wrong", "flag", "unpicklable", "huge", "odd file", "wordless", "leave"]
+
+
+def trouble(*, n: int, what: Trouble) -> Nothing:
     """`flag`: raises as long as the file that OUTSIDE_FLAG names is there."""
     if what == "raise":
         raise ValueError(f"no luck with {n}")
@@ -47,6 +59,14 @@ def trouble(*, n: int, what: Literal["nothing", "raise", "exit", "kill", "wrong"
         return Nothing("text")  # pyright: ignore[reportArgumentType]
     if what == "flag" and Path(os.environ["OUTSIDE_FLAG"]).exists():
         raise RuntimeError("the flag is up")
+    if what == "huge":
+        return Nothing(10**20)
+    if what == "odd file":
+        raise FileNotFoundError(os.fsdecode(b"caf\xe9.txt"))
+    if what == "wordless":
+        raise Wordless
+    if what == "leave":
+        raise SystemExit(3)
     if what == "unpicklable":
         return lambda: None  # pyright: ignore[reportReturnType]
     return Nothing(n)
