@@ -15,9 +15,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import pyarrow as pa
-
 from mcr2_landscape.processes.worker import SETTINGS
+from mcr2_landscape.study.arrow import pa
 from mcr2_landscape.study.columns import failure_schema, plain_result, row_schema, table_of, writable
 from mcr2_landscape.study.space import Study, Unit
 

@@ -12,14 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from mcr2_landscape.extras import missing_extra
+from mcr2_landscape.study.arrow import pa
 from mcr2_landscape.study.task import SEED, Signature
 from mcr2_landscape.study.values import describe_type, item_of, without_none
-
-try:
-    import pyarrow as pa
-except ImportError:
-    raise missing_extra("a study", "pyarrow", "study") from None
 
 # What describes a row beside its parameters and results.
 _CIRCUMSTANCES = {

@@ -9,12 +9,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from mcr2_landscape.errors import InputError
 from mcr2_landscape.processes import ProcessExecutor, WorkerDied
 from mcr2_landscape.record import Record
+from mcr2_landscape.study.arrow import pa, pq
 from mcr2_landscape.study.chunk import ChunkResult, compute_chunk
 from mcr2_landscape.study.pending import Pending
 from mcr2_landscape.study.space import Study

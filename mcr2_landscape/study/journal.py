@@ -6,8 +6,7 @@ import itertools
 import time
 from pathlib import Path
 
-import pyarrow as pa
-
+from mcr2_landscape.study.arrow import pa
 from mcr2_landscape.study.chunk import ChunkResult
 from mcr2_landscape.study.store import FAILURES, ROWS, Store
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 
+from mcr2_landscape.study.arrow import pa, pc
 from mcr2_landscape.study.space import DIGEST_BYTES, Study
 from mcr2_landscape.study.store import FAILURES, ROWS, Store, read_part
 

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 
 from mcr2_landscape.errors import InputError
 from mcr2_landscape.extras import missing_extra
 from mcr2_landscape.files import check_writable
+from mcr2_landscape.study.arrow import pa
 from mcr2_landscape.study.columns import failure_schema, row_schema
 from mcr2_landscape.study.pending import first_of_each
 from mcr2_landscape.study.space import DIGEST_BYTES, Study

@@ -27,13 +27,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 import mcr2_landscape
 from mcr2_landscape.errors import InputError
 from mcr2_landscape.extras import missing_extra
 from mcr2_landscape.files import make_folder, place, to_json, write_bytes, write_json
+from mcr2_landscape.study.arrow import pa, pq
 from mcr2_landscape.study.description import Description, parse_description
 from mcr2_landscape.study.index import identities_of_parts
 from mcr2_landscape.study.space import DIGEST_BYTES, Study

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pyarrow as pa
@@ -418,6 +420,35 @@ def test_mistakes_on_the_command_line(run, file, tmp_path):
         assert status == 2, (words, out, err)
         assert error in err, (words, err)
         assert "Traceback" not in err
+
+
+@pytest.mark.parametrize(
+    ("library", "words"),
+    [
+        ("msgspec", ("run", "bookkeeping")),
+        ("pyarrow", ("run", "bookkeeping")),
+        ("filelock", ("run", "bookkeeping")),
+        ("duckdb", ("export", "s", "--sql", "SELECT 1")),
+        ("distributed", ("run", "bookkeeping", "--scheduler", "tcp://127.0.0.1:9")),
+    ],
+)
+def test_a_missing_library_is_named_with_the_command_that_installs_it(
+    run, file, user_environment, tasks, tmp_path, library, words
+):
+    if "s" in words:
+        assert run("run", file, "--store", "s")[0] == 0
+    program = f"import sys; sys.modules[{library!r}] = None; from mcr2_landscape.cli import main; sys.exit(main(sys.argv[1:]))"
+    found = subprocess.run(
+        [sys.executable, "-c", program, "study", *words],
+        env=user_environment | {"PYTHONPATH": tasks},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert found.returncode == 2, found.stderr
+    extra = "cluster" if library == "distributed" else "study"
+    assert found.stderr.count("\n") <= 2
+    assert f'needs {library}, which is not installed; run: pip install "mcr2_landscape[{extra}]"' in found.stderr
 
 
 def test_an_unknown_key_is_named_with_the_nearest(run, tmp_path):

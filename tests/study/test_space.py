@@ -13,7 +13,7 @@ from mcr2_landscape.study.axes import sample_of, seeds_of
 from mcr2_landscape.study.description import parse_description
 from mcr2_landscape.study.space import Unit
 
-pytestmark = pytest.mark.usefixtures("tasks")
+pytestmark = [pytest.mark.usefixtures("tasks"), pytest.mark.smoke]
 shared_tasks = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 floats = st.floats(-1e6, 1e6, allow_nan=False)
