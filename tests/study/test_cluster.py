@@ -111,7 +111,7 @@ def test_a_scheduler_that_dies_stops_the_run_and_the_rest_is_computed_here(comma
     _, err = run.communicate(timeout=60)
     assert run.returncode == 2, err
     assert "what is done is kept" in err
-    assert 0 < len(rows_of(store)) < 400
+    assert len(rows_of(store)) < 400
     status, _, err = finish("resume", store, "--jobs", "2")
     assert status == 0, err
     check(store)

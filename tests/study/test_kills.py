@@ -53,7 +53,7 @@ def workers_of(process) -> list[psutil.Process]:
         return []
 
 
-@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 6))])
 def test_the_program_killed_at_random_times(command, finish, file, tmp_path, seed):
     draw = random.Random(seed)
     store = tmp_path / "store"

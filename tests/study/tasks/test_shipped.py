@@ -1,5 +1,7 @@
 """The studies in experiments/: each is valid in both sizes, and a unit of each runs."""
 
+import pickle
+
 import pytest
 
 from mcr2_landscape.claims import load
@@ -45,7 +47,7 @@ def test_both_sizes_are_valid(name):
 @pytest.mark.parametrize("name", sorted(EXPECTED))
 def test_one_unit_of_the_quick_size_runs(name):
     study = Study.of(read_description(STUDIES[name], "quick")[0])
-    result = compute_chunk(study.description, study.digest, [0])
+    result = compute_chunk(pickle.dumps(study.description), study.digest, [0])
     assert result.failures is None, result.failures.to_pylist()[0]["traceback"]
     assert result.rows is not None
     (row,) = result.rows.to_pylist()
