@@ -79,7 +79,7 @@ print(json.dumps([table.num_rows, len(set(table.column("unit").to_pylist())), ri
 """
 
 RECORD = """
-import json, sys, time
+import json, pickle, sys, time
 from mcr2_landscape.study.chunk import compute_chunk
 from mcr2_landscape.study.journal import Journal
 from mcr2_landscape.study.opening import open_study
@@ -87,7 +87,8 @@ from mcr2_landscape.study.store import Store
 opened = open_study(sys.argv[1], store=sys.argv[2])
 count = int(sys.argv[3])
 study = opened.study
-chunks = [compute_chunk(study.description, study.digest, range(i, i + 1000)) for i in range(0, count, 1000)]
+description = pickle.dumps(study.description)
+chunks = [compute_chunk(description, study.digest, range(i, i + 1000)) for i in range(0, count, 1000)]
 store = Store.create(opened.place, study)
 store.acquire()
 journal = Journal(store)

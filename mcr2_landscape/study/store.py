@@ -19,7 +19,6 @@ from __future__ import annotations
 import io
 import json
 import os
-import platform
 import secrets
 import time
 from collections.abc import Mapping
@@ -30,8 +29,8 @@ import numpy as np
 
 import mcr2_landscape
 from mcr2_landscape.errors import InputError
-from mcr2_landscape.extras import missing_extra
 from mcr2_landscape.files import make_folder, place, to_json, write_bytes, write_json
+from mcr2_landscape.locking import FolderLock
 from mcr2_landscape.study.arrow import pa, pq
 from mcr2_landscape.study.description import Description, parse_description
 from mcr2_landscape.study.index import identities_of_parts
@@ -58,7 +57,7 @@ class Store:
     def __init__(self, path: str | os.PathLike[str]):
         self.path = Path(path)
         self.manifest = _read_manifest(self.path)
-        self._lock: Any = None
+        self._lock = FolderLock(self.path, "store", "study")
 
     @staticmethod
     def exists(path: Path) -> bool:
@@ -105,25 +104,10 @@ class Store:
 
         **Raises:** `InputError` where another process writes: who, since when.
         """
-        try:
-            import filelock
-        except ImportError:
-            raise missing_extra("a study", "filelock", "study") from None
-        # The kernel holds it for the process, and lets go of it when the process is gone.
-        lock = filelock.FileLock(self.path / "lock")
-        try:
-            lock.acquire(timeout=1)  # who only looks whether it is held (`writer`) holds it for an instant
-        except filelock.Timeout:
-            who = self._holder()
-            raise InputError(f"store {self.path}: another run writes to it ({who}); wait for it, or end it") from None
-        except OSError as error:
-            raise InputError(f"store {self.path}: cannot be written ({error.strerror or error})") from None
-        self._lock = lock
+        self._lock.acquire()
         try:
             for folder in (ROWS, FAILURES, "arrays", "plans"):
                 make_folder(self.path / folder)
-            now = time.strftime("%Y-%m-%d %H:%M:%S %z")
-            write_json(self.path / "holder.json", {"host": platform.node(), "process": os.getpid(), "since": now}, "store")
             self._remove_leftovers()
         except OSError as error:
             self.release()
@@ -134,9 +118,7 @@ class Store:
 
     def release(self) -> None:
         """Let others write."""
-        if self._lock is not None:
-            self._lock.release()
-            self._lock = None
+        self._lock.release()
 
     def remember(self, text: str, size: str | None) -> None:
         """Keep the description that is run, so that the store can be resumed and read without its file."""
@@ -222,7 +204,7 @@ class Store:
             if all(study.identify(study.unit(number)) == found[number].tobytes() for number in ends):
                 return found
         found = study.identities()
-        if self._lock is not None:
+        if self._lock.held:
             _place(path, found.tobytes())
         return found
 
@@ -235,7 +217,7 @@ class Store:
             self.parts(kind),
             self.path / "plans" / f"{kind}.npz",
             lambda path: _identities(read_part(path, ["unit"]).column("unit")),
-            may_write=self._lock is not None,
+            may_write=self._lock.held,
         )
 
     def refresh_index(self) -> None:
@@ -245,31 +227,12 @@ class Store:
 
     def writer(self) -> str | None:
         """Who writes to the store now, or `None`."""
-        import filelock
-
-        if not (self.path / "lock").exists():
-            return None
-        lock = filelock.FileLock(self.path / "lock")
-        try:
-            lock.acquire(blocking=False)
-        except filelock.Timeout:
-            return self._holder()
-        except OSError:  # a store that only may be read
-            return None
-        lock.release()
-        return None
+        return self._lock.holder()
 
     # -- private --------------------------------------------------------------------------------------------------------------
 
     def _array_path(self, digest: str) -> Path:
         return self.path / "arrays" / digest[:2] / f"{digest}.npy"
-
-    def _holder(self) -> str:
-        try:
-            holder: Mapping[str, Any] = json.loads((self.path / "holder.json").read_text(encoding="utf-8"))
-            return f"process {holder['process']} on {holder['host']}, since {holder['since']}"
-        except (OSError, ValueError, KeyError, TypeError):
-            return "it has not said who it is"
 
     def _remove_leftovers(self) -> None:
         """Temporary files of writers that were killed."""
