@@ -8,6 +8,7 @@ from cyclopts import Parameter
 
 from mcr2_landscape.cli.options import File, check_count, check_seed
 
+_EPSILON = 0.5
 # Numbers, beyond which a user waits long enough to be told what for.
 _LARGE = 500_000
 
@@ -17,7 +18,7 @@ def analyze(
     /,
     *,
     labels: str | None = None,
-    epsilon: float = 0.5,
+    epsilon: float | None = None,
     regularization: float | None = None,
     normalize: Literal["none", "samples", "classes", "scale"] = "none",
     center: Annotated[bool, Parameter(negative="")] = False,
@@ -39,9 +40,10 @@ def analyze(
     labels
         A second file with the labels, where the first holds none.
     epsilon
-        Coding precision.
+        Coding precision; by default the one that the file says the features were trained with, else 0.5.
     regularization
-        The weight lambda of the penalty; by default half of the limit up to which every class has critical directions.
+        The weight lambda of the penalty; by default the one that the file says, else half of the limit up to which every class
+        has critical directions.
     normalize
         Bring each sample to length 1, each class to ‖Z_k‖² = m_k, or all features by one factor to the scale at which F is
         largest.
@@ -70,6 +72,14 @@ def analyze(
     from mcr2_landscape.cli.inputs import read_features
 
     data = read_features(features, labels, features_name, labels_name)
+    notes = data.notes
+    if epsilon is None and data.settings:
+        # Together: a lambda means something for one epsilon.
+        found = {name: value for name, value in data.settings.items() if name == "epsilon" or regularization is None}
+        epsilon, regularization = found.get("epsilon"), found.get("regularization", regularization)
+        words = ", ".join(f"{name} = {value:.6g}" for name, value in found.items())
+        notes = (*notes, f"{words}: so the file says (--epsilon and --regularization have precedence)") if found else notes
+    epsilon = _EPSILON if epsilon is None else epsilon
     from mcr2_landscape.analysis import analyze_features
     from mcr2_landscape.report.documents import document
 
@@ -87,7 +97,7 @@ def analyze(
         ascent=ascent,
         max_steps=max_steps,
         source=data.source,
-        notes=data.notes,
+        notes=notes,
         progress=show_progress(),
     )
     from mcr2_landscape.provenance import configuration_hash

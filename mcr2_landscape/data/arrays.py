@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,6 +12,9 @@ import numpy as np
 
 from mcr2_landscape.extras import missing_extra
 from mcr2_landscape.validation import InputError
+
+# What a file of arrays may hold beside features and labels, as single numbers.
+SETTINGS = ("epsilon", "regularization")
 
 
 class Names(NamedTuple):
@@ -24,12 +27,14 @@ class Names(NamedTuple):
 
 @dataclass(frozen=True)
 class Content:
-    """What a file holds: features (samples, features), labels or `None`, names of the features, and notes on the reading."""
+    """What a file holds: features (samples, features), labels or `None`, names of the features, notes on the reading, and the
+    numbers (of `SETTINGS`) that the features were made with."""
 
     features: Any
     labels: Any = None
     feature_names: Sequence[str] = ()
     notes: Sequence[str] = ()
+    settings: Mapping[str, float] = field(default_factory=dict)
 
 
 def read_npz(path: Path, names: Names) -> Content:
@@ -85,9 +90,10 @@ class _Lazy(Mapping[str, Any]):
 
 def _named(path: Path, stored: Mapping[str, Any], names: Names) -> Content:
     features = _pick(path, stored, names.features or "features", "features_name (--features-name)")
-    if not names.with_labels:
-        return Content(features)
-    return Content(features, _pick(path, stored, names.labels or "labels", "labels_name (--labels-name)"))
+    labels = _pick(path, stored, names.labels or "labels", "labels_name (--labels-name)") if names.with_labels else None
+    numbers = {name: np.asarray(stored[name]) for name in SETTINGS if name in stored}
+    settings = {name: float(number) for name, number in numbers.items() if number.ndim == 0 and number.dtype.kind in "fiu"}
+    return Content(features, labels, settings=settings)
 
 
 def _pick(path: Path, stored: Mapping[str, Any], name: str, option: str) -> Any:

@@ -42,7 +42,8 @@ def load_features(
     **Arguments:** `path`: a file whose name ends in
 
     * ``.npz`` or ``.safetensors``: the arrays `features_name` (default "features"), shape (samples, features), and
-      `labels_name` (default "labels"), shape (samples,);
+      `labels_name` (default "labels"), shape (samples,); and, where the features were trained with them, the numbers
+      "epsilon" and "regularization";
     * ``.npy``: the features alone; `labels` is then needed;
     * ``.csv``, ``.tsv`` or ``.txt``: a table with one row a sample, with or without a line of column names. `labels_name` is
       the name of the label column, or its number from 0 (−1 is the last); by default the column "labels" or "label", else
@@ -69,7 +70,14 @@ def load_features(
         source = f"{path} with the labels of {label_path}"
     if classes is None:
         raise InputError(f"{path}: holds no labels; give a second file with them (labels=..., or --labels FILE)")
-    return check_labeled(content.features, classes, source=source, feature_names=content.feature_names, notes=content.notes)
+    return check_labeled(
+        content.features,
+        classes,
+        source=source,
+        feature_names=content.feature_names,
+        notes=content.notes,
+        settings=content.settings,
+    )
 
 
 def _format(path: Path) -> _Format:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,7 +18,8 @@ class LabeledFeatures(Record):
 
     **Fields:** `features`, (samples, features) float64; `labels`, one a sample: an array of integers or strings, or a list
     where they are of several kinds; `feature_names`, empty where the file has none; `source`, where they come from in words;
-    `dtype`, the type in which the features were stored; `notes`, sentences on what was done to them on the way.
+    `dtype`, the type in which the features were stored; `notes`, sentences on what was done to them on the way; `settings`, the
+    numbers "epsilon" and "regularization" that they were trained with, where the file says so.
     """
 
     features: np.ndarray = field(repr=False, metadata={"json": False})
@@ -27,6 +28,7 @@ class LabeledFeatures(Record):
     source: str = ""
     dtype: str = "float64"
     notes: tuple[str, ...] = ()
+    settings: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -35,7 +37,13 @@ class LabeledFeatures(Record):
 
 
 def check_labeled(
-    features: Any, labels: Any, *, source: str, feature_names: Sequence[str] = (), notes: Sequence[str] = ()
+    features: Any,
+    labels: Any,
+    *,
+    source: str,
+    feature_names: Sequence[str] = (),
+    notes: Sequence[str] = (),
+    settings: Mapping[str, float] | None = None,
 ) -> LabeledFeatures:
     """Both as `LabeledFeatures`, if they fit together.
 
@@ -54,7 +62,8 @@ def check_labeled(
         if stored.startswith(("float", "bfloat")):
             said.append(f"the features are stored as {stored} and were converted to float64; they carry that type's rounding")
     check_finite(f"{source}: features", array)
-    return LabeledFeatures(array, classes, tuple(map(str, feature_names)), source, stored, tuple(said))
+    names = tuple(map(str, feature_names))
+    return LabeledFeatures(array, classes, names, source, stored, tuple(said), dict(settings or {}))
 
 
 def _matrix(features: Any, source: str) -> np.ndarray:

@@ -47,6 +47,28 @@ class TestAnalyze:
         assert result["endpoint"]["recognized"] is True
         assert len(file.read_text()) < 100_000  # the features themselves are not in it
 
+    @pytest.mark.parametrize(
+        ("words", "expected"),
+        [
+            ((), (0.7, 0.3)),
+            (("--regularization", "0.2"), (0.7, 0.2)),
+            (("--epsilon", "0.6"), (0.6, None)),
+            (("--epsilon", "0.6", "--regularization", "0.2"), (0.6, 0.2)),
+        ],
+    )
+    def test_what_a_file_says_of_its_training_is_the_default(self, features, tmp_path, capsys, words, expected):
+        with np.load(features) as stored:
+            arrays = dict(stored)
+        path = tmp_path / "trained.npz"
+        np.savez(path, **arrays, epsilon=0.7, regularization=0.3)
+        assert main(["analyze", str(path), "--no-ascent", "--json", "-", *words]) == 0
+        result = json.loads(capsys.readouterr().out)["result"]
+        epsilon, regularization = expected
+        assert result["epsilon"] == epsilon
+        assert result["regularization_defaulted"] is (regularization is None)
+        assert regularization is None or result["regularization"] == regularization
+        assert any("so the file says" in note for note in result["notes"]) is ("--epsilon" not in words)
+
     def test_options_reach_the_analysis(self, features, capsys):
         words = [
             "--normalize",
