@@ -126,7 +126,10 @@ def show_plan(
         ("left", f"{cost.left:,}"),
         ("seconds for the start and for what is compiled", f"{cost.start_seconds:.3g}"),
         ("seconds a unit, mean (least, most)", f"{cost.unit_seconds:.3g} ({cost.least_seconds:.3g}, {cost.most_seconds:.3g})"),
-        (f"time with {cost.jobs} process{'es' if cost.jobs > 1 else ''}", _duration(cost.seconds)),
+        (
+            f"time with {cost.jobs} process{'es' if cost.jobs > 1 else ''}",
+            _duration(cost.seconds) + (f" ± {_duration(cost.uncertainty)}" if cost.uncertainty else ""),
+        ),
         ("bytes on the disk", _bytes(cost.bytes)),
     ]
     output.table(Table.of(f"{opened.study.description.name}: from {cost.timed:,} units timed", ("what", "how much"), rows))

@@ -20,6 +20,7 @@ from mcr2_landscape.study.space import Study
 
 _SHORT = 0.05  # seconds: units that take less are timed many at a time, as they are computed
 _MANY = 500
+_SERIAL = 0.001  # seconds: below this the process that hands out and writes is the one that all wait for
 
 
 @dataclass(frozen=True)
@@ -28,8 +29,9 @@ class Cost(Record):
 
     **Fields:** `units`, all of them; `done` before, and `failed_before`; `left`; `jobs`; `timed`, units in the sample;
     `unit_seconds`: mean of a unit, what is compiled once apart, with `least_seconds` and `most_seconds`; `start_seconds`: what
-    the sample took beyond that: the start of a process, and compilation; `seconds`: for everything that is left; `unit_bytes`
-    and `bytes`: on the disk; `failed`: how many of the sample raised an error, with the first one's words in `error`.
+    the sample took beyond that: the start of a process, and compilation; `seconds`: for everything that is left, give or take
+    `uncertainty` (the standard error of the mean); `unit_bytes` and `bytes`: on the disk; `failed`: how many of the sample
+    raised an error, with the first one's words in `error`.
     """
 
     units: int
@@ -43,6 +45,7 @@ class Cost(Record):
     most_seconds: float
     start_seconds: float
     seconds: float
+    uncertainty: float
     unit_bytes: float
     bytes: float
     failed: int
@@ -113,6 +116,9 @@ class _Sample:
         failures = [result.failures for result in self._results if result.failures is not None]
         failed = sum(table.num_rows for table in failures)
         unit_bytes = _bytes(self._results) / max(rows, 1)
+        rounds = left / (1 if each < _SERIAL else max(1, min(width, left)))
+        count = len(self.seconds)
+        spread = float(np.std(self.seconds, ddof=1)) / count**0.5 if count > 1 else 0.0
         return Cost(
             units=pending.total,
             done=pending.done,
@@ -124,7 +130,8 @@ class _Sample:
             least_seconds=min(self.seconds, default=0.0),
             most_seconds=max(self.seconds, default=0.0),
             start_seconds=self._start,
-            seconds=self._start + each * left / max(1, min(width, left)),
+            seconds=self._start + each * rounds,
+            uncertainty=spread * rounds,
             unit_bytes=unit_bytes,
             bytes=unit_bytes * left,
             failed=failed,
