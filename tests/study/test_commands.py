@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import subprocess
 import sys
 
@@ -212,6 +213,34 @@ def test_a_plan_is_about_what_a_run_takes(run, tmp_path):
     assert 0.1 <= found["unit_seconds"] < 0.15
     # 60 units of 0.1 s in two processes
     assert 3.0 <= found["seconds"] - found["start_seconds"] < 4.5
+
+
+def test_progress_says_how_fast_and_how_long(run, tmp_path, monkeypatch):
+    from mcr2_landscape.cli import studying
+
+    monkeypatch.setattr(studying, "_QUIET_SECONDS", 0.0)
+    path = tmp_path / "naps.toml"
+    path.write_text('name = "naps"\ntask = "outside.nap"\nchunk = 2\nparameters.length = 0.05\ngrid.n = {range = [0, 40]}\n')
+    status, _, err = run("run", path, "--jobs", "2")
+    assert status == 0
+    lines = [re.fullmatch(r"(\d+) of 40 done; ([\d.]+) units/s, (.+) left", line) for line in err.splitlines()]
+    found = [line for line in lines if line]
+    assert len(found) > 3
+    done, rate = int(found[-2][1]), float(found[-2][2])
+    assert 4 <= done <= 40
+    assert 10 < rate < 40  # two processes, 20 a second each
+    counts = [int(line[1]) for line in found]
+    assert counts == sorted(counts)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(0.1234, "0.123 s"), (59.0, "59 s"), (61.4, "1 min 1 s"), (7261.0, "2 h 1 min"), (200_000.0, "2.3 days")],
+)
+def test_how_long_is_written_for_people(seconds, words):
+    from mcr2_landscape.cli.studying import _duration
+
+    assert _duration(seconds) == words
 
 
 def test_a_plan_says_that_units_fail(run, tmp_path):
