@@ -10,6 +10,7 @@ import numpy as np
 from mcr2_landscape import closed_form
 from mcr2_landscape.study.tasks.problems import problem as regularized_problem
 from mcr2_landscape.study.tasks.problems import thinned
+from mcr2_landscape.study.tasks.spheres import BestOrthogonal, best_orthogonal, on_spheres
 from mcr2_landscape.validation import InputError, positive_integer, positive_real
 from mcr2_landscape.verdict import Kind
 
@@ -30,13 +31,15 @@ class Ascended:
 
     **Fields:** `regularization` (missing on spheres), `alpha`. `outcome`: "global maximizer", "local maximizer" (a lower one),
     "zero" (collapsed, whether or not that is the global maximizer), "strict saddle", "degenerate", "undecided" (the end is too
-    blurred for a kind), "not converged", or "above the maximum", which would be a contradiction; `reason` in words. `end_kind`
-    and `end_index` are those of the classified end, `family` its label (missing where theory lists none, and on spheres).
+    blurred for a kind), "not converged", or "above the maximum", which would be a contradiction; `reason` in words. Where the
+    maximum is not proved, no end is called a global maximizer: a local maximizer of that value is "best orthogonal value", and
+    any end above it "above the best orthogonal value", which would contradict nothing. `end_kind` and `end_index` are those of
+    the classified end, `family` its label (missing where theory lists none, and on spheres).
 
     `start_value` and `value` of the objective (F; on spheres ΔR). `maximum`: the global maximum in closed form. On spheres it
     is the largest value of points with orthogonal blocks and equal singular values, which is the global maximum where
     `maximum_proved`: where Σ min(m_k, d) ≤ d. `gap`: maximum less value, negative where something higher was found.
-    `maximum_ranks`: of one global maximizer.
+    `maximum_ranks`: of one point of that value.
 
     At the end: `ranks` of the classes, `singular_values` of each, `coherence`, the largest cosine between columns spaces of two
     classes, `rate_reduction` ΔR(Z), and `rate_reduction_on_spheres`, ΔR with each class scaled to ‖Z_k‖² = m_k (missing where
@@ -106,7 +109,7 @@ def ascend(
     p: Parameters = where.parameters
     start = np.random.default_rng(seed).standard_normal(where.shape) * (positive_real("scale", scale) / np.sqrt(p.alpha))
     if problem == "spheres":
-        start = _on_spheres(p, start)
+        start = on_spheres(p, start)
 
     def spectra(Z: np.ndarray) -> list[np.ndarray]:
         return [np.linalg.svd(block, compute_uv=False) for block in p.blocks(Z)]
@@ -133,7 +136,7 @@ def ascend(
     history = result.history
     places = thinned(len(history["value"]), num_recorded)
     cuts = np.cumsum([len(own) for own in values])[:-1]
-    spheres = None if any(own[0] <= _RANK * largest for own in values) else _on_spheres(p, Z)
+    spheres = None if any(own[0] <= _RANK * largest for own in values) else on_spheres(p, Z)
     converged = end.kind is not Kind.NOT_CRITICAL
     return Ascended(
         alpha=p.alpha,
@@ -181,14 +184,14 @@ def _landscape(dim: int, sizes: tuple[int, ...], epsilon: float, problem: str, r
 
 def _outcome(end: CriticalPoint, gap: float, Z: np.ndarray, *, proved: bool) -> str:
     same = _SAME_VALUE * (1 + abs(end.value))
-    if proved and gap < -same:
-        return "above the maximum"
+    if gap < -same:
+        return "above the maximum" if proved else "above the best orthogonal value"
     if end.kind is Kind.NOT_CRITICAL:
         return "not converged"
     if end.kind is Kind.LOCAL_MAXIMIZER and not Z.any():
         return "zero"
-    if end.kind is Kind.LOCAL_MAXIMIZER:
-        return "global maximizer" if gap <= same else "local maximizer"
+    if end.kind is Kind.LOCAL_MAXIMIZER and gap <= same:
+        return "global maximizer" if proved else "best orthogonal value"
     return str(end.kind)
 
 
@@ -197,30 +200,11 @@ def _maximum(where: Any) -> tuple[float, tuple[int, ...], bool]:
     return best.value, tuple(best.family.ranks), True
 
 
-def _sphere_maximum(p: Parameters) -> tuple[float, tuple[int, ...], bool]:
-    """The largest ΔR of orthogonal blocks with r_k ≥ 1 equal singular values √(m_k/r_k), Σ r_k ≤ d: class after class, the best
-    for every number of dimensions. Every maximizer is such a point where d ≥ Σ min(m_k, d) (theorem on spheres)."""
-    best: dict[int, tuple[float, tuple[int, ...]]] = {0: (0.0, ())}
-    for size, alpha_k, rho in zip(p.sizes, p.alphas, p.ratios, strict=True):
-        following: dict[int, tuple[float, tuple[int, ...]]] = {}
-        for used, (value, ranks) in best.items():
-            for rank in range(1, min(size, p.dim - used) + 1):
-                x = size / rank
-                total = value + 0.5 * rank * float(np.log1p(p.alpha * x) - np.log1p(alpha_k * x) / rho)
-                if used + rank not in following or total > following[used + rank][0]:
-                    following[used + rank] = total, (*ranks, rank)
-        best = following
-    if not best:
+def _sphere_maximum(p: Parameters) -> BestOrthogonal:
+    best = best_orthogonal(p)
+    if best is None:
         raise InputError(f"dim: found {p.dim} for {p.num_classes} classes; on spheres pass at least one dimension a class")
-    value, ranks = max(best.values())
-    return value, ranks, sum(min(size, p.dim) for size in p.sizes) <= p.dim
-
-
-def _on_spheres(p: Parameters, Z: np.ndarray) -> np.ndarray:
-    scaled = Z.copy()
-    for block, size in zip(p.blocks(scaled), p.sizes, strict=True):
-        block *= np.sqrt(size) / np.linalg.norm(block)
-    return scaled
+    return best
 
 
 def _coherence(p: Parameters, Z: np.ndarray, largest: float) -> float:

@@ -22,6 +22,10 @@ class Classified:
 
     `agreement`: "yes" where the counts are theory's; "undecided" where they are not, and some eigenvalue of the closed form is
     too small to be told from zero; "no" otherwise. `higher_order`: what third and fourth derivatives say at a degenerate point.
+
+    `eigenvalues` of the family's Hessians in closed form, ascending, with `multiplicities`; `density_nodes`, ascending, and
+    `density_weights` (sum 1): the spectral density at the same point by Lanczos, which knows nothing of them. An eigenvalue's
+    weight is there about its multiplicity over the number of unknowns; how close, is a matter of the number of probes.
     """
 
     regularization: float
@@ -42,6 +46,10 @@ class Classified:
     recognized: str | None
     agreement: str
     higher_order: str | None
+    eigenvalues: tuple[float, ...]
+    multiplicities: tuple[int, ...]
+    density_nodes: tuple[float, ...]
+    density_weights: tuple[float, ...]
 
 
 def classify(
@@ -52,13 +60,19 @@ def classify(
     relative_regularization: float,
     large: tuple[int, ...],
     small: tuple[int, ...] = (),
+    num_probes: int = 4,
+    num_products: int = 30,
     seed: int,
 ) -> Classified:
     """Measure a random member of the family in which class k has `large[k]` large and `small[k]` small singular values (none
     by default).
 
+    **Arguments:** `num_probes`: random vectors that the spectral density comes from; `num_products`: Hessian products that each
+    may take (fewer suffice where the spectrum has few distinct eigenvalues).
+
     **Raises:** `InputError` for numbers out of range, ranks that do not fit, or more than 4,096 unknowns.
     """
+    from mcr2_landscape.curvature import spectral_density
     from mcr2_landscape.landscape import classify as classify_point
     from mcr2_landscape.landscape.classify import DENSE_LIMIT
     from mcr2_landscape.landscape.inertia import dense_spectrum
@@ -76,6 +90,8 @@ def classify(
     exact, measured = family.spectrum(), dense_spectrum(where, Z)
     theory = np.repeat(exact.eigenvalues, exact.multiplicities)
     numbers = np.repeat(measured.eigenvalues, measured.multiplicities)
+    # Other random numbers than the point's.
+    density = spectral_density(where, Z, num_probes=num_probes, steps=num_products, key=np.random.default_rng([seed, 1]))
     tolerance = point.eigenvalue_tolerance or 0.0
     band = point.inertia.zero + point.inertia.undecided
     same = (point.inertia.positive, band) == (family.index, family.nullity)
@@ -99,4 +115,8 @@ def classify(
         recognized=point.family,
         agreement="yes" if same else "undecided" if blurred else "no",
         higher_order=point.higher_order,
+        eigenvalues=tuple(exact.eigenvalues.tolist()),
+        multiplicities=tuple(exact.multiplicities.tolist()),
+        density_nodes=tuple(density.nodes.tolist()),
+        density_weights=tuple(density.weights.tolist()),
     )

@@ -1,6 +1,7 @@
 """What several tasks need: a problem from the parameters of a study, and short lists from long ones.
 
-A unit's identity covers the text of its own task's module, not of this one: what is here only passes numbers on.
+A unit's identity covers the text of what its task imports, so that a change here changes the identities of all tasks that use
+it: keep this short.
 """
 
 from __future__ import annotations

@@ -39,9 +39,10 @@ class Rates:
 
     `measured`: the factor, fitted to the logarithms over a window of `window` out of `num_steps` steps, missing where that is
     too short. `uncertainty`: of the logarithm of `measured`, the largest of the fit's standard error, half the difference
-    between the two halves of the window, and what other directions that have not died out may do to it. `relative_error`:
-    |log measured / log predicted − 1|. `agreement`: "yes" within the tolerance; "no" if three uncertainties do not explain the
-    rest; else "undecided".
+    between the two halves of the window, and the most that other directions that have not died out can do to it.
+    `relative_error`: |log measured / log predicted − 1|; `relative_uncertainty`: the uncertainty over |log predicted|.
+    `agreement`: "yes" if error and uncertainty are both within the tolerance; "no" if three uncertainties do not explain what
+    the error has beyond it; else "undecided".
 
     `history_step` and `history_size`: the gradient norm, or the distance, along the way.
     """
@@ -58,6 +59,7 @@ class Rates:
     measured: float | None
     uncertainty: float | None
     relative_error: float | None
+    relative_uncertainty: float | None
     window: int
     num_steps: int
     agreement: str
@@ -100,25 +102,26 @@ def rates(
     if family.index:
         factors = 1 + step * np.sort(nonzero[nonzero > 0])[::-1]
         deciding = float(nonzero.max())
-        seen = _escape(family, deciding, step, random, max_steps)
+        seen, others = _escape(family, deciding, step, random, max_steps), None
     else:
         if relative_step >= 2:
             raise InputError(f"relative_step: found {relative_step:g}; ascent approaches a maximizer below 2")
         contraction = np.abs(1 + step * nonzero)
         deciding = float(nonzero[np.argmax(contraction)])
         factors = np.unique(contraction)[::-1]
-        seen = _approach(family, deciding, step, random, max_steps)
+        seen, others = _approach(family, deciding, step, random, max_steps)
     # The last part: what the start has of other directions is least there.
     window = seen[len(seen) // 2 :]
     predicted = float(factors[0])
     # Factors that differ by rounding are one.
     following = next((float(factor) for factor in factors if factor < predicted * (1 - 1e-9)), None)
     log, uncertainty = _slope(np.log(window)) if len(window) >= _FEWEST else (None, None)
-    if uncertainty is not None and following and not family.index:
-        # The start is as far away along others as along the deciding directions, and the gradient of each is κ times that.
-        others = (following / predicted) ** (2 * (len(seen) // 2)) * (np.abs(nonzero).max() / deciding) ** 2
-        uncertainty = max(uncertainty, float(np.log(predicted / following) * others / (1 + others)))
+    if uncertainty is not None and others is not None:
+        # They die out faster, so that half the logarithm of 1 + others falls to zero at most. A line fitted to a curve that
+        # falls by so much over so many steps is steepest, 3/2 of that fall a window, where all of it falls in the middle.
+        uncertainty = max(uncertainty, 1.5 * 0.5 * float(np.log1p(others[len(seen) // 2])) / len(window))
     error = None if log is None else abs(log / float(np.log(predicted)) - 1)
+    doubt = None if uncertainty is None else uncertainty / abs(float(np.log(predicted)))
     places = thinned(len(seen), positive_integer("num_recorded", num_recorded, minimum=2))
     return Rates(
         regularization=p.regularization,
@@ -133,28 +136,35 @@ def rates(
         measured=None if log is None else float(np.exp(log)),
         uncertainty=uncertainty,
         relative_error=error,
+        relative_uncertainty=doubt,
         window=len(window),
         num_steps=len(seen) - 1,
-        agreement=_agreement(error, uncertainty, predicted, tolerance),
+        agreement=_agreement(error, doubt, tolerance),
         history_step=tuple(places.tolist()),
         history_size=tuple(float(seen[place]) for place in places),
     )
 
 
-def _approach(family: Family, deciding: float, step: float, random: np.random.Generator, max_steps: int) -> list[float]:
-    """Gradient norms of ascent from near a maximizer."""
+def _approach(
+    family: Family, deciding: float, step: float, random: np.random.Generator, max_steps: int
+) -> tuple[list[float], list[float]]:
+    """Gradient norms of ascent from near a maximizer; and the squared norm of the gradient's part outside of the deciding
+    eigenspace, over that of the part within."""
     p, Z = family.parameters, family.point(key=random)
     space = _eigenspace(family, Z, deciding)
     within = (space @ random.standard_normal(space.shape[1])).reshape(Z.shape)
     Z = Z + 0.5 * _NEAR * float(np.linalg.norm(Z)) * (_unit(within) + _unit(random.standard_normal(Z.shape)))
     norms: list[float] = []
+    others: list[float] = []
     while len(norms) <= max_steps:
         gradient = closed_form.gradient(p, Z)
         norms.append(float(np.linalg.norm(gradient)))
+        part = float(np.linalg.norm(space.T @ gradient.ravel()))
+        others.append(max(0.0, (norms[-1] / part) ** 2 - 1) if part else np.inf)
         if norms[-1] <= _FALL * norms[0]:
             break
         Z = Z + step * gradient
-    return norms
+    return norms, others
 
 
 def _escape(family: Family, deciding: float, step: float, random: np.random.Generator, max_steps: int) -> list[float]:
@@ -198,9 +208,9 @@ def _line(logs: np.ndarray) -> tuple[float, float]:
     return slope, float(np.sqrt(rest @ rest / max(1, len(logs) - 2) / (x @ x)))
 
 
-def _agreement(error: float | None, uncertainty: float | None, predicted: float, tolerance: float) -> str:
-    if error is None or uncertainty is None:
+def _agreement(error: float | None, doubt: float | None, tolerance: float) -> str:
+    if error is None or doubt is None:
         return "undecided"
-    if error <= tolerance:
+    if error <= tolerance and doubt <= tolerance:
         return "yes"
-    return "no" if error - 3 * uncertainty / abs(float(np.log(predicted))) > tolerance else "undecided"
+    return "no" if error - 3 * doubt > tolerance else "undecided"

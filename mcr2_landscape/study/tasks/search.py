@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mcr2_landscape.study.tasks.problems import problem
+
+if TYPE_CHECKING:
+    from mcr2_landscape.analysis.listing import ListedFamily
+    from mcr2_landscape.verdict import Inertia
 
 # How well F at a found point, whose gradient is at rounding, and F in closed form have to agree, relative to 1 + |F|.
 _SAME = 1e-9
@@ -27,9 +32,11 @@ class Search:
     `converged` of the starts reached the tolerance; `unconverged_reason` and `unconverged_count` say how the others ended.
     `num_orthogonal` families exist, `num_orthogonal_found` were found. `maximum`: the global maximum in closed form, of
     `maximum_family`, and whether it was found. `num_unlisted`: found points that no catalog lists; `num_undecided`: points
-    without a kind; `num_contradictions`: points whose value is not that of their family, or that are degenerate though λ is no
-    class's threshold; `value_error`, the largest difference between the value of a found point and its family's,
-    relative to 1 + |F|.
+    without a kind; `num_contradictions`: points that contradict theory: their value is not their family's, the signs of
+    their eigenvalues rule out its index or nullity, they are in no catalog though all families are listed (of up to three
+    classes, none as large as the two others together: blocks of three dimensions, of which more classes have some, are not
+    listed, and collapsed triangles are fixed too badly to be recognized), or they are degenerate though λ is no class's
+    threshold; `value_error`, the largest difference between the value of a found point and its family's, relative to 1 + |F|.
     """
 
     regularization: float
@@ -86,12 +93,17 @@ def search(
     where = problem(dim, sizes, epsilon, relative_regularization)
     result = survey(where, key=seed, num_starts=num_starts, max_listed=max_listed)
     limits = where.thresholds()
-    values = {listed.label: listed.value for listed in result.listed}
+    families = {listed.label: listed for listed in result.listed}
     at_threshold = bool(np.isclose(limits.existence, where.parameters.regularization, rtol=1e-9).any())
     errors, contradictions = [0.0], 0
-    for point in result.found:
-        errors.append(0.0 if point.label is None else abs(point.value - values[point.label]) / (1 + abs(point.value)))
-        contradictions += errors[-1] > _SAME or (point.kind is Kind.DEGENERATE and not at_threshold)
+    for point, measured in zip(result.found, result.search.distinct, strict=True):
+        if point.label is None:
+            contradicts = result.listed_all and _all_known(where.sizes)
+        else:
+            family = families[point.label]
+            errors.append(abs(point.value - family.value) / (1 + abs(point.value)))
+            contradicts = errors[-1] > _SAME or _rules_out(measured.inertia, family)
+        contradictions += contradicts or (point.kind is Kind.DEGENERATE and not at_threshold)
     found, listed = result.found, result.listed
     return Search(
         regularization=where.parameters.regularization,
@@ -127,3 +139,17 @@ def search(
         num_contradictions=contradictions,
         value_error=max(errors),
     )
+
+
+def _all_known(sizes: tuple[int, ...]) -> bool:
+    """Whether every critical point of classes of these sizes is in the catalog, and can be told from others."""
+    return len(sizes) == 2 or (len(sizes) == 3 and 2 * max(sizes) != sum(sizes))
+
+
+def _rules_out(inertia: Inertia, family: ListedFamily) -> bool:
+    """Whether the signs measured at a point rule out its family's index or nullity. An eigenvalue without a sign may be any of
+    the three, but so many as the symmetry orbit has dimensions are zero."""
+    unsigned = inertia.zero + inertia.undecided
+    zeros = max(inertia.zero, family.orbit_dimension)
+    nullity = zeros <= family.nullity <= unsigned
+    return not (nullity and inertia.positive <= family.index <= inertia.positive + unsigned - zeros)

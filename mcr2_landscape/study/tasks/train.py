@@ -7,7 +7,10 @@ from typing import Any, Literal
 
 import numpy as np
 
+from mcr2_landscape import closed_form
+from mcr2_landscape.closed_form import Parameters
 from mcr2_landscape.study.tasks.problems import thinned
+from mcr2_landscape.study.tasks.spheres import best_orthogonal, on_spheres
 from mcr2_landscape.validation import positive_integer
 
 
@@ -15,14 +18,24 @@ from mcr2_landscape.validation import positive_integer
 class Trained:
     """One training.
 
-    **Fields:** `regularization` and its limit, `class_sizes`. `stopped`, with `reason` in words: why the training ended.
+    **Fields:** `regularization` and its limit, `class_sizes`. `reason`: why the training ended, in words.
 
-    Of the features as the loss saw them: `rate_reduction` ΔR, `objective` F, `maximum` (the global maximum in closed form, of
-    `maximum_ranks`), `gap` and `relative_gap`. All that follows is at one common factor `factor` of the features: 1 for the
-    regularized loss, for the others, whose features' length means nothing to F, that at which F is largest; there
+    As in the results of `train_features`, names included: of the features as the loss saw them `rate_reduction` ΔR,
+    `objective` F, `maximum` (the global maximum of F in closed form, of `maximum_ranks`), `gap` and `relative_gap`; at the
+    common factor `scale` of all features at which F is largest (missing where F is positive at none), whatever the loss,
     `scaled_objective` and `scaled_gap`. `ranks`: directions of each class, singular values nearer to the large root than to
-    zero; `family_value` and `family_gap`: F of the local maximizers with these ranks, and what is missing to it (both missing
-    where there are none).
+    zero; `family_value`, F of the local maximizers with these ranks, and `family_gap`, what is missing to it (both missing
+    where there are none). These three are of the features as they are with the regularized loss, and at `scale` with the
+    others, whose features' length means nothing to F.
+
+    On the spheres ‖Z_k‖² = m_k, on which a training with "mcr2" takes place (each of its features has length one):
+    `rate_reduction_on_spheres`, ΔR with each class scaled to its sphere (missing where a class is zero); `sphere_maximum`, the
+    largest ΔR there of orthogonal blocks with equal singular values, for features of length one too; it is the maximum of all
+    where `sphere_maximum_proved`, while elsewhere something higher has not been excluded; `sphere_gap` between the two. The
+    maximum and the gap are missing with fewer dimensions than classes, where no such blocks exist.
+
+    All that follows is at the common factor `factor` of the features: 1 for the regularized loss, for the others `scale` (where
+    there is none, that at which the features are as long as a global maximizer).
 
     Each class: `singular_values`, `ideal_singular_values` (√x_k⁺, which the non-zero ones have at a maximizer),
     `effective_ranks`, `coherences` (the largest cosine of an angle to another class's leading subspace). `similarity`: |cos|
@@ -42,7 +55,6 @@ class Trained:
     regularization: float
     regularization_limit: float
     class_sizes: tuple[int, ...]
-    stopped: str
     reason: str
     rate_reduction: float
     objective: float
@@ -50,12 +62,17 @@ class Trained:
     maximum_ranks: tuple[int, ...]
     gap: float
     relative_gap: float
-    factor: float
+    scale: float | None
     scaled_objective: float
     scaled_gap: float
     ranks: tuple[int, ...]
     family_value: float | None
     family_gap: float | None
+    rate_reduction_on_spheres: float | None
+    sphere_maximum: float | None
+    sphere_maximum_proved: bool
+    sphere_gap: float | None
+    factor: float
     singular_values: tuple[tuple[float, ...], ...]
     ideal_singular_values: tuple[float | None, ...]
     effective_ranks: tuple[float, ...]
@@ -151,7 +168,6 @@ def train(
         regularization=result.regularization,
         regularization_limit=result.regularization_limit,
         class_sizes=result.sizes,
-        stopped=str(training.stopped),
         reason=training.reason,
         rate_reduction=result.rate_reduction,
         objective=result.objective,
@@ -159,12 +175,14 @@ def train(
         maximum_ranks=found.target.ranks,
         gap=result.gap,
         relative_gap=result.relative_gap,
-        factor=factor,
-        scaled_objective=found.rates.value,
-        scaled_gap=found.target.value - found.rates.value,
+        scale=result.scale,
+        scaled_objective=result.scaled_objective,
+        scaled_gap=result.scaled_gap,
         ranks=result.ranks,
         family_value=result.family_value,
-        family_gap=None if result.family_value is None else result.family_value - found.rates.value,
+        family_gap=result.family_gap,
+        **_spheres(result, features),
+        factor=factor,
         **_classes(found),
         similarity_inputs=_inputs_similarity(data),
         similarity=found.similarity.astype(np.float32),
@@ -173,6 +191,23 @@ def train(
         **_endpoint(found),
         **_history(training, num_recorded),
     )
+
+
+def _spheres(result: Any, features: Any) -> dict[str, Any]:
+    from mcr2_landscape.mcr2.features import sort_features
+
+    p = Parameters(result.dim, result.sizes, result.epsilon, result.regularization)
+    Z, _, _ = sort_features(features.features, features.labels)
+    value = None
+    if all(block.any() for block in p.blocks(Z)):
+        value = closed_form.value(p, on_spheres(p, Z), regularized=False)
+    best = best_orthogonal(p)
+    return {
+        "rate_reduction_on_spheres": value,
+        "sphere_maximum": None if best is None else best.value,
+        "sphere_maximum_proved": best is not None and best.proved,
+        "sphere_gap": None if best is None or value is None else best.value - value,
+    }
 
 
 def _inputs_similarity(data: Any) -> np.ndarray:

@@ -1,9 +1,11 @@
 """The studies in experiments/: each is valid in both sizes, and a unit of each runs."""
 
 import pickle
+from fractions import Fraction
 
 import pytest
 
+from mcr2_landscape.catalog.scalar import existence_threshold, value_threshold
 from mcr2_landscape.claims import load
 from mcr2_landscape.study.chunk import compute_chunk
 from mcr2_landscape.study.description import SIZES, parse_description, read_description
@@ -46,12 +48,35 @@ def test_both_sizes_are_valid(name):
 
 @pytest.mark.parametrize("name", sorted(EXPECTED))
 def test_one_unit_of_the_quick_size_runs(name):
-    study = Study.of(read_description(STUDIES[name], "quick")[0])
+    # A short training of fewer samples shows as much here.
+    text = STUDIES[name].read_text(encoding="utf-8").replace("num_steps = 200\n", "num_steps = 10\nnum_samples = 200\n")
+    study = Study.of(parse_description(text, f"{name}.toml", "quick"))
+    assert study.fixed.get("num_steps", 10) == 10
     result = compute_chunk(pickle.dumps(study.description), study.digest, [0])
     assert result.failures is None, result.failures.to_pylist()[0]["traceback"]
     assert result.rows is not None
     (row,) = result.rows.to_pylist()
     assert row["unit"] == study.identify(study.unit(0)).hex()
+
+
+def test_the_quick_phase_diagram_has_many_ratios():
+    study = Study.of(read_description(STUDIES["phase"], "quick")[0])
+    ratios = {sum(sizes) / max(sizes) for unit in study.units() for sizes in [unit.parameters["sizes"]]}
+    assert len(ratios) >= 12
+    assert (min(ratios), max(ratios)) == (1.05, 8.0)
+
+
+def test_each_ratio_of_the_quick_profiles_has_a_curve_at_its_own_crossing():
+    study = Study.of(read_description(STUDIES["profiles"], "quick")[0])
+    values: dict[float, list[float]] = {}
+    for unit in study.units():
+        values.setdefault(unit.parameters["ratio"], []).append(unit.parameters["relative_regularization"])
+    assert len(values) == 4
+    for ratio, relative in values.items():
+        crossing = value_threshold(Fraction(ratio)) / existence_threshold(Fraction(ratio))
+        assert min(abs(value - crossing) for value in relative) < 1e-5
+        assert [value for value in relative if value > 1]
+        assert len(relative) == 7
 
 
 def test_every_claim_is_in_the_full_size():

@@ -11,6 +11,7 @@ from mcr2_landscape import InputError, catalog
 from mcr2_landscape.catalog import Family, Spectrum, Thresholds
 from mcr2_landscape.study.tasks import TASKS
 from mcr2_landscape.study.tasks import profile as profiles
+from mcr2_landscape.study.tasks import rates as measuring
 from mcr2_landscape.study.tasks.phase import phase
 from mcr2_landscape.study.tasks.profile import profile
 from mcr2_landscape.study.tasks.rates import rates
@@ -122,6 +123,9 @@ def test_measured_rates_are_those_of_the_exact_spectrum(family, step):
     found = rates(**family, relative_regularization=0.4, relative_step=step, seed=1)
     assert found.agreement == "yes"
     assert found.measured == pytest.approx(found.predicted, rel=1e-4)
+    assert found.relative_error is not None
+    assert found.relative_uncertainty is not None
+    assert found.relative_error < 3 * found.relative_uncertainty < 3e-3
     assert found.history_step[-1] == found.num_steps
     assert found.measures == ("escape" if "small" in family else "approach")
     assert (found.predicted > 1) == (found.measures == "escape")
@@ -138,6 +142,46 @@ def test_a_planted_wrong_spectrum_is_contradicted(monkeypatch, family):
     monkeypatch.setattr(Family, "spectrum", wrong)
     found = rates(**family, relative_regularization=0.4, seed=1)
     assert found.agreement == "no"
+
+
+def test_a_rate_that_is_not_known_well_agrees_with_nothing(monkeypatch):
+    # Two factors that are almost equal: the second has not died out, whatever the measured one is.
+    close = {"dim": 4, "sizes": (3, 4), "large": (2, 1), "relative_regularization": 0.7, "relative_step": 1.8}
+    found = rates(**close, seed=3)
+    assert found.next_predicted is not None
+    assert found.next_predicted / found.predicted > 0.99
+    assert found.relative_uncertainty is not None
+    assert found.relative_uncertainty > 0.01
+    assert found.agreement == "undecided"
+    # A measured factor that happens to be the predicted one is no agreement either.
+    monkeypatch.setattr(measuring, "_slope", lambda logs: (float(np.log(found.predicted)), 0.0))
+    lucky = rates(**close, seed=3)
+    assert lucky.relative_error is not None
+    assert lucky.relative_error < 1e-12
+    assert lucky.agreement == "undecided"
+
+
+def test_other_directions_count_by_what_is_left_of_them():
+    found = rates(**APPROACH, relative_regularization=0.6, seed=0)
+    assert found.next_predicted is not None
+    assert found.next_predicted / found.predicted > 0.97
+    assert found.relative_uncertainty is not None
+    assert found.relative_uncertainty < 1e-3
+    assert found.agreement == "yes"
+
+
+@pytest.mark.parametrize(
+    ("error", "doubt", "agreement"),
+    [
+        (0.005, 0.005, "yes"),
+        (0.005, 0.02, "undecided"),
+        (0.02, 0.005, "undecided"),
+        (0.04, 0.005, "no"),
+        (None, None, "undecided"),
+    ],
+)
+def test_agreement_needs_a_small_error_and_a_small_uncertainty(error, doubt, agreement):
+    assert measuring._agreement(error, doubt, 0.01) == agreement
 
 
 def test_a_step_at_which_a_factor_vanishes_is_measured_too():
