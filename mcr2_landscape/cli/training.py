@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import os
+import re
 import shlex
 import sys
 from collections.abc import Mapping
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mcr2_landscape.errors import InputError
+from mcr2_landscape.locking import FolderLock
 from mcr2_landscape.processes import termination_as_interruption
 
 if TYPE_CHECKING:
@@ -22,6 +24,17 @@ if TYPE_CHECKING:
 
 _RESULTS = ("features.npz", "history.csv", "training.json")
 _DIVERGED, _INTERRUPTED = 1, 130
+_TOLD = 10.0  # shares beyond it are of a maximum that is next to nothing
+_OPTIONS = {
+    "objective": "--loss",
+    "loss": "--loss",
+    "batch_size": "--batch",
+    "num_steps": "--steps",
+    "learning_rate": "--learning-rate",
+    "max_seconds": "--max-seconds",
+    "key": "--seed",
+    **{name: f"--{name}" for name in ("dim", "width", "depth", "epsilon", "regularization", "precision")},
+}
 
 
 @dataclass(frozen=True)
@@ -51,10 +64,10 @@ class Folder:
         from mcr2_landscape.training.checkpoint import NAME
 
         found = [file for file in (NAME, *_RESULTS) if (path / file).exists()]
-        if found and not resume:
-            raise InputError(f"--out {path}: holds {found[0]}; go on with that training (--resume), or give another folder")
         if found and NAME not in found:
             raise InputError(f"--out {path}: holds {found[0]} but no {NAME}: nothing to resume; give another folder")
+        if found and not resume:
+            raise InputError(f"--out {path}: holds {found[0]}; go on with that training (--resume), or give another folder")
         return Folder(path, resume)
 
 
@@ -67,6 +80,7 @@ def run(data: LabeledFeatures, folder: Folder, options: Mapping[str, Any], seed:
 
     output = Output(None, None)
     line = StatusLine(sys.stderr)
+    lock = FolderLock(folder.path, "training", "solvers")  # `train_features` takes it, once the folder is there
     count, width = data.shape
     output.note(f"training on {count} samples of {width} numbers: {data.source}")
     try:
@@ -79,9 +93,12 @@ def run(data: LabeledFeatures, folder: Folder, options: Mapping[str, Any], seed:
                 resume=folder.resume,
                 max_seconds=max_seconds,
                 progress=lambda status: line.show(describe(status)),
+                lock=lock,
             )
             line.clear()
             _write(result, data, folder.path, options, seed)
+    except InputError as error:
+        raise InputError(_in_options(str(error), folder.path)) from None
     except KeyboardInterrupt:
         line.clear()
         if not folder.holds_checkpoint():
@@ -90,8 +107,24 @@ def run(data: LabeledFeatures, folder: Folder, options: Mapping[str, Any], seed:
         return _INTERRUPTED
     finally:
         line.clear()
+        lock.release()
     _say(output, result, data.source, folder.path)
     return {"diverged": _DIVERGED, "interrupted": _INTERRUPTED}.get(result.training.stopped.value, 0)
+
+
+def _in_options(message: str, folder: Path) -> str:
+    """A message of `train_features` with the options' names for its arguments. The folder's name stays as it is."""
+
+    def translate(words: str) -> str:
+        words = words.replace("resume=True", "--resume").replace("pass --resume", "give --resume")
+        words = re.sub(r"(?<![\w./-])(?:batch_size|num_steps|learning_rate|max_seconds)\b", lambda m: _OPTIONS[m[0]], words)
+        # Short words are arguments only where one is named: before its value, now and then.
+        return re.sub(r"(?<![\w./-])(\w+)(?= \([^()]*, now )", lambda m: _OPTIONS.get(m[1], m[1]), words)
+
+    name, colon, rest = message.partition(":")
+    if colon and name in _OPTIONS:
+        message = f"{_OPTIONS[name]}:{rest}"
+    return str(folder).join(translate(words) for words in message.split(str(folder)))
 
 
 def _write(result: FeatureTraining, data: LabeledFeatures, folder: Path, options: Mapping[str, Any], seed: int) -> None:
@@ -100,11 +133,14 @@ def _write(result: FeatureTraining, data: LabeledFeatures, folder: Path, options
     from mcr2_landscape.files import write_bytes, write_json, write_text
     from mcr2_landscape.provenance import configuration_hash
     from mcr2_landscape.report.documents import document
+    from mcr2_landscape.training.checkpoint import remove_leftovers
 
+    remove_leftovers(folder, _RESULTS)
     if result.features is not None:
         content = io.BytesIO()
         features = result.features.features.astype(result.features.dtype)
-        np.savez(content, features=features, labels=np.asarray(data.labels))
+        numbers = {"epsilon": result.epsilon, "regularization": result.regularization}  # what `analyze` takes from it
+        np.savez(content, features=features, labels=np.asarray(data.labels), **numbers)
         write_bytes(folder / "features.npz", content.getvalue(), "--out")
     write_text(folder / "history.csv", _table(result.training), "--out")
     configuration = {
@@ -132,7 +168,6 @@ def _say(output: Output, result: FeatureTraining, source: str, folder: Path) -> 
     if result.features is None:
         return
     words = ["mcr2-landscape", "analyze", str(folder / "features.npz")]
-    words += ["--epsilon", repr(result.epsilon), "--regularization", repr(result.regularization)]
     if result.loss != "regularized":  # their length is arbitrary there
         words += ["--normalize", "scale"]
     output.sentences("Next", [shlex.join(words)])
@@ -172,15 +207,26 @@ def _measured(result: FeatureTraining) -> list[str]:
         f"{result.maximum:.6g}."
     ]
     if result.loss == "regularized":
-        said.append(f"{result.gap:.4g} is missing to it, {result.relative_gap:.2%}.")
+        said.append(_gap(result))
     elif result.scale is not None:
         said.append(
             f"Multiplied by {result.scale:.4g}, where F is largest, they have F = {result.scaled_objective:.6g}: "
-            f"{result.scaled_gap:.4g} is missing to the global maximum."
+            f"{_missing(result.scaled_gap, 'the global maximum')}."
         )
     if result.family_gap is not None and result.family_value is not None:
         said.append(
             f"The classes have {','.join(map(str, result.ranks))} directions; the local maximizers with as many have F = "
-            f"{result.family_value:.6g}, {max(result.family_gap, 0.0):.3g} more."
+            f"{result.family_value:.6g}, {abs(result.family_gap):.3g} {'less' if result.family_gap < 0 else 'more'}."
         )
     return said
+
+
+def _gap(result: FeatureTraining) -> str:
+    """What is missing, with its share of the maximum where that says anything."""
+    words = _missing(result.gap, "it")
+    told = result.maximum > 0 and 0 <= result.relative_gap < _TOLD
+    return f"{words}, {result.relative_gap:.2%}." if told else f"{words}."
+
+
+def _missing(gap: float, target: str) -> str:
+    return f"{gap:.4g} is missing to {target}" if gap >= 0 else f"that is {-gap:.4g} above {target}, which cannot be"

@@ -11,10 +11,11 @@ Nothing in it is ever executed. The file before it stays until the new one has t
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mcr2_landscape.files import check_writable, write_bytes
+from mcr2_landscape.files import check_writable, make_folder, write_bytes
+from mcr2_landscape.training.leaves import is_key
 from mcr2_landscape.validation import InputError
 
 NAME = "training.checkpoint"
@@ -51,10 +53,18 @@ def place(folder: str | os.PathLike[str]) -> Path:
         raise InputError("checkpoint: found an empty name; give a folder, . for this one")
     folder = Path(folder)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
     except OSError as error:
         raise InputError(f"checkpoint {folder}: cannot be made ({error.strerror or error}); give another folder") from None
     return check_writable(folder / NAME, "checkpoint")
+
+
+def remove_leftovers(folder: Path, names: Iterable[str]) -> None:
+    """Remove what writers of these files left where they were killed. With the folder's lock held: another writer's file may be
+    on its way."""
+    for name in names:
+        for left in folder.glob(f".{glob.escape(name)}.*.part"):
+            left.unlink(missing_ok=True)
 
 
 def write(path: Path, state: Any, history: Mapping[str, np.ndarray], header: Mapping[str, Any]) -> None:
@@ -128,15 +138,11 @@ def _checksum(number: bytes, body: bytes) -> bytes:
     return found.hexdigest().encode()
 
 
-def _is_key(leaf: Any) -> bool:
-    return jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
-
-
 def _plain(leaf: Any) -> np.ndarray:
-    return np.asarray(jax.random.key_data(leaf) if _is_key(leaf) else leaf)
+    return np.asarray(jax.random.key_data(leaf) if is_key(leaf) else leaf)
 
 
 def _as(leaf: Any, array: np.ndarray) -> jax.Array:
-    if _is_key(leaf):
+    if is_key(leaf):
         return jax.random.wrap_key_data(jnp.asarray(array), impl=jax.random.key_impl(leaf))
     return jnp.asarray(array)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import os
 from collections.abc import Callable
@@ -16,18 +17,21 @@ from mcr2_landscape import closed_form
 from mcr2_landscape.analysis import measures
 from mcr2_landscape.data import LabeledFeatures
 from mcr2_landscape.extras import missing_extra
+from mcr2_landscape.locking import FolderLock
 from mcr2_landscape.mcr2 import MCR2
 from mcr2_landscape.mcr2.features import encode_labels, sort_features
 from mcr2_landscape.record import Record
 from mcr2_landscape.training.inputs import check_key, check_precision
 from mcr2_landscape.training.loop import fit
-from mcr2_landscape.training.losses import LOSSES, FeatureLoss, on_spheres
+from mcr2_landscape.training.losses import FeatureLoss, check_loss, on_spheres
 from mcr2_landscape.training.networks import Encoder, encode
 from mcr2_landscape.training.results import Status, Training
 from mcr2_landscape.validation import InputError, check_finite, float64_matrix, positive_integer, positive_real
 
 # Up to so many samples all of them make one batch, else so many do.
 _WHOLE, _BATCH = 5000, 1000
+# Of F in float64, relative: sums over the singular values.
+_ROUNDING = 1e-12
 
 
 @dataclass(frozen=True)
@@ -40,15 +44,17 @@ class FeatureTraining(Record):
     class, in the order of the sorted labels), `epsilon`, `regularization` and its limit `regularization_limit`: the problem.
 
     `rate_reduction` ΔR and `objective` F at the features, in float64; `maximum`: the global maximum of F in closed form; `gap`
-    between the two, and `relative_gap`, the gap over the maximum. `scale`: the common factor of all features at which F is
-    largest (`None` where F is positive at none), `scaled_objective`: F there, `scaled_gap`: its gap. The regularized loss finds
-    that scale itself; for features of the others, whose length means nothing to F, the scaled numbers are the ones to compare.
+    between the two, and `relative_gap`, the gap over the maximum (NaN where that is zero). `scale`: the common factor of all
+    features at which F is largest (`None` where F is positive at none), `scaled_objective`: F there, `scaled_gap`: its gap. The
+    regularized loss finds that scale itself; for features of the others, whose length means nothing to F, the scaled numbers
+    are the ones to compare.
 
     `center` and `spread`: what was subtracted from the inputs, and what they were divided by; `encode` does the same to others.
 
-    `ranks`: how many directions each class has at that scale, singular values nearer to the large root than to zero.
-    `family_value`: F of the local maximizers with these ranks, and `family_gap`, how far below it the scaled features are: what
-    is missing to the maximizer nearby, as `gap` is what is missing to the best of all (`None` where no such maximizer exists).
+    `ranks`: how many directions each class has, singular values nearer to the large root than to zero: of the features as they
+    are for the regularized loss, at that scale for the others. `family_value`: F of the local maximizers with these ranks, and
+    `family_gap`, how far below it the same features are (negative where they are above it): what is missing to the maximizer
+    nearby, as `gap` or `scaled_gap` is what is missing to the best of all (`None` where no such maximizer exists).
     """
 
     training: Training
@@ -104,6 +110,7 @@ def train_features(
     max_seconds: float | None = None,
     progress: bool | Callable[[Status], Any] = False,
     stop: Callable[[Status], bool] | None = None,
+    lock: FolderLock | None = None,
 ) -> FeatureTraining:
     """Train a multilayer perceptron from labeled data to features.
 
@@ -120,14 +127,14 @@ def train_features(
 
     **Returns:** `FeatureTraining`.
 
-    **Raises:** `InputError` for data of a single class or of samples that are all equal, an unknown loss, and as `fit`.
+    **Raises:** `InputError` for data of a single class or of samples that are all equal, an unknown loss, a network beyond the
+    machine's memory, and as `fit`.
     """
     try:
         import optax  # noqa: F401
     except ImportError:
         raise missing_extra("training", "optax", "solvers") from None
-    if loss not in LOSSES:
-        raise InputError(f"loss: found {loss!r}; pass one of {', '.join(LOSSES)}")
+    loss = check_loss(loss)
     precision = check_precision(precision)
     num_steps = positive_integer("num_steps", num_steps)
     learning_rate = positive_real("learning_rate", learning_rate)
@@ -159,6 +166,7 @@ def train_features(
         max_seconds=max_seconds,
         progress=progress,
         stop=stop,
+        lock=lock,
         # In the order in which they are told where a checkpoint does not fit. Names that the loop has taken are put otherwise.
         configuration={
             "objective": loss,
@@ -192,19 +200,26 @@ def _adam(learning_rate: float, num_steps: int) -> Any:
 
 def _standardize(data: LabeledFeatures) -> tuple[np.ndarray, np.ndarray, list[Any], np.ndarray, float]:
     """Inputs (samples, features) in float64, class numbers, class names, what was subtracted, what was divided by."""
+    what = f"data ({data.source})" if data.source else "data"
     codes, names = encode_labels(data.labels)
     if len(names) < 2:
-        raise InputError(f"data: found the single class {names[0]!r}; pass at least two classes")
+        raise InputError(f"{what}: found the single class {names[0]!r}; pass at least two classes")
     inputs = np.asarray(data.features, dtype=np.float64)
-    check_finite("data: features", inputs)
+    check_finite(f"{what}: features", inputs)
     if len(codes) != len(inputs):
-        raise InputError(f"data: found {len(codes)} labels for {len(inputs)} samples; give one label a sample")
-    center = inputs.mean(axis=0)
-    centered = inputs - center
-    spread = float(np.sqrt(np.mean(centered**2)))
-    if not spread > 0:
-        raise InputError(f"data: all {len(inputs)} samples are the same; there is nothing to train on")
-    return centered / spread, codes, names, center, spread
+        raise InputError(f"{what}: found {len(codes)} labels for {len(inputs)} samples; give one label a sample")
+    if (inputs == inputs[:1]).all():
+        raise InputError(f"{what}: all {len(inputs)} samples are the same; there is nothing to train on")
+    with np.errstate(over="ignore", invalid="ignore", under="ignore"):  # looked at below
+        center = inputs.mean(axis=0)
+        centered = inputs - center
+        # Squares of very large or small numbers would leave the range; powers of two are divided out without rounding.
+        exponent = int(np.frexp(np.abs(centered).max())[1])
+        spread = float(np.ldexp(np.sqrt(np.mean(np.ldexp(centered, -exponent) ** 2)), exponent))
+        standardized = centered / spread if spread > 0 else centered
+    if not (spread > 0 and np.isfinite(spread) and np.isfinite(standardized).all()):
+        raise InputError(f"{what}: found numbers up to {np.abs(inputs).max():.3g}, whose spread is {spread:g}; rescale them")
+    return standardized, codes, names, center, spread
 
 
 def _problem(dim: int, codes: np.ndarray, epsilon: float, regularization: float | None, relative: float) -> MCR2:
@@ -225,52 +240,9 @@ def _measured(
     spread: float,
 ) -> FeatureTraining:
     p = problem.parameters
-    maximum = problem.global_maximum().value
-    if not np.isfinite(features).all():
-        return _unmeasured(training, loss, problem, maximum, center, spread)
-    Z, _, _ = sort_features(features, data.labels)
-    reduction = closed_form.value(p, Z, regularized=False)
-    objective = closed_form.value(p, Z)
-    whole = np.linalg.svd(Z, compute_uv=False)
-    classes = [np.linalg.svd(block, compute_uv=False) for block in p.blocks(Z)]
-    scale, best = measures.best_scale(p, whole, classes, float(np.linalg.norm(Z)))
-    ranks = _ranks(problem, classes, scale)
-    known = scale is not None and sum(ranks) <= problem.dim and bool(np.isfinite(problem.roots()).all())
-    family = problem.orthogonal_family(ranks).value if known else None
-    trained = LabeledFeatures(
-        features.astype(np.float64), data.labels, (), f"features trained on {data.source}", features.dtype.name
-    )
-    return FeatureTraining(
-        training=training,
-        features=trained,
-        loss=loss,
-        dim=problem.dim,
-        sizes=problem.sizes,
-        epsilon=p.epsilon,
-        regularization=p.regularization,
-        regularization_limit=problem.regularization_limit,
-        rate_reduction=reduction,
-        objective=objective,
-        maximum=maximum,
-        gap=max(maximum - objective, 0.0),
-        relative_gap=max(maximum - objective, 0.0) / maximum if maximum > 0 else float("nan"),
-        scale=scale,
-        scaled_objective=best,
-        scaled_gap=max(maximum - best, 0.0),
-        ranks=ranks,
-        family_value=family,
-        family_gap=None if family is None else family - best,
-        center=center,
-        spread=spread,
-    )
-
-
-def _unmeasured(
-    training: Training, loss: str, problem: MCR2, maximum: float, center: np.ndarray, spread: float
-) -> FeatureTraining:
-    """What is left to say of parameters that are finite, with features that are not."""
-    p, unknown = problem.parameters, float("nan")
-    return FeatureTraining(
+    best = problem.global_maximum()
+    unknown = float("nan")
+    known = FeatureTraining(
         training=training,
         features=None,
         loss=loss,
@@ -281,7 +253,7 @@ def _unmeasured(
         regularization_limit=problem.regularization_limit,
         rate_reduction=unknown,
         objective=unknown,
-        maximum=maximum,
+        maximum=best.value,
         gap=unknown,
         relative_gap=unknown,
         scale=None,
@@ -293,6 +265,42 @@ def _unmeasured(
         center=center,
         spread=spread,
     )
+    if not np.isfinite(features).all():
+        return known
+    Z, _, _ = sort_features(features, data.labels)
+    objective = closed_form.value(p, Z)
+    whole = np.linalg.svd(Z, compute_uv=False)
+    classes = [np.linalg.svd(block, compute_uv=False) for block in p.blocks(Z)]
+    norm = float(np.sqrt(np.sum(np.array(best.family.ranks) * np.nan_to_num(problem.roots()[:, 1]))))
+    scale, scaled = measures.best_scale(p, whole, classes, norm)
+    # What the family is compared with is what the gap is told of: the regularized loss sees the features' length.
+    factor, reached = (1.0, objective) if loss == "regularized" else (scale, scaled)
+    ranks = _ranks(problem, classes, factor)
+    exists = factor is not None and sum(ranks) <= problem.dim and bool(np.isfinite(problem.roots()).all())
+    family = problem.orthogonal_family(ranks).value if exists else None
+    gap = _missing(best.value, objective)
+    return dataclasses.replace(
+        known,
+        features=LabeledFeatures(
+            features.astype(np.float64), data.labels, (), f"features trained on {data.source}", features.dtype.name
+        ),
+        rate_reduction=closed_form.value(p, Z, regularized=False),
+        objective=objective,
+        gap=gap,
+        relative_gap=gap / best.value if best.value > 0 else unknown,
+        scale=scale,
+        scaled_objective=scaled,
+        scaled_gap=_missing(best.value, scaled),
+        ranks=ranks,
+        family_value=family,
+        family_gap=None if family is None else _missing(family, reached),
+    )
+
+
+def _missing(target: float, value: float) -> float:
+    """How far `value` is below `target`: negative above it, and zero where no more than rounding is between them."""
+    difference = target - value
+    return 0.0 if abs(difference) <= _ROUNDING * max(abs(target), abs(value)) else difference
 
 
 def _ranks(problem: MCR2, classes: list[np.ndarray], scale: float | None) -> tuple[int, ...]:

@@ -9,11 +9,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from mcr2_landscape.provenance import configuration_hash
 from mcr2_landscape.provenance import versions as all_versions
+from mcr2_landscape.training.leaves import is_key
 from mcr2_landscape.validation import InputError
 
 # Parts that the loop itself calls by name.
@@ -29,9 +29,10 @@ _WORDS = {
     "model": "the model's shape or its fixed arrays",
     "optimizer": "the kind of optimizer",
     "key": "the key",
+    "initial": "the initial parameters",
 }
 # These follow from what the caller calls by name: where such a thing differs, that is what to say.
-_FOLLOW = ("program", "loss", "model", "optimizer")
+_FOLLOW = ("program", "loss", "model", "optimizer", "initial")
 
 
 def versions() -> dict[str, str]:
@@ -62,7 +63,8 @@ def differences(then: Mapping[str, str], now: Mapping[str, str], *, program: boo
     if named:
         names = [name for name in names if name not in _FOLLOW]
     elif len(names) > 1:
-        names = [name for name in names if name != "program"]
+        hidden = ("program", "initial") if "model" in names else ("program",)
+        names = [name for name in names if name not in hidden]
     return [_WORDS[name] if name in _WORDS else f"{name} ({then.get(name)}, now {now.get(name)})" for name in names]
 
 
@@ -89,7 +91,7 @@ def digest_of(*arrays: Any) -> str:
     """A digest of arrays' types, shapes and values, in order. Typed keys count by their words."""
     found = hashlib.sha256()
     for value in arrays:
-        if isinstance(value, jax.Array) and jnp.issubdtype(value.dtype, jax.dtypes.prng_key):
+        if is_key(value):
             found.update(str(jax.random.key_impl(value)).encode())
             value = jax.random.key_data(value)
         array = np.ascontiguousarray(np.asarray(value))

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from mcr2_landscape.training.leaves import check_integers, is_array, is_floating, is_key
 from mcr2_landscape.training.program import Static
 from mcr2_landscape.validation import InputError, check_finite, positive_integer
 
@@ -25,35 +26,46 @@ def check_precision(precision: str) -> str:
     return precision
 
 
-def split_model(model: Any, precision: str) -> tuple[Any, Any, Static]:
-    """Parameters (all floating-point arrays, in float32 or float64), other arrays, and the rest.
+def split_model(model: Any, precision: str, trainable: Any = None) -> tuple[Any, Any, Static]:
+    """Parameters (the floating-point arrays that `trainable` chooses, by default all), other arrays, and the rest. All that is
+    floating-point comes in float32 or float64.
 
-    **Raises:** `InputError` for a model without parameters, or with complex, NaN or infinite ones.
+    **Raises:** `InputError` for a model without parameters, with complex, NaN or infinite ones, or with integers that do not
+    fit; for a filter that does not.
     """
-    parameters, rest = eqx.partition(model, lambda leaf: _is_array(leaf) and jnp.issubdtype(leaf.dtype, jnp.inexact))
-    buffers, static = eqx.partition(rest, _is_array)
+    inexact, rest = eqx.partition(model, lambda leaf: is_array(leaf) and jnp.issubdtype(leaf.dtype, jnp.inexact))
+    if not jax.tree.leaves(inexact):
+        raise InputError("model: found no floating-point array in it, and so nothing to train")
+    parameters, fixed = (inexact, None) if trainable is None else _chosen(inexact, trainable)
+    buffers, static = eqx.partition(rest, is_array)
     leaves = jax.tree_util.tree_leaves_with_path(parameters)
     if not leaves:
-        raise InputError("model: found no floating-point array in it, and so nothing to train")
+        raise InputError("trainable: chooses no floating-point array of the model; choose one at least")
     for path, leaf in leaves:
         name = f"model{jax.tree_util.keystr(path)}"
         if jnp.issubdtype(leaf.dtype, jnp.complexfloating):
             raise InputError(f"{name}: found {leaf.dtype}; keep real and imaginary parts as two real arrays")
         check_finite(name, np.asarray(leaf))
     dtype = np.float64 if precision == "float64" else np.float32
-    parameters = jax.tree.map(lambda leaf: jnp.asarray(np.asarray(leaf).astype(dtype)), parameters)
-    return parameters, _arrays(buffers), Static.of(static)
+
+    def convert(leaf: Any) -> jax.Array:
+        return jnp.asarray(np.asarray(leaf).astype(dtype) if is_floating(leaf) else leaf)
+
+    buffers = _arrays("model", buffers)
+    if fixed is not None:
+        buffers = eqx.combine(jax.tree.map(convert, fixed), buffers)
+    return jax.tree.map(convert, parameters), buffers, Static.of(static)
 
 
 def split_loss(loss: Any) -> tuple[Any, Static]:
     """The arrays in a loss (a module may hold some), and the rest.
 
-    **Raises:** `InputError` for what cannot be called.
+    **Raises:** `InputError` for what cannot be called, or integers that do not fit.
     """
     if not callable(loss):
         raise InputError(f"loss: found {type(loss).__name__}; pass a function (model, batch, key) → number")
-    arrays, static = eqx.partition(loss, _is_array)
-    return _arrays(arrays), Static.of(static)
+    arrays, static = eqx.partition(loss, is_array)
+    return _arrays("loss", arrays), Static.of(static)
 
 
 def check_data(data: Any, batch_size: Any, precision: str) -> tuple[Any, int | None, int | None]:
@@ -90,7 +102,7 @@ def check_data(data: Any, batch_size: Any, precision: str) -> tuple[Any, int | N
         return prepared, None, None
     size = positive_integer("batch_size", batch_size)
     if size > count:
-        raise InputError(f"batch_size: found {size} for {count} samples; pass at most that many, or None for all at once")
+        raise InputError(f"batch_size: found {size} for {count} samples; pass at most that many")
     return (prepared, None, None) if size == count else (prepared, count, size)
 
 
@@ -103,23 +115,31 @@ def check_key(key: Any) -> jax.Array:
         if not 0 <= key < 2**32:
             raise InputError(f"key: found the seed {key}; pass one from 0 to 2³² − 1, or jax.random.key(seed)")
         return jax.random.key(int(key), impl="threefry2x32")
-    if isinstance(key, jax.Array) and _is_key(key) and key.shape == ():
+    if isinstance(key, jax.Array) and is_key(key) and key.shape == ():
         return key
     if isinstance(key, (jax.Array, np.ndarray)) and key.dtype == np.uint32 and key.shape == (2,):
         return jax.random.wrap_key_data(jnp.asarray(key), impl="threefry2x32")
     raise InputError(f"key: found {type(key).__name__}; pass one jax.random.key(seed) or an integer seed")
 
 
-def _is_array(leaf: Any) -> bool:
-    return isinstance(leaf, (jax.Array, np.ndarray, np.generic))
+def _chosen(arrays: Any, trainable: Any) -> tuple[Any, Any]:
+    try:
+        return eqx.partition(arrays, trainable)
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            f"trainable: does not fit the model ({error}); pass a function of an array, or true and false in the model's form"
+        ) from None
 
 
-def _is_key(leaf: Any) -> bool:
-    return isinstance(leaf, jax.Array) and jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+def _arrays(name: str, tree: Any) -> Any:
+    def convert(path: Any, leaf: Any) -> Any:
+        if is_key(leaf):
+            return leaf
+        array = np.asarray(leaf)
+        check_integers(f"{name}{jax.tree_util.keystr(path)}", array)
+        return jnp.asarray(array)
 
-
-def _arrays(tree: Any) -> Any:
-    return jax.tree.map(lambda leaf: leaf if _is_key(leaf) else jnp.asarray(np.asarray(leaf)), tree)
+    return jax.tree_util.tree_map_with_path(convert, tree)
 
 
 def _convert(name: str, value: Any, real: Any) -> np.ndarray:
@@ -137,11 +157,7 @@ def _convert(name: str, value: Any, real: Any) -> np.ndarray:
         return found
     if array.dtype.kind not in "iub":
         raise InputError(f"{name}: found dtype {array.dtype}; pass real numbers")
-    if not jax.config.read("jax_enable_x64") and array.size:
-        # JAX would cut them to 32 bits without a word.
-        limits = np.iinfo(np.uint32 if array.dtype.kind == "u" else np.int32)
-        if array.dtype.itemsize > 4 and (array.min() < limits.min or array.max() > limits.max):
-            raise InputError(f"{name}: found integers beyond 32 bits; renumber them, or train with precision='float64'")
+    check_integers(name, array)
     return array
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from mcr2_landscape.locking import FolderLock
 from mcr2_landscape.provenance import describe_device
 from mcr2_landscape.training import checkpoint as files
 from mcr2_landscape.training import fingerprint as prints
@@ -19,20 +20,23 @@ from mcr2_landscape.validation import InputError, positive_integer, positive_rea
 
 
 class Keeper:
-    """Writes checkpoints when they are due. Without a folder it does nothing."""
+    """Writes checkpoints when they are due. Without a folder it does nothing. A context manager: the folder is locked in it."""
 
-    def __init__(self, path: Path | None, every: int | None, seconds: float, *, resume: bool):
+    def __init__(self, path: Path | None, every: int | None, seconds: float, *, resume: bool, lock: FolderLock | None = None):
         self.path, self.every, self.seconds, self.resume = path, every, seconds, resume
+        self._given, self._lock = lock, lock
         self.fingerprint: Mapping[str, str] = {}
         self.notes: list[str] = []
         self._written: int | None = None
         self._clock = time.perf_counter()
 
     @staticmethod
-    def of(folder: str | os.PathLike[str] | None, resume: bool, every: int | None, seconds: float) -> Keeper:
+    def of(
+        folder: str | os.PathLike[str] | None, resume: bool, every: int | None, seconds: float, lock: FolderLock | None = None
+    ) -> Keeper:
         """Look at the folder before the work begins.
 
-        **Raises:** `InputError` for a place that cannot be written, or one that holds another training.
+        **Raises:** `InputError` for a place that cannot be written.
         """
         every = None if every is None else positive_integer("checkpoint_every", every)
         seconds = positive_real("checkpoint_seconds", seconds)
@@ -40,12 +44,31 @@ class Keeper:
             if resume:
                 raise InputError("resume: there is nothing to go on from; pass checkpoint=... with the folder of the training")
             return Keeper(None, every, seconds, resume=False)
-        path = files.place(folder)
-        if path.exists() and not resume:
-            raise InputError(f"{path}: holds a training already; pass resume=True to go on with it, or another folder")
-        for left in path.parent.glob(f".{path.name}.*.part"):  # from a writer that was killed
-            left.unlink(missing_ok=True)
-        return Keeper(path, every, seconds, resume=resume)
+        return Keeper(files.place(folder), every, seconds, resume=resume, lock=lock)
+
+    def __enter__(self) -> Keeper:
+        """Become the only one who writes to the folder.
+
+        **Raises:** `InputError` where another process does, or where the folder holds a training that is not gone on with.
+        """
+        if self.path is None:
+            return self
+        if self._lock is None:
+            self._lock = FolderLock(self.path.parent, "training", "solvers")
+        if not self._lock.held:
+            self._lock.acquire()
+        try:
+            files.remove_leftovers(self.path.parent, (self.path.name, "holder.json"))
+            if self.path.exists() and not self.resume:
+                raise InputError(f"{self.path}: holds a training already; pass resume=True to go on with it, or another folder")
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *exception: Any) -> None:
+        if self._given is None and self._lock is not None:  # a caller's own is the caller's to release
+            self._lock.release()
 
     def begin(self, session: Session, own: Mapping[str, Any], configuration: Mapping[str, Any] | None) -> None:
         """Say what the training is, and go on from the checkpoint if there is one.
@@ -113,6 +136,7 @@ def _fingerprint(session: Session, own: Mapping[str, Any], configuration: Mappin
         "data": prints.digest_of(*jax.tree.leaves(given.data)),
         "optimizer": prints.structure_of(state.optimizer),
         "key": prints.digest_of(given.key),
+        "initial": prints.digest_of(*jax.tree.leaves(state.parameters)),
         **{name: str(value) for name, value in own.items()},
         **prints.configured(configuration),
         "program": prints.program_digest(traced.jaxpr),

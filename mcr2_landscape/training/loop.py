@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from mcr2_landscape.extras import missing_extra
+from mcr2_landscape.locking import FolderLock
 from mcr2_landscape.processes import Interruption
 from mcr2_landscape.training import inputs as incoming
 from mcr2_landscape.training.fingerprint import OWN
@@ -41,17 +42,23 @@ def fit(
     progress: bool | Callable[[Status], Any] = False,
     stop: Callable[[Status], bool] | None = None,
     configuration: Mapping[str, Any] | None = None,
+    trainable: Any = None,
+    lock: FolderLock | None = None,
 ) -> Training:
     """Minimize a loss over the parameters of a model.
 
     **Arguments:**
 
-    * `model`: any pytree; its floating-point arrays are trained, everything else stays as it is.
-    * `loss`: a function (model, batch, key) → number, or → (number, {name: number}) with metrics. It is traced. Arrays in a
-      loss that is an `equinox.Module` are arguments of the compiled program: other values need no new compilation.
+    * `model`: any pytree; its floating-point arrays are trained (see `trainable`), everything else stays as it is.
+    * `loss`: a function (model, batch, key) → number, or → (number, {name: number}) with metrics. It is traced, and as under
+      `jax.jit` a value that it closes over is read once: a second `fit` of the same function object goes on with the old one.
+      A number that changes belongs into a loss that is an `equinox.Module`, as an array: such arrays are arguments of the
+      compiled program, and other values need no new compilation.
     * `data`: a pytree of arrays whose first axis is the sample's; or a function (key, step) → batch, which is traced; or
       `None`.
-    * `optimizer`: any `optax.GradientTransformation`.
+    * `optimizer`: an `optax.GradientTransformation`. Its update may take the loss, its gradient and a function of the
+      parameters for it by optax's names `value`, `grad` and `value_fn`. Two kinds do not fit: `contrib.sam`, which takes none
+      of these or wants the gradient as a function, and `lookahead`, which wants parameters of a form of its own.
     * `num_steps`: the steps in all, those of earlier sessions included.
     * `key`: a JAX key or an integer seed.
     * `batch_size`: by default all samples in the order given. Otherwise each epoch has its own random order, and the samples
@@ -67,6 +74,10 @@ def fit(
     * `stop`: a function of `Status`, asked about once a second; true ends the training.
     * `configuration`: plain values by name that have to be the same to resume, beside what is compared anyway; a message that
       refuses a checkpoint calls them by these names.
+    * `trainable`: which of the model's floating-point arrays are trained, as `equinox.partition` takes it: a function of an
+      array, or a pytree of true and false in the model's form; by default all are. The others keep their bits.
+    * `lock`: the folder's lock, for a caller who writes into the folder too: it is taken, unless it is held, and stays held.
+      Without it the folder is locked during the call.
 
     **Returns:** `Training`. Ctrl-C ends it at the next pause, within about a second, and what was reached is returned and in
     the checkpoint; a second Ctrl-C raises `KeyboardInterrupt`. A loss, gradient or parameter that is not finite ends it too, in
@@ -76,8 +87,10 @@ def fit(
     one that was not: parameters, optimizer state and history, times apart. On a GPU that is so as far as its kernels are
     deterministic.
 
-    **Raises:** `InputError` for what cannot be trained, numbers out of range, or a checkpoint that is damaged, newer, or of
-    another training (what differs is said).
+    An exception from `progress` or `stop` ends it as it is, once the checkpoint is written.
+
+    **Raises:** `InputError` for what cannot be trained, numbers out of range, a folder that another process trains in, or a
+    checkpoint that is damaged, newer, or of another training (what differs is said).
     """
     try:
         import optax  # noqa: F401
@@ -90,9 +103,9 @@ def fit(
     record_every = positive_integer("record_every", record_every)
     limit = None if max_seconds is None else positive_real("max_seconds", max_seconds)
     # Not what the process has set for 64-bit mode: one training, one program, wherever it runs.
-    with Interruption() as interruption, jax.enable_x64(precision == "float64"):
-        keeper = Keeper.of(checkpoint, resume, checkpoint_every, checkpoint_seconds)
-        parameters, buffers, static = incoming.split_model(model, precision)
+    keeper = Keeper.of(checkpoint, resume, checkpoint_every, checkpoint_seconds, lock)
+    with Interruption() as interruption, jax.enable_x64(precision == "float64"), keeper:
+        parameters, buffers, static = incoming.split_model(model, precision, trainable)
         arrays, loss_static = incoming.split_loss(loss)
         samples, num_samples, size = incoming.check_data(data, batch_size, precision)
         batches = data if callable(data) else None
@@ -141,6 +154,9 @@ def _train(
             if interruption.requested:  # the second one
                 raise
             interruption.requested, requested = True, False
+        except BaseException:  # the callback's own: what was reached is kept
+            keeper.end(session)
+            raise
         if session.step >= session.num_steps:
             break
         if interruption.requested:

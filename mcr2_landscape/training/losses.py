@@ -21,6 +21,16 @@ from mcr2_landscape.validation import InputError, positive_integer, positive_rea
 LOSSES = ("regularized", "mcr2", "cross-entropy")
 
 
+def check_loss(name: str) -> str:
+    """`name`, if it is one of `LOSSES`.
+
+    **Raises:** `InputError` otherwise.
+    """
+    if name not in LOSSES:
+        raise InputError(f"loss: found {name!r}; pass one of {', '.join(LOSSES)}")
+    return name
+
+
 @jax.jit
 def cross_entropy(logits: Float[Array, "m k"], labels: Int[Array, " m"]) -> Float[Array, ""]:
     """The mean over samples of −log softmax(logits)[label]."""
@@ -59,11 +69,15 @@ def regularized(
 
 @jax.jit
 def on_spheres(features: Float[Array, "m d"]) -> Float[Array, "m d"]:
-    """Each sample divided by its length; one that is zero stays zero, with the derivative zero."""
+    """Each sample divided by its length; one that is zero stays zero, with the derivative zero, and one with an entry that is
+    not finite becomes NaN."""
     features = _fine(features)
-    squares = jnp.sum(features * features, axis=1, keepdims=True)
-    zero = squares == 0
-    return jnp.where(zero, jnp.zeros_like(features), features) * jax.lax.rsqrt(jnp.where(zero, jnp.ones_like(squares), squares))
+    # Squares of what is large or small would leave the range. The length divided out makes no difference to the derivative.
+    largest = jax.lax.stop_gradient(jnp.max(jnp.abs(features), axis=1, keepdims=True))
+    zero = largest == 0
+    scaled = jnp.where(zero, jnp.zeros_like(features), features) / jnp.where(zero, jnp.ones_like(largest), largest)
+    squares = jnp.sum(scaled * scaled, axis=1, keepdims=True)
+    return scaled * jax.lax.rsqrt(jnp.where(zero, jnp.ones_like(squares), squares))
 
 
 class FeatureLoss(eqx.Module):
@@ -85,9 +99,7 @@ class FeatureLoss(eqx.Module):
     regularization: np.ndarray
 
     def __init__(self, name: str, num_classes: int, num_samples: int, epsilon: float = 0.5, regularization: float = 1.0):
-        if name not in LOSSES:
-            raise InputError(f"loss: found {name!r}; pass one of {', '.join(LOSSES)}")
-        self.name = name
+        self.name = check_loss(name)
         self.num_classes = positive_integer("num_classes", num_classes, minimum=2)
         self.num_samples = positive_integer("num_samples", num_samples)
         # NumPy's, not Python's: numbers that a compiled program takes as arguments, in the precision that it runs in.

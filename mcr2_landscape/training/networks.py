@@ -10,9 +10,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from mcr2_landscape.validation import positive_integer
+from mcr2_landscape.processes.memory import available
+from mcr2_landscape.validation import InputError, positive_integer
 
 _ROWS = 8192
+_UNREAD = 2**40  # bytes, where the machine's memory cannot be read
+_LAYERS = 1000  # each is an operation of its own in the compiled program
 
 
 class Encoder(eqx.Module):
@@ -21,7 +24,7 @@ class Encoder(eqx.Module):
     **Arguments:** `num_inputs`; `dim`; `num_classes`: with it, `head` is a linear map from features to logits, for
     cross-entropy; `key`: the parameters, uniform within ±1/√(inputs of the layer); `dtype` of the parameters.
 
-    **Raises:** `InputError` for sizes below one.
+    **Raises:** `InputError` for sizes below one, or a network that the machine's memory cannot hold.
     """
 
     layers: eqx.nn.MLP
@@ -38,23 +41,39 @@ class Encoder(eqx.Module):
         key: Any,
         dtype: Any = jnp.float32,
     ):
+        _check_size(num_inputs, dim, width, depth, num_classes, np.dtype(dtype).itemsize)
         body, top = jax.random.split(key)
         self.layers = eqx.nn.MLP(
-            positive_integer("num_inputs", num_inputs),
-            positive_integer("dim", dim),
-            positive_integer("width", width),
-            positive_integer("depth", depth, minimum=0),
+            num_inputs,
+            dim,
+            width,
+            depth,
             # Leaky: units that are zero for a sample would map many samples to the very same features.
             activation=jax.nn.leaky_relu,
             dtype=dtype,
             key=body,
         )
-        classes = None if num_classes is None else positive_integer("num_classes", num_classes, minimum=2)
-        self.head = None if classes is None else eqx.nn.Linear(dim, classes, dtype=dtype, key=top)
+        self.head = None if num_classes is None else eqx.nn.Linear(dim, num_classes, dtype=dtype, key=top)
 
     def __call__(self, x: Float[Array, " n"]) -> Float[Array, " d"]:
         """The features of one sample."""
         return self.layers(x)
+
+
+def _check_size(num_inputs: Any, dim: Any, width: Any, depth: Any, num_classes: Any, bytes_each: int) -> None:
+    inputs, dim = positive_integer("num_inputs", num_inputs), positive_integer("dim", dim)
+    width, depth = positive_integer("width", width), positive_integer("depth", depth, minimum=0)
+    count = (inputs + 1) * width + (depth - 1) * (width + 1) * width + (width + 1) * dim if depth else (inputs + 1) * dim
+    if num_classes is not None:
+        count += (dim + 1) * positive_integer("num_classes", num_classes, minimum=2)
+    memory = available() or _UNREAD
+    if count * bytes_each > memory:
+        raise InputError(
+            f"width: found {width} units in {depth} hidden layers to {dim} features: {count:,} parameters take "
+            f"{count * bytes_each / 2**30:,.1f} GiB, and {memory / 2**30:,.1f} are free; pass less"
+        )
+    if depth > _LAYERS:
+        raise InputError(f"depth: found {depth}; pass at most {_LAYERS}")
 
 
 def encode(model: Any, inputs: np.ndarray) -> np.ndarray:

@@ -7,8 +7,9 @@ the number of the epoch, so that (parameters, optimizer state, step) is all that
 
 from __future__ import annotations
 
+import contextlib
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -17,12 +18,18 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from mcr2_landscape.training.leaves import is_floating, is_key
 from mcr2_landscape.validation import InputError
 
 # Rows of history that one call can return.
 ROWS = 256
 _ORDER, _BATCH, _LOSS = range(3)
-FAILURES = ("", "the loss was {loss}", "the gradient was not finite (the loss was {loss})", "the parameters became infinite")
+FAILURES = (
+    "",
+    "the loss was {loss}",
+    "the gradient's norm was not finite (the loss was {loss})",
+    "the parameters became infinite",
+)
 
 
 class State(NamedTuple):
@@ -111,16 +118,16 @@ class Program:
     def initial(self, parameters: Any) -> State:
         """The state before the first step.
 
-        **Raises:** `InputError` where the optimizer has no `init` and `update`.
+        **Raises:** `InputError` where the optimizer has no `init` and `update`, or does not take the parameters.
         """
         if not (callable(getattr(self.optimizer, "init", None)) and callable(getattr(self.optimizer, "update", None))):
             raise InputError(
                 f"optimizer: found {type(self.optimizer).__name__}; pass an optax optimizer, for instance optax.adam(1e-3)"
             )
-        with jax.numpy_dtype_promotion("standard"):  # optax counts on it
+        with _blamed("init"), jax.numpy_dtype_promotion("standard"):  # optax counts on it
             optimizer = self.optimizer.init(parameters)
         # A copy of every leaf, of a definite type: some optimizers hold the parameters themselves, whose memory is given away.
-        copies = jax.tree.map(lambda leaf: leaf.copy() if _is_key(leaf) else jnp.array(np.asarray(leaf)), optimizer)
+        copies = jax.tree.map(lambda leaf: leaf.copy() if is_key(leaf) else jnp.array(np.asarray(leaf)), optimizer)
         measured = jnp.full(2 + len(self.metrics), jnp.nan, dtype=self.real)
         return State(jax.tree.map(jnp.array, parameters), copies, jnp.asarray(0, dtype=jnp.int32), measured)
 
@@ -130,8 +137,10 @@ class Program:
         **Raises:** `InputError` for a loss that is no number.
         """
         if self.precision == "bfloat16":
-            parameters, batch = (jax.tree.map(_to_bfloat16, tree) for tree in (parameters, batch))
-        model = eqx.combine(parameters, inputs.buffers, self.model.tree())
+            parameters, buffers, batch = (jax.tree.map(_to_bfloat16, tree) for tree in (parameters, inputs.buffers, batch))
+        else:
+            buffers = inputs.buffers
+        model = eqx.combine(parameters, buffers, self.model.tree())
         loss = eqx.combine(inputs.loss, self.loss.tree())
         result = loss(model, batch, key)
         value, metrics = result if isinstance(result, tuple) and len(result) == 2 else (result, {})
@@ -140,8 +149,11 @@ class Program:
             raise InputError(f"loss: returned {value.dtype}; it has to be a real floating-point number, to have a gradient")
         if not isinstance(metrics, dict) or not all(isinstance(name, str) for name in metrics):
             raise InputError("loss: returned a pair whose second part is no dictionary; return (loss, {name: number})")
-        found = {name: _number(f"loss: the metric {name!r}", metrics[name]).astype(self.real) for name in sorted(metrics)}
-        return value.astype(self.real), found
+        found = {name: _number(f"loss: the metric {name!r}", metrics[name]) for name in sorted(metrics)}
+        for name, number in found.items():
+            if jnp.issubdtype(number.dtype, jnp.complexfloating):
+                raise InputError(f"loss: the metric {name!r}: returned {number.dtype}; return one real number")
+        return value.astype(self.real), {name: number.astype(self.real) for name, number in found.items()}
 
     def batch(self, inputs: Inputs, step: jax.Array, order: jax.Array) -> Any:
         """The batch of a step."""
@@ -187,7 +199,7 @@ class Program:
         (value, metrics), gradient = jax.value_and_grad(objective, has_aux=True)(state.parameters)
         norm = jnp.sqrt(sum((jnp.sum(leaf * leaf) for leaf in jax.tree.leaves(gradient)), start=jnp.zeros((), self.real)))
         measured = jnp.stack([value, norm, *metrics.values()])
-        with jax.numpy_dtype_promotion("standard"):
+        with _blamed("update"), jax.numpy_dtype_promotion("standard"):
             update = optax.with_extra_args_support(self.optimizer).update
             changes, optimizer = update(
                 gradient,
@@ -198,10 +210,11 @@ class Program:
                 value_fn=lambda parameters: objective(parameters)[0],
             )
             parameters = optax.apply_updates(state.parameters, changes)
-        optimizer = jax.tree.map(_like, optimizer, state.optimizer)
-        parameters = jax.tree.map(_like, parameters, state.parameters)
+            optimizer = jax.tree.map(_like, optimizer, state.optimizer)
+            parameters = jax.tree.map(_like, parameters, state.parameters)
         failure = jnp.where(_finite(parameters), 0, 3)
-        failure = jnp.where(_finite(gradient), failure, 2)
+        # The norm's squares leave the range before the gradient does, and so do an optimizer's second moments.
+        failure = jnp.where(jnp.isfinite(norm), failure, 2)
         failure = jnp.where(jnp.isfinite(value), failure, 1).astype(state.step.dtype)
         good = failure == 0
         step = state.step + 1
@@ -233,24 +246,38 @@ def _key(key: jax.Array, use: int, number: jax.Array) -> jax.Array:
     return jax.random.fold_in(jax.random.fold_in(key, use), number)
 
 
+@contextlib.contextmanager
+def _blamed(part: str) -> Iterator[None]:
+    """While an optimizer is traced: its errors are told as what they are."""
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:
+        said = str(error).partition("\n")[0]
+        raise InputError(
+            f"optimizer: its {part} failed ({type(error).__name__}: {said}); pass one whose init takes the model's parameters "
+            "and whose update takes (gradient, state, parameters) and optax's own further arguments, such as optax.adam(1e-3)"
+        ) from error
+
+
 def _number(name: str, value: Any) -> jax.Array:
-    array = jnp.asarray(value)
+    try:
+        array = jnp.asarray(value)
+    except (TypeError, ValueError):
+        raise InputError(f"{name}: returned {type(value).__name__}; return one number") from None
     if array.shape != ():
         raise InputError(f"{name}: found shape {array.shape}; return one number, for instance its mean")
     return array
 
 
 def _to_bfloat16(leaf: Any) -> Any:
-    return leaf.astype(jnp.bfloat16) if eqx.is_array(leaf) and jnp.issubdtype(leaf.dtype, jnp.floating) else leaf
-
-
-def _is_key(leaf: Any) -> bool:
-    return isinstance(leaf, jax.Array) and jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+    return leaf.astype(jnp.bfloat16) if is_floating(leaf) else leaf
 
 
 def _like(after: Any, before: jax.Array) -> Any:
     """`after` in the type of `before`: under 64-bit mode an optimizer's own numbers may come out wider."""
-    return after if _is_key(before) else jax.lax.convert_element_type(after, before.dtype)
+    return after if is_key(before) else jax.lax.convert_element_type(after, before.dtype)
 
 
 def _finite(tree: Any) -> jax.Array:

@@ -6,6 +6,8 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from mcr2_landscape.training.leaves import is_key
+
 NUM_SAMPLES, NUM_STEPS = 10, 23
 
 
@@ -59,9 +61,5 @@ OPTIONS = {"optimizer": ADAM, "num_steps": NUM_STEPS, "key": 5, "batch_size": 4,
 def bits(training):
     """What has to be the same: every leaf of model and optimizer, and the history but for its times."""
     leaves = jax.tree.leaves((training.model, training.optimizer_state))
-    state = [np.asarray(jax.random.key_data(leaf) if _is_key(leaf) else leaf).tobytes() for leaf in leaves]
+    state = [np.asarray(jax.random.key_data(leaf) if is_key(leaf) else leaf).tobytes() for leaf in leaves]
     return training.step, state, {name: c.tobytes() for name, c in training.history.items() if name != "seconds"}
-
-
-def _is_key(leaf):
-    return jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)

@@ -9,6 +9,7 @@ from mcr2_landscape.data import LabeledFeatures, digits, gaussian_subspaces
 from mcr2_landscape.errors import InputError
 from mcr2_landscape.mcr2 import MCR2
 from mcr2_landscape.training import Stopped, train_features
+from mcr2_landscape.training import features as features_module
 
 SMALL = {"dim": 6, "width": 24, "depth": 1, "num_steps": 300, "learning_rate": 1e-2}
 
@@ -48,6 +49,65 @@ def test_the_numbers_are_those_of_the_analysis(trained, loss):
     assert result.gap == pytest.approx(found.target.gap, abs=1e-9)
     scaled = analyze_features(result.features.features, result.features.labels, **told, normalize="scale")
     assert result.scaled_objective == pytest.approx(scaled.rates.value, abs=1e-6)
+
+
+def test_what_the_family_is_compared_with_is_what_the_gap_is_told_of(data):
+    """An under-trained network, whose features are far from the scale where F is largest."""
+    for loss, changes in (
+        ("regularized", {"dim": 10, "num_steps": 1, "learning_rate": 1e-5}),
+        ("cross-entropy", {"num_steps": 40}),
+    ):
+        result = train_features(data, loss=loss, **{**SMALL, **changes})
+        normalize, reached = ("none", result.objective) if loss == "regularized" else ("scale", result.scaled_objective)
+        assert abs(np.log(result.scale)) > 0.3
+        assert abs(result.objective - result.scaled_objective) > 0.1
+        told = {"epsilon": result.epsilon, "regularization": result.regularization, "ascent": False, "normalize": normalize}
+        found = analyze_features(result.features.features, result.features.labels, **told)
+        assert reached == pytest.approx(found.rates.value, abs=1e-6)
+        Z, middles = found.point, 1 / np.sqrt(_alphas(result))
+        blocks = np.split(Z, np.cumsum(result.sizes)[:-1], axis=1)
+        expected = [
+            int((np.linalg.svd(block, compute_uv=False) ** 2 > middle).sum())
+            for block, middle in zip(blocks, middles, strict=True)
+        ]
+        assert list(result.ranks) == expected
+        assert result.family_gap == pytest.approx(result.family_value - reached, abs=1e-12)
+
+
+def _alphas(result):
+    p = MCR2(result.dim, result.sizes, result.epsilon, result.regularization).parameters
+    return p.alpha * np.asarray(p.alphas)
+
+
+@pytest.mark.parametrize("factor", [1e-300, 1e-200, 1e200, 1e300])
+@pytest.mark.filterwarnings("error")
+def test_the_units_of_the_data_make_no_difference(data, trained, factor):
+    inputs, *_, spread = features_module._standardize(dataclasses.replace(data, features=data.features * factor))
+    expected, *_, reference = features_module._standardize(data)
+    assert np.allclose(inputs, expected, rtol=1e-9, atol=1e-9)
+    assert np.allclose(np.std(inputs), 1.0, atol=0.5)
+    assert spread / factor == pytest.approx(reference)
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_spread_beyond_numbers_is_refused(data):
+    huge = dataclasses.replace(data, features=np.sign(data.features) * 1.7e308, source="huge.npz")
+    with pytest.raises(InputError, match=r"data \(huge.npz\): found numbers up to 1.7e\+308, .* rescale"):
+        train_features(huge, **SMALL)
+
+
+def test_a_value_above_the_maximum_would_be_seen():
+    assert features_module._missing(10.0, 10.5) == -0.5
+    assert features_module._missing(10.0, 10.0 + 4e-15) == 0.0
+    assert features_module._missing(10.0, 9.5) == 0.5
+
+
+def test_features_far_out_in_float32_are_on_the_sphere(data):
+    """Squares of these features overflow: they became zero, and the training "finished"."""
+    result = train_features(data, **{**SMALL, "num_steps": 20, "learning_rate": 1e11}, loss="mcr2")
+    assert result.training.stopped is Stopped.FINISHED
+    assert np.abs(result.training.model.layers.layers[0].weight).max() > 1e10
+    assert np.allclose(np.linalg.norm(result.features.features, axis=1), 1, atol=1e-5)
 
 
 def test_the_last_loss_is_that_of_the_features(trained):
@@ -123,6 +183,7 @@ def test_bfloat16_in_minibatches(data, trained):
         ({"precision": "half"}, "precision: found 'half'"),
         ({"key": "a"}, "key: found str"),
         ({"batch_size": 99}, "batch_size: found 99"),
+        ({"width": 10**12}, "width: found 1000000000000"),
     ],
 )
 def test_mistakes(data, changes, says):

@@ -1,3 +1,5 @@
+import functools
+import io
 import signal
 import threading
 
@@ -7,11 +9,12 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+import rich.console
 
 from mcr2_landscape.errors import InputError
 from mcr2_landscape.training import Status, Stopped, fit
 
-from .problems import NUM_SAMPLES, NUM_STEPS, OPTIONS, Net, bits, data, loss
+from .problems import NUM_SAMPLES, NUM_STEPS, OPTIONS, Net, Scaled, bits, data, loss
 
 
 def squares(model, batch, key):
@@ -175,8 +178,23 @@ class TestStopping:
             signal.signal(signal.SIGINT, earlier)
         assert own
 
-    def test_the_bar(self, capsys):
+    def test_the_bar(self, monkeypatch):
+        shown = io.StringIO()
+        terminal = functools.partial(rich.console.Console, force_terminal=True, width=120, file=shown)
+        monkeypatch.setattr(rich.console, "Console", lambda **_: terminal())
         assert fit(Net(), loss, data(), **OPTIONS, progress=True).stopped is Stopped.FINISHED
+        assert f"step {NUM_STEPS} of {NUM_STEPS}, loss" in shown.getvalue()
+
+    @pytest.mark.parametrize("which", ["progress", "stop"])
+    def test_a_callback_that_raises(self, tmp_path, which):
+        def fail(status):
+            raise RuntimeError("mine")
+
+        with pytest.raises(RuntimeError, match="mine"):
+            fit(Net(), loss, data(), **OPTIONS, checkpoint=tmp_path, **{which: fail})
+        result = fit(Net(), loss, data(), **OPTIONS, checkpoint=tmp_path, resume=True)
+        assert result.resumed_from == 1
+        assert bits(result) == bits(fit(Net(), loss, data(), **OPTIONS))
 
 
 class TestDivergence:
@@ -188,7 +206,7 @@ class TestDivergence:
         ("objective", "start", "rate", "says", "steps"),
         [
             (log, [3.5, 1.0], 1.0, "the loss was -inf in step 2", 1),  # from 1 the first step leads to 0
-            (lambda m, b, k: jnp.sum(jnp.sqrt(jnp.abs(m["w"]))), [0.0, 1.0], 0.1, "the gradient was not finite", 0),
+            (lambda m, b, k: jnp.sum(jnp.sqrt(jnp.abs(m["w"]))), [0.0, 1.0], 0.1, "the gradient's norm was not finite", 0),
             (lambda m, b, k: jnp.sum(1e3 * m["w"]), [1.0, 2.0], 1e36, "the parameters became infinite", 0),
         ],
     )
@@ -204,6 +222,83 @@ class TestDivergence:
             assert np.isfinite(result.history["loss"]).all()
             assert (tmp_path / "training.checkpoint").exists()
         assert result.resumed_from == steps
+
+    def test_squares_that_leave_the_range(self):
+        """The gradient is finite, and Adam's second moment is not: it would divide every step by infinity, and "finish"."""
+        model = {"w": jnp.asarray([1.0, 2.0], dtype=jnp.float32)}
+        result = fit(
+            model, lambda m, b, k: 1e25 * jnp.sum(m["w"] ** 2), optimizer=optax.adam(0.1), num_steps=50, key=0
+        )  # fmt: skip
+        assert (result.stopped, result.step) == (Stopped.DIVERGED, 0)
+        assert "the gradient's norm was not finite" in result.reason
+
+
+DECAYING = {**OPTIONS, "optimizer": optax.adamw(1e-2, weight_decay=0.1)}
+
+
+class TestTrainable:
+    @pytest.mark.parametrize(
+        "trainable",
+        [
+            lambda leaf: leaf.shape == (2, 4),
+            eqx.tree_at(lambda net: (net.inner, net.outer, net.offset), Net(), (False, True, False)),
+        ],
+        ids=["function", "pytree"],
+    )
+    def test_what_is_fixed_keeps_its_bits(self, tmp_path, trainable):
+        result = fit(Net(), loss, data(), **DECAYING, trainable=trainable)
+        assert np.asarray(result.model.inner).tobytes() == np.asarray(Net().inner).tobytes()
+        assert not np.array_equal(result.model.outer, Net().outer)
+        assert {leaf.shape for leaf in jax.tree.leaves(result.optimizer_state)} == {(), (2, 4)}
+        fit(Net(), loss, data(), **{**DECAYING, "num_steps": 4}, trainable=trainable, checkpoint=tmp_path)
+        again = fit(Net(), loss, data(), **DECAYING, trainable=trainable, checkpoint=tmp_path, resume=True)
+        assert bits(again) == bits(result)
+        with pytest.raises(InputError, match="what differs is the model"):
+            fit(Net(), loss, data(), **DECAYING, checkpoint=tmp_path, resume=True)
+
+    @pytest.mark.parametrize("precision", ["float64", "bfloat16"])
+    def test_what_is_fixed_is_computed_in_the_same_precision(self, precision):
+        seen = set()
+
+        def watch(model, batch, key):
+            seen.update({model.inner.dtype, model.outer.dtype})
+            return loss(model, batch, key)
+
+        fit(Net(), watch, data(), **DECAYING, trainable=lambda leaf: leaf.shape == (2, 4), precision=precision)
+        assert seen == {jnp.dtype(precision)}
+
+    @pytest.mark.parametrize(
+        ("trainable", "says"),
+        [
+            (lambda leaf: False, "trainable: chooses no"),
+            ({"w": True}, "trainable: does not fit"),
+            (3, "trainable: does not fit"),
+        ],
+    )
+    def test_mistakes(self, trainable, says):
+        with pytest.raises(InputError, match=says):
+            fit(Net(), loss, data(), **DECAYING, trainable=trainable)
+
+
+def test_what_a_loss_closes_over_is_read_once():
+    """As under jax.jit. A number that is to change belongs into a module."""
+    weight = [1.0]
+
+    def weighted(model, batch, key):
+        return weight[0] * squares(model, batch, key)
+
+    class Weighted(eqx.Module):
+        weight: np.ndarray
+
+        def __call__(self, model, batch, key):
+            return self.weight * squares(model, batch, key)
+
+    options = {"optimizer": optax.sgd(0.25), "num_steps": 2, "key": 0}
+    first = fit(START, weighted, **options)
+    weight[0] = 0.5
+    assert bits(fit(START, weighted, **options)) == bits(first)
+    ends = [fit(START, Weighted(np.float32(w)), **options).model["w"].tolist() for w in (1.0, 0.5)]
+    assert ends == [[3 / 4, -1.0], [27 / 16, -9 / 4]]
 
 
 class TestPrecision:
@@ -250,7 +345,15 @@ def _bad_data(**changes):
         ({"model": {"n": jnp.arange(3)}}, "model: found no floating-point array"),
         ({"model": {"w": jnp.asarray([jnp.nan])}}, r"model\['w'\]: found NaN"),
         ({"model": {"w": jnp.asarray([1j])}}, r"model\['w'\]: found complex"),
+        ({"model": {"w": jnp.ones(2), "n": np.array([2**40])}}, r"model\['n'\]: found integers beyond 32 bits"),
+        ({"loss": Scaled(np.array(2**40))}, r"loss\.scale: found integers beyond 32 bits"),
         ({"loss": 3}, "loss: found int; pass a function"),
+        ({"loss": lambda m, b, k: None}, "loss: returned NoneType; return one number"),
+        ({"loss": lambda m, b, k: "x"}, "loss: returned str; return one number"),
+        ({"loss": lambda m, b, k: jax.lax.complex(jnp.sum(m.inner), 1.0)}, "loss: returned complex64"),
+        ({"loss": lambda m, b, k: (jnp.sum(m.inner), {"a": None})}, "the metric 'a': returned NoneType; return one number"),
+        ({"loss": lambda m, b, k: (jnp.sum(m.inner), {"a": "x"})}, "the metric 'a': returned str; return one number"),
+        ({"loss": lambda m, b, k: (jnp.sum(m.inner), {"a": 1j})}, "the metric 'a': returned complex"),
         ({"loss": lambda m, b, k: m.inner}, r"loss: found shape \(4, 3\); return one number"),
         ({"loss": lambda m, b, k: jnp.asarray(3)}, "loss: returned int"),
         ({"loss": lambda m, b, k: (jnp.sum(m.inner), 3)}, "second part is no dictionary"),
@@ -269,6 +372,10 @@ def _bad_data(**changes):
         ({"batch_size": NUM_SAMPLES + 1}, "batch_size: found 11 for 10 samples"),
         ({"batch_size": 0}, "batch_size: found 0"),
         ({"optimizer": 3e-4}, "optimizer: found float; pass an optax optimizer"),
+        ({"optimizer": optax.lookahead(optax.sgd(0.1), 5, 0.5)}, "optimizer: its update failed .*fast"),
+        ({"optimizer": optax.GradientTransformation(lambda p: p["fast"], None)}, "optimizer: found GradientTransformation"),
+        ({"optimizer": optax.GradientTransformation(lambda p: p["fast"], lambda *_: 0)}, "optimizer: its init failed"),
+        ({"optimizer": optax.contrib.sam(optax.sgd(0.1), optax.sgd(0.1))}, "optimizer: its update failed .*argument"),
         ({"num_steps": 0}, "num_steps: found 0"),
         ({"num_steps": 2**31}, "num_steps: found 2147483648"),
         ({"key": "a"}, "key: found str"),

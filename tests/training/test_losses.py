@@ -81,6 +81,26 @@ class TestNumbers:
         assert (np.asarray(on_spheres(X))[3] == 0).all()
         assert (np.asarray(gradient)[3] == 0).all()
 
+    @pytest.mark.parametrize("dtype", [np.float32, np.float64])
+    @pytest.mark.parametrize("factor", [1e-30, 1e-20, 1.0, 1e20, 1e30])
+    def test_spheres_of_any_length(self, dtype, factor):
+        """Squares would leave the range of float32 above 1.8e19 and below 1e-19."""
+        X, W = features(0), features(1)
+        unit = X / np.linalg.norm(X, axis=1, keepdims=True)
+        found, pull = jax.vjp(on_spheres, jnp.asarray((factor * X).astype(dtype)))
+        assert np.allclose(np.asarray(found), unit, atol=1e-6)
+        (gradient,) = pull(jnp.asarray(W.astype(dtype)))
+        tangent = (W - np.sum(W * unit, axis=1, keepdims=True) * unit) / np.linalg.norm(X, axis=1, keepdims=True)
+        assert np.allclose(np.asarray(gradient, dtype=np.float64) * factor, tangent, atol=1e-4)
+
+    @pytest.mark.parametrize("value", [np.inf, np.nan])
+    def test_spheres_of_what_is_not_finite_are_not(self, value):
+        X = np.ones((2, 3))
+        X[1, 2] = value
+        found = np.asarray(on_spheres(jnp.asarray(X)))
+        assert np.isfinite(found[0]).all()
+        assert np.isnan(found[1]).all()
+
     def test_bfloat16_is_converted_before_the_rates(self):
         X = jnp.asarray(features(0)).astype(jnp.bfloat16)
         labels = jnp.asarray(LABELS)
@@ -136,6 +156,12 @@ def test_encoder():
     X = features(0, count=3, dim=5).astype(np.float32)
     assert encode(single, X).dtype == np.float32
     assert np.allclose(encode(single, X)[1], np.asarray(single(jnp.asarray(X[1]))), atol=1e-6)
-    for changes, says in (({"width": 0}, "width"), ({"depth": -1}, "depth"), ({"num_classes": 1}, "num_classes")):
+    for changes, says in (
+        ({"width": 0}, "width"),
+        ({"depth": -1}, "depth"),
+        ({"depth": 10**5, "width": 1}, "depth: found 100000; pass at most"),
+        ({"width": 10**12}, "width: found 1000000000000 units .* GiB"),
+        ({"num_classes": 1}, "num_classes"),
+    ):
         with pytest.raises(InputError, match=says):
             Encoder(5, DIM, **changes, key=jax.random.key(0))

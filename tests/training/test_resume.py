@@ -21,6 +21,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mcr2_landscape.errors import InputError
+from mcr2_landscape.locking import FolderLock
 from mcr2_landscape.training import Stopped, checkpoint, fingerprint, fit
 from mcr2_landscape.training.pace import Pace
 
@@ -154,7 +155,7 @@ fit(Net(), loss, data(), **options, checkpoint=sys.argv[1], resume=True, checkpo
 """
 
 
-@pytest.mark.parametrize("kills", [2, pytest.param(8, marks=[pytest.mark.slow, pytest.mark.timeout(120)])])
+@pytest.mark.parametrize("kills", [1, pytest.param(8, marks=[pytest.mark.slow, pytest.mark.timeout(120)])])
 def test_killed_at_random_times(user_environment, tmp_path, kills):
     """A process that writes a checkpoint at every step and gets SIGKILL somewhere, often in the middle of writing one."""
     steps, wait = 100 + 150 * kills, random.Random(7)
@@ -178,7 +179,52 @@ def test_killed_at_random_times(user_environment, tmp_path, kills):
     result = fit(Net(), loss, data(), **{**OPTIONS, "num_steps": steps}, checkpoint=tmp_path, resume=True)
     assert result.resumed_from == steps
     assert bits(result) == bits(fit(Net(), loss, data(), **{**OPTIONS, "num_steps": steps}))
-    assert [file.name for file in tmp_path.iterdir()] == [checkpoint.NAME]
+    assert not list(tmp_path.glob(".*")), "what the killed ones left was removed"
+
+
+class TestOneWriter:
+    """Two trainings in one folder."""
+
+    def test_another_process_is_refused_until_it_is_gone(self, user_environment, tmp_path):
+        left = tmp_path / f".{checkpoint.NAME}.other.part"
+        words = [sys.executable, "-c", KILLED, str(tmp_path), "100000000"]
+        environment = {**user_environment, "PYTHONPATH": str(ROOT)}
+        with subprocess.Popen(words, env=environment, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
+            assert process.stdout.readline()
+            left.write_text("may be on its way")
+            for resume in (False, True):
+                with pytest.raises(InputError, match=f"another run writes to it .process {process.pid} on "):
+                    fit(Net(), loss, data(), **OPTIONS, checkpoint=tmp_path, resume=resume)
+            assert left.exists()
+            process.kill()
+            process.communicate()
+        with pytest.raises(InputError, match="holds a training already"):
+            fit(Net(), loss, data(), **OPTIONS, checkpoint=tmp_path)
+        assert not left.exists()
+
+    def test_a_checkpoint_that_came_meanwhile_is_seen(self, content, tmp_path):
+        acquire = FolderLock.acquire
+
+        def late(lock):
+            (tmp_path / checkpoint.NAME).write_bytes(content)
+            acquire(lock)
+
+        with mock.patch.object(FolderLock, "acquire", late), pytest.raises(InputError, match="holds a training already"):
+            fit(Net(), loss, data(), **OPTIONS, checkpoint=tmp_path)
+        assert (tmp_path / checkpoint.NAME).read_bytes() == content
+        assert FolderLock(tmp_path, "training", "solvers").holder() is None
+
+    def test_it_is_let_go_of_unless_it_is_the_caller_s(self, tmp_path):
+        mine = FolderLock(tmp_path, "training", "solvers")
+        few = {**OPTIONS, "num_steps": 4}
+        fit(Net(), loss, data(), **few, checkpoint=tmp_path, lock=mine)
+        assert mine.held
+        with pytest.raises(InputError, match="another run writes"):
+            fit(Net(), loss, data(), **few, checkpoint=tmp_path, resume=True)
+        fit(Net(), loss, data(), **few, checkpoint=tmp_path, resume=True, lock=mine)
+        mine.release()
+        for _ in range(2):
+            fit(Net(), loss, data(), **few, checkpoint=tmp_path, resume=True)
 
 
 class TestRefused:
@@ -217,8 +263,13 @@ class TestRefused:
         with pytest.raises(InputError, match="what differs is the data"):
             fit(Net(), loss, data(2), **given)
         wider = eqx.tree_at(lambda net: net.offset, Net(), jnp.arange(1, 5, dtype=jnp.int32))
-        with pytest.raises(InputError, match="the model"):
+        with pytest.raises(InputError, match="what differs is the model's shape or its fixed arrays;"):
             fit(wider, loss, data(), **given)
+
+    def test_other_initial_parameters(self, folder):
+        given = {**OPTIONS, "num_steps": 4, "configuration": {"width": 4}, "resume": True, "checkpoint": folder}
+        with pytest.raises(InputError, match="what differs is the initial parameters;"):
+            fit(Net(1), loss, data(), **given)
 
     def test_another_number_in_a_loss_of_the_same_name(self, tmp_path):
         def weighted(weight):
