@@ -10,6 +10,63 @@ import pytest
 CIRCUMSTANCES = ("code", "device", "versions", "worker", "seconds", "finished")
 
 
+SUMS = """
+name = "sums"
+task = "outside.sum"
+title = "Sums of a few numbers"
+seeds = 2
+[grid]
+x = [0.5, 2.0]
+n = [1, 2, 3]
+[quick]
+grid.n = [1]
+[full]
+seeds = 3
+"""
+
+TROUBLE = """
+name = "trouble"
+task = "outside.trouble"
+[[cases]]
+n = 1
+what = "nothing"
+[[cases]]
+n = 2
+what = "raise"
+[[cases]]
+n = 3
+what = "wrong"
+[[cases]]
+n = 4
+what = "flag"
+[[cases]]
+n = 5
+what = "kill"
+[[cases]]
+n = 6
+what = "unpicklable"
+[[cases]]
+n = 7
+what = "huge"
+[[cases]]
+n = 8
+what = "odd file"
+[[cases]]
+n = 9
+what = "wordless"
+[[cases]]
+n = 10
+what = "leave"
+"""
+
+
+@pytest.fixture
+def file(tmp_path):
+    path = tmp_path / "sums.toml"
+    path.write_text(SUMS)
+    return path
+
+
 @pytest.fixture
 def tasks(outside):
     """The tasks of the outside package, registered."""

@@ -15,63 +15,7 @@ import pytest
 
 from mcr2_landscape.study import Store
 
-from .conftest import rows_of
-
-TEXT = """
-name = "sums"
-task = "outside.sum"
-title = "Sums of a few numbers"
-seeds = 2
-[grid]
-x = [0.5, 2.0]
-n = [1, 2, 3]
-[quick]
-grid.n = [1]
-[full]
-seeds = 3
-"""
-
-TROUBLE = """
-name = "trouble"
-task = "outside.trouble"
-[[cases]]
-n = 1
-what = "nothing"
-[[cases]]
-n = 2
-what = "raise"
-[[cases]]
-n = 3
-what = "wrong"
-[[cases]]
-n = 4
-what = "flag"
-[[cases]]
-n = 5
-what = "kill"
-[[cases]]
-n = 6
-what = "unpicklable"
-[[cases]]
-n = 7
-what = "huge"
-[[cases]]
-n = 8
-what = "odd file"
-[[cases]]
-n = 9
-what = "wordless"
-[[cases]]
-n = 10
-what = "leave"
-"""
-
-
-@pytest.fixture
-def file(tmp_path):
-    path = tmp_path / "sums.toml"
-    path.write_text(TEXT)
-    return path
+from .conftest import SUMS, TROUBLE, rows_of
 
 
 def test_from_quick_to_full_nothing_is_done_twice(run, file, tmp_path):
@@ -189,32 +133,6 @@ def test_units_that_fail_are_recorded_exported_apart_and_retried_on_request(run,
     assert out.split()[4:] == [word for n in (2, 3, 5, 6, 7, 8, 9, 10) for word in (str(n), "died" if n == 5 else "raised")]
 
 
-def test_plan_measures_without_storing(run, file, tmp_path):
-    status, out, err = run("plan", file, "--size", "full", "--jobs", "2", "--units", "3", "--json", "plan.json")
-    assert status == 0, err
-    found = json.loads((tmp_path / "plan.json").read_text())["result"]
-    assert (found["units"], found["left"], found["jobs"], found["failed"]) == (18, 18, 2, 0)
-    assert found["timed"] == 3
-    assert found["seconds"] > 0
-    assert found["bytes"] > 18 * 100
-    assert "time with 2 processes" in out
-    assert not (tmp_path / "studies").exists()
-    assert run("run", file, "--size", "quick")[0] == 0
-    run("plan", file, "--size", "full", "--json", "plan.json")
-    found = json.loads((tmp_path / "plan.json").read_text())["result"]
-    assert (found["units"], found["done"], found["left"]) == (18, 4, 14)
-
-
-def test_a_plan_is_about_what_a_run_takes(run, tmp_path):
-    path = tmp_path / "naps.toml"
-    path.write_text('name = "naps"\ntask = "outside.nap"\nparameters.length = 0.1\ngrid.n = {range = [0, 60]}\n')
-    assert run("plan", path, "--jobs", "2", "--json", "plan.json")[0] == 0
-    found = json.loads((tmp_path / "plan.json").read_text())["result"]
-    assert 0.1 <= found["unit_seconds"] < 0.15
-    # 60 units of 0.1 s in two processes
-    assert 3.0 <= found["seconds"] - found["start_seconds"] < 4.5
-
-
 def test_progress_says_how_fast_and_how_long(run, tmp_path, monkeypatch):
     from mcr2_landscape.cli import studying
 
@@ -231,56 +149,6 @@ def test_progress_says_how_fast_and_how_long(run, tmp_path, monkeypatch):
     assert 10 < rate < 40  # two processes, 20 a second each
     counts = [int(line[1]) for line in found]
     assert counts == sorted(counts)
-
-
-@pytest.mark.parametrize(
-    ("seconds", "words"),
-    [(0.1234, "0.123 s"), (59.0, "59 s"), (61.4, "1 min 1 s"), (7261.0, "2 h 1 min"), (200_000.0, "2.3 days")],
-)
-def test_how_long_is_written_for_people(seconds, words):
-    from mcr2_landscape.cli.studying import _duration
-
-    assert _duration(seconds) == words
-
-
-def test_a_plan_says_that_units_fail(run, tmp_path):
-    path = tmp_path / "trouble.toml"
-    path.write_text('name = "t"\ntask = "outside.trouble"\nparameters.what = "raise"\ngrid.n = [1, 2, 3]\n')
-    status, _, err = run("plan", path, "--jobs", "1")
-    assert status == 0
-    assert "3 of the units timed failed: ValueError: no luck with" in err
-
-
-def test_a_plan_where_a_process_dies_says_so(run, tmp_path):
-    path = tmp_path / "trouble.toml"
-    path.write_text('name = "t"\ntask = "outside.trouble"\nparameters.what = "kill"\ngrid.n = [1]\n')
-    status, _, err = run("plan", path, "--jobs", "1")
-    assert status == 2
-    assert "the process of a unit that was timed was ended by SIGKILL" in err
-
-
-def test_repeated_draws_and_failures_are_counted_alike_by_plan_and_status(run, tmp_path):
-    path = tmp_path / "draws.toml"
-    path.write_text(
-        'name = "d"\ntask = "outside.trouble"\nparameters.what = "nothing"\n[sample]\ncount = 200\nn = {integers = [1, 5]}\n'
-    )
-
-    def figures():
-        run("plan", path, "--json", "plan.json", "--units", "1")
-        run("status", path, "--json", "status.json")
-        plan = json.loads((tmp_path / "plan.json").read_text())["result"]
-        (status,) = json.loads((tmp_path / "status.json").read_text())["result"]
-        assert status["repeated"] == 195
-        return [(f["units"], f["done"], f["left"]) for f in (plan, status)]
-
-    assert figures() == [(5, 0, 5)] * 2
-    assert "5 units: 5 done" in run("run", path)[1]
-    assert figures() == [(5, 5, 0)] * 2
-    path.write_text(TROUBLE.replace('"kill"', '"raise"'))
-    assert run("run", path, "--jobs", "1")[0] == 1
-    run("plan", path, "--json", "plan.json")
-    plan = json.loads((tmp_path / "plan.json").read_text())["result"]
-    assert (plan["units"], plan["done"], plan["failed_before"], plan["left"]) == (10, 1, 9, 0)
 
 
 def test_folders_that_look_like_columns_are_none(run, file):
@@ -317,7 +185,7 @@ def test_a_first_run_that_was_killed_leaves_a_folder_that_can_be_used(run, file,
 
 def test_a_changed_file_is_said(run, file, tmp_path):
     assert run("run", file)[0] == 0
-    file.write_text(TEXT.replace("[1, 2, 3]", "[1, 2]"))
+    file.write_text(SUMS.replace("[1, 2, 3]", "[1, 2]"))
     for words in (("status", file), ("export", file, "--sql", "SELECT 1"), ("resume", file)):
         _, _, err = run(*words)
         assert "has changed since" in err
@@ -331,57 +199,6 @@ def test_a_damaged_store_does_not_hide_the_others(run, file, tmp_path):
     assert status == 2
     assert "sums" in out
     assert "broken" in err
-
-
-def test_diff_finds_what_differs_and_nothing_else(run, file, tmp_path):
-    for store in ("a", "b"):
-        assert run("run", file, "--size", "full", "--store", store)[0] == 0
-    status, out, _ = run("diff", "a", "b")
-    assert status == 0
-    assert "no difference" in out
-    part = Store(tmp_path / "b").parts("rows")[0]
-    table = pq.read_table(part)
-    totals = table.column("total").to_pylist()
-    totals[2] *= 1 + 1e-9
-    changed = table.set_column(table.schema.get_field_index("total"), table.schema.field("total"), [totals])
-    pq.write_table(changed.slice(1), part)
-    status, out, _ = run("diff", "a", "b", "--json", "diff.json")
-    assert status == 1
-    found = json.loads((tmp_path / "diff.json").read_text())["result"]
-    assert (found["common"], found["only_first"], found["only_second"]) == (17, 1, 0)
-    (column,) = found["columns"]
-    assert (column["column"], column["count"]) == ("total", 1)
-    assert column["largest"] == pytest.approx(1e-9, rel=1e-3)
-    status, out, _ = run("diff", "a", "b", "--rtol", "1e-8")
-    assert status == 1  # a unit is missing still
-    assert "Columns that differ" not in out
-    _, out, _ = run("diff", "a", "b", "--atol", "1e-7")
-    assert "Columns that differ" not in out
-
-
-@pytest.mark.parametrize(
-    ("first", "second", "atol", "apart"),
-    [
-        (1.0, 1.0, 0, 0.0),
-        (1.0, 1.5, 0, 1 / 3),
-        (1.0, 1.5, 0.5, 0.0),
-        (None, None, 0, 0.0),
-        (None, 1.0, 0, None),
-        (float("nan"), float("nan"), 0, 0.0),
-        (float("nan"), 1.0, 9, None),
-        (float("inf"), float("inf"), 0, 0.0),
-        ([None, 1.0], [None, 1.0 + 1e-12], 0, 1e-12),
-        ([1.0], [1.0, 2.0], 9, None),
-        ([[1.0], []], [[2.0], []], 0, 0.5),
-        ("a", "b", 9, None),
-        (1, 2, 9, None),
-    ],
-)
-def test_how_far_two_values_are_apart(first, second, atol, apart):
-    from mcr2_landscape.study.difference import _apart
-
-    found = _apart(first, second, atol)
-    assert found == (apart if apart is None else pytest.approx(apart, rel=1e-3))
 
 
 @pytest.mark.parametrize(
@@ -419,7 +236,7 @@ def truncate(path):
 
 
 def test_mistakes_on_the_command_line(run, file, tmp_path):
-    (tmp_path / "other.toml").write_text(TEXT.replace('"sums"', '"other"'))
+    (tmp_path / "other.toml").write_text(SUMS.replace('"sums"', '"other"'))
     assert run("run", file, "--store", "s")[0] == 0
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "thing").touch()
@@ -481,7 +298,7 @@ def test_a_missing_library_is_named_with_the_command_that_installs_it(
 
 
 def test_an_unknown_key_is_named_with_the_nearest(run, tmp_path):
-    (tmp_path / "s.toml").write_text(TEXT.replace("seeds = 2", "seed = 2"))
+    (tmp_path / "s.toml").write_text(SUMS.replace("seeds = 2", "seed = 2"))
     status, _, err = run("run", "s.toml")
     assert status == 2
     assert "s.toml: found the unknown key 'seed'; the nearest is 'seeds'" in err
