@@ -139,8 +139,10 @@ def _write(result: FeatureTraining, data: LabeledFeatures, folder: Path, options
     if result.features is not None:
         content = io.BytesIO()
         features = result.features.features.astype(result.features.dtype)
-        numbers = {"epsilon": result.epsilon, "regularization": result.regularization}  # what `analyze` takes from it
-        np.savez(content, features=features, labels=np.asarray(data.labels), **numbers)
+        # epsilon and regularization: what `analyze` takes from it
+        arrays: dict[str, Any] = {"features": features, "labels": np.asarray(data.labels)}
+        arrays |= {"epsilon": result.epsilon, "regularization": result.regularization}
+        np.savez(content, **arrays)
         write_bytes(folder / "features.npz", content.getvalue(), "--out")
     write_text(folder / "history.csv", _table(result.training), "--out")
     configuration = {
