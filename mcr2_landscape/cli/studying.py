@@ -6,7 +6,7 @@ import contextlib
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mcr2_landscape.cli.output import Output
 from mcr2_landscape.cli.rows import StatusLine
@@ -14,6 +14,9 @@ from mcr2_landscape.errors import InputError
 from mcr2_landscape.study.coordinator import State
 from mcr2_landscape.study.opening import DEFAULT_FOLDER, Opened, open_study, shipped
 from mcr2_landscape.study.store import Store
+
+if TYPE_CHECKING:
+    from mcr2_landscape.study.query import Query
 
 _FAILED, _MISTAKE, _INTERRUPTED = 1, 2, 130
 _QUIET_SECONDS = 30  # between two lines where there is no terminal
@@ -140,30 +143,40 @@ def show_plan(
 
 def export_rows(name: str, sql: str | None, out: str | None, size: str | None, place: str | None, *, everything: bool) -> int:
     """Write or show rows."""
-    from mcr2_landscape.report.tables import Table
     from mcr2_landscape.study.query import Query
 
     if everything and size is not None:
         raise InputError("--all, --size: every row, or those of one size; give one of them")
+    if sql is None and out is None:
+        raise InputError("--out, --sql: give a file to write (--out rows.csv), a query to answer, or both")
     if everything and place is None and Store.exists(Path(name)):
-        query = Query(Store(name), None)  # what the store means by its rows does not matter
+        store, study = Store(name), None  # what the store means by its rows does not matter
     else:
         opened = last_run(name, size, place)
-        query = Query(opened.store(), None if everything else opened.study)
-    if sql is not None and out is None:
-        names, rows = query.select(sql, limit=_SHOWN + 1)
-        more = len(rows) > _SHOWN
-        words = f"{len(rows) - more} rows" + (", and more (--out F writes all)" if more else "")
-        numbers = {i for i, cell in enumerate(rows[0]) if isinstance(cell, (int, float))} if rows else set()
-        Output(None, None).table(Table.of(words, names, rows[:_SHOWN], left=set(range(len(names))) - numbers))
-        return 0
-    if out is None:
-        raise InputError("--out, --sql: give a file to write (--out rows.csv), a query to answer, or both")
-    target = Path(out)
-    if sql is not None:
-        query.write(sql, target)
-        print(f"wrote {target}", file=sys.stderr)
-        return 0
+        store, study = opened.store(), None if everything else opened.study
+    with Query(store, study) as query:
+        if out is None:
+            _answer(query, sql or "")
+        elif sql is not None:
+            query.write(sql, Path(out))
+            print(f"wrote {out}", file=sys.stderr)
+        else:
+            _export(query, Path(out))
+    return 0
+
+
+def _answer(query: Query, sql: str) -> None:
+    from mcr2_landscape.report.tables import Table
+
+    names, rows = query.select(sql, limit=_SHOWN + 1)
+    more = len(rows) > _SHOWN
+    words = f"{len(rows) - more} rows" + (", and more (--out F writes all)" if more else "")
+    numbers = {i for i, cell in enumerate(rows[0]) if isinstance(cell, (int, float))} if rows else set()
+    Output(None, None).table(Table.of(words, names, rows[:_SHOWN], left=set(range(len(names))) - numbers))
+
+
+def _export(query: Query, target: Path) -> None:
+    """All rows, and beside them all failures."""
     count, failed = query.count("rows"), query.count("failures")
     query.write("SELECT * FROM ordered_rows", target)
     print(f"wrote {count:,} rows to {target}", file=sys.stderr)
@@ -173,7 +186,6 @@ def export_rows(name: str, sql: str | None, out: str | None, size: str | None, p
         print(f"wrote {failed:,} failed units to {apart}", file=sys.stderr)
     elif apart.is_file():
         print(f"{apart} is of an earlier export: no unit has failed now", file=sys.stderr)
-    return 0
 
 
 def show_difference(first: str, second: str, rtol: float, atol: float, json: str | None) -> int:

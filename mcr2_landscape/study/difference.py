@@ -70,28 +70,29 @@ def compare(first: Store, second: Store, rtol: float = 0.0, atol: float = 0.0) -
         raise InputError(f"{second.path}: has other parameters than {first.path} ({words}); compare stores of one version")
     shared = [name for name in own["results"] if name in other["results"]]
     wanted = comma([*keys, *shared, "finished"])
-    query = Query(first, None)
-    query.connection.register("others", Query(second, None).table(f"SELECT {wanted} FROM rows"))
-    for name, source in (("a", "rows"), ("b", "others")):
-        # The newest row of each; a task without parameters has one unit.
-        query.select(
-            f"CREATE TABLE {name} AS SELECT {comma([*keys, *shared])} FROM {source} "
-            f"QUALIFY row_number() OVER (PARTITION BY {comma(keys) or '1'} ORDER BY finished DESC) = 1"
+    with Query(first, None) as query:
+        with Query(second, None) as query_second:
+            query.connection.register("others", query_second.table(f"SELECT {wanted} FROM rows"))
+        for name, source in (("a", "rows"), ("b", "others")):
+            # The newest row of each; a task without parameters has one unit.
+            query.select(
+                f"CREATE TABLE {name} AS SELECT {comma([*keys, *shared])} FROM {source} "
+                f"QUALIFY row_number() OVER (PARTITION BY {comma(keys) or '1'} ORDER BY finished DESC) = 1"
+            )
+        same = " AND ".join(f"a.{identifier(key)} IS NOT DISTINCT FROM b.{identifier(key)}" for key in keys) or "true"
+
+        def number(sql: str) -> int:
+            return int(query.select(sql)[1][0][0])
+
+        columns = (_compare_column(query, column, keys, same, rtol, atol) for column in shared)
+        return Difference(
+            number(f"SELECT count(*) FROM a JOIN b ON {same}"),
+            number(f"SELECT count(*) FROM a WHERE NOT EXISTS (FROM b WHERE {same})"),
+            number(f"SELECT count(*) FROM b WHERE NOT EXISTS (FROM a WHERE {same})"),
+            tuple(column for column in columns if column is not None),
+            tuple(sorted(set(own["results"]) - set(other["results"]))),
+            tuple(sorted(set(other["results"]) - set(own["results"]))),
         )
-    same = " AND ".join(f"a.{identifier(key)} IS NOT DISTINCT FROM b.{identifier(key)}" for key in keys) or "true"
-
-    def number(sql: str) -> int:
-        return int(query.select(sql)[1][0][0])
-
-    columns = (_compare_column(query, column, keys, same, rtol, atol) for column in shared)
-    return Difference(
-        number(f"SELECT count(*) FROM a JOIN b ON {same}"),
-        number(f"SELECT count(*) FROM a WHERE NOT EXISTS (FROM b WHERE {same})"),
-        number(f"SELECT count(*) FROM b WHERE NOT EXISTS (FROM a WHERE {same})"),
-        tuple(column for column in columns if column is not None),
-        tuple(sorted(set(own["results"]) - set(other["results"]))),
-        tuple(sorted(set(other["results"]) - set(own["results"]))),
-    )
 
 
 def _compare_column(query: Query, column: str, keys: list[str], same: str, rtol: float, atol: float) -> ColumnDifference | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -28,13 +29,14 @@ FORMATS = {
 }
 
 
+_MEMORY = "512MB"
 # What a table without any part has.
 _LEAST = pa.schema({"unit": pa.string(), "finished": pa.timestamp("us", tz="UTC")})
 
 
 class Query:
     """A connection with the tables `rows` (results), `ordered_rows` (the same in the study's order) and `failures` (the last
-    attempt of each unit without a result).
+    attempt of each unit without a result). A context manager.
 
     **Arguments:** `store`; `study`: only its units; `None`: every row there is, those of earlier descriptions and versions
     included.
@@ -50,6 +52,17 @@ class Query:
         self._duckdb = duckdb
         self.connection = duckdb.connect()
         self.connection.execute("SET TimeZone = 'UTC'")
+        # What does not fit goes to the disk: a sorted export of a million rows would else take as much memory as there is.
+        self._spill = tempfile.TemporaryDirectory(prefix="mcr2-landscape-")
+        self.connection.execute(f"SET temp_directory = {quoted(self._spill.name)}")
+        self.connection.execute(f"SET memory_limit = '{_MEMORY}'")
+        try:
+            self._define(store, study)
+        except BaseException:
+            self.__exit__()
+            raise
+
+    def _define(self, store: Store, study: Study | None) -> None:
         schemas = {ROWS: row_schema, FAILURES: failure_schema}
         for kind, schema in schemas.items():
             if parts := store.parts(kind):
@@ -75,6 +88,13 @@ class Query:
             f"CREATE VIEW failures AS SELECT f.* FROM {tried} f ANTI JOIN rows USING (unit) "
             "QUALIFY row_number() OVER (PARTITION BY unit ORDER BY finished DESC) = 1"
         )
+
+    def __enter__(self) -> Query:
+        return self
+
+    def __exit__(self, *exception: Any) -> None:
+        self.connection.close()
+        self._spill.cleanup()
 
     def count(self, table: str) -> int:
         """The rows of a table."""
