@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import glob
 import json
 import os
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from mcr2_landscape.errors import InputError
+
+_LONGEST, _ENDING = 100, ".part"  # of a name in its temporary file's
 
 
 def check_writable(path: str | os.PathLike[str], what: str = "output") -> Path:
@@ -103,8 +107,21 @@ def write_json(path: str | os.PathLike[str], plain: Any, what: str = "JSON file"
     write_text(path, to_json(plain), what)
 
 
+def remove_leftovers(folder: Path, name: str | None = None) -> None:
+    """Remove what writers of the file `name`, or of any file in the folder, left where they were killed. With a lock held:
+    another writer's file may be on its way."""
+    for path in leftovers(folder, name):
+        path.unlink(missing_ok=True)
+
+
+def leftovers(folder: Path, name: str | None = None) -> Iterator[Path]:
+    """The temporary files of `place` in a folder: of one file, or of any."""
+    beginning = "*" if name is None else glob.escape(name[:_LONGEST])
+    return folder.glob(f".{beginning}.*{_ENDING}")
+
+
 def _temporary(path: Path) -> str:
-    handle, name = tempfile.mkstemp(prefix=f".{path.name[:100]}.", suffix=".part", dir=path.parent)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name[:_LONGEST]}.", suffix=_ENDING, dir=path.parent)
     os.close(handle)
     return name
 

@@ -84,3 +84,26 @@ def test_places_that_cannot_be_written_are_found_before(tmp_path, monkeypatch):
 def test_a_device_is_written_in_place():
     write_json("/dev/null", {"value": 1})
     assert stat.S_ISCHR(os.stat("/dev/null").st_mode)
+
+
+def test_leftovers_of_one_file_are_told_from_those_of_others(tmp_path, monkeypatch):
+    """What a killed writer leaves is found by the name that it was for, brackets and stars in it included."""
+
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    from mcr2_landscape import files
+
+    for name in ("a[1].json", "a1.json", "x" * 150):
+        with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+            patched.setattr(files.os, "replace", killed)
+            patched.setattr(files, "_remove", lambda _: None)
+            files.place(tmp_path / name, b"content")
+    assert len(list(tmp_path.iterdir())) == 3
+    files.remove_leftovers(tmp_path, "a[1].json")
+    assert len(list(files.leftovers(tmp_path))) == 2
+    files.remove_leftovers(tmp_path, "x" * 150)
+    (left,) = tmp_path.iterdir()
+    assert left.name.startswith(".a1.json.")
+    files.remove_leftovers(tmp_path)
+    assert not list(tmp_path.iterdir())

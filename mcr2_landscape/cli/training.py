@@ -130,12 +130,12 @@ def _in_options(message: str, folder: Path) -> str:
 def _write(result: FeatureTraining, data: LabeledFeatures, folder: Path, options: Mapping[str, Any], seed: int) -> None:
     import numpy as np
 
-    from mcr2_landscape.files import write_bytes, write_json, write_text
+    from mcr2_landscape.files import remove_leftovers, write_bytes, write_json, write_text
     from mcr2_landscape.provenance import configuration_hash
     from mcr2_landscape.report.documents import document
-    from mcr2_landscape.training.checkpoint import remove_leftovers
 
-    remove_leftovers(folder, _RESULTS)
+    for name in _RESULTS:
+        remove_leftovers(folder, name)
     if result.features is not None:
         content = io.BytesIO()
         features = result.features.features.astype(result.features.dtype)

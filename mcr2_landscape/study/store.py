@@ -29,7 +29,7 @@ import numpy as np
 
 import mcr2_landscape
 from mcr2_landscape.errors import InputError
-from mcr2_landscape.files import make_folder, place, to_json, write_bytes, write_json
+from mcr2_landscape.files import leftovers, make_folder, place, remove_leftovers, to_json, write_bytes, write_json
 from mcr2_landscape.locking import FolderLock
 from mcr2_landscape.study.arrow import pa, pq
 from mcr2_landscape.study.description import Description, parse_description
@@ -38,7 +38,6 @@ from mcr2_landscape.study.space import DIGEST_BYTES, Study
 
 FORMAT = 1
 _MANIFEST, _DESCRIPTION = "store.json", "description.json"
-_TEMPORARY = ".*.part"  # what `files.place` leaves where it is killed
 ROWS, FAILURES = "rows", "failures"
 
 
@@ -78,7 +77,7 @@ class Store:
                 raise InputError(f"--store {path}: is no folder; give another place")
             try:
                 # A run that was killed at its very beginning, or begins at this moment, leaves a temporary file.
-                if path.is_dir() and set(path.iterdir()) > set(path.glob(_TEMPORARY)):
+                if path.is_dir() and set(path.iterdir()) > set(leftovers(path)):
                     raise InputError(f"--store {path}: holds something else than a store; give an empty folder or a new one")
                 make_folder(path)
             except OSError as error:
@@ -236,9 +235,9 @@ class Store:
 
     def _remove_leftovers(self) -> None:
         """Temporary files of writers that were killed."""
-        for folder in (".", ROWS, FAILURES, "plans", "arrays/*"):
-            for path in self.path.glob(f"{folder}/{_TEMPORARY}"):
-                path.unlink(missing_ok=True)
+        folders = [self.path, *(self.path / name for name in (ROWS, FAILURES, "plans")), *(self.path / "arrays").iterdir()]
+        for folder in folders:
+            remove_leftovers(folder)
 
 
 def read_part(path: Path, columns: list[str] | None = None) -> pa.Table:

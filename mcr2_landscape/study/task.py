@@ -77,13 +77,8 @@ class Signature:
         return tuple(name for name in self.parameters if name not in self.defaults)
 
 
-def load_tasks() -> dict[str, Task]:
-    """Every registered task by name; those of this project have precedence. See `load_providers`."""
-    return load_providers()[0]
-
-
 def load_providers() -> tuple[dict[str, Task], tuple[str, ...]]:
-    """Every registered task by name, and words on providers that cannot be loaded or take a name twice: the others count."""
+    """Every registered task by name, this project's first, and words on providers that cannot be loaded or repeat a name."""
     found: dict[str, Task] = {}
     errors = []
     entries = sorted(importlib.metadata.entry_points(group=GROUP), key=lambda entry: (not _own(entry), entry.name))

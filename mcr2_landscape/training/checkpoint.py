@@ -11,11 +11,10 @@ Nothing in it is ever executed. The file before it stays until the new one has t
 
 from __future__ import annotations
 
-import glob
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -57,14 +56,6 @@ def place(folder: str | os.PathLike[str]) -> Path:
     except OSError as error:
         raise InputError(f"checkpoint {folder}: cannot be made ({error.strerror or error}); give another folder") from None
     return check_writable(folder / NAME, "checkpoint")
-
-
-def remove_leftovers(folder: Path, names: Iterable[str]) -> None:
-    """Remove what writers of these files left where they were killed. With the folder's lock held: another writer's file may be
-    on its way."""
-    for name in names:
-        for left in folder.glob(f".{glob.escape(name)}.*.part"):
-            left.unlink(missing_ok=True)
 
 
 def write(path: Path, state: Any, history: Mapping[str, np.ndarray], header: Mapping[str, Any]) -> None:

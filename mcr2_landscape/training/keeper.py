@@ -11,6 +11,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from mcr2_landscape.files import remove_leftovers
 from mcr2_landscape.locking import FolderLock
 from mcr2_landscape.provenance import describe_device
 from mcr2_landscape.training import checkpoint as files
@@ -58,7 +59,8 @@ class Keeper:
         if not self._lock.held:
             self._lock.acquire()
         try:
-            files.remove_leftovers(self.path.parent, (self.path.name, "holder.json"))
+            for name in (self.path.name, "holder.json"):
+                remove_leftovers(self.path.parent, name)
             if self.path.exists() and not self.resume:
                 raise InputError(f"{self.path}: holds a training already; pass resume=True to go on with it, or another folder")
         except BaseException:
