@@ -109,15 +109,9 @@ def _operator(landscape: Any, Z: np.ndarray) -> tuple[_Map, _Map]:
     """The Hessian's product, and the projection on the tangent space that it acts on."""
     point = jnp.asarray(Z)
     H = landscape.hessian(point)
-    constraint = landscape.constraint
-    # The operator's own projection comes first: it knows which classes in a ball are held.
-    own = getattr(H, "tangent", None)
 
     def tangent_part(vector: np.ndarray) -> np.ndarray:
-        if constraint is None:
-            return vector
-        D = jnp.asarray(vector.reshape(Z.shape))
-        return np.asarray(own.project(D) if own is not None else constraint.tangent(point, D)).ravel()
+        return np.asarray(H.tangent_part(jnp.asarray(vector.reshape(Z.shape)))).ravel()
 
     def product(vector: np.ndarray) -> np.ndarray:
         return np.asarray(H.mv(jnp.asarray(vector.reshape(Z.shape)))).ravel()

@@ -11,32 +11,42 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from mcr2_landscape.operators import SymmetricOperator
 from mcr2_landscape.precision import traced_array
 from mcr2_landscape.randomness import generator
 from mcr2_landscape.validation import InputError, float64_matrix, positive_real
 
 
-class FunctionHessian(eqx.Module):
-    """The Hessian of a function landscape at one point, by forward over reverse differentiation."""
+class FunctionHessian(SymmetricOperator):
+    """The Hessian of a function landscape at one point: its gradient, linearized there once. On a constraint set the
+    Riemannian Hessian, between projections on the tangent space."""
 
-    landscape: Landscape
+    linear: Callable[[jax.Array], jax.Array]
     point: jax.Array
+    constraint: Any
 
     @property
     def shape(self) -> tuple[int, ...]:
         """The shape of the arrays that the operator acts on."""
         return self.point.shape
 
-    def mv(self, D: Any) -> jax.Array:
-        """H[D], on a constraint set P H P[D] with P the tangent projection.
+    @property
+    def dtype(self) -> np.dtype:
+        """The point's."""
+        return self.point.dtype
 
-        **Raises:** `InputError` for a wrong shape.
-        """
-        return _hessian_product(self.landscape, self.point, traced_array("D", D, self.shape))
+    @property
+    def form(self) -> str:
+        """Linearized."""
+        return "linearized gradient"
 
-    def as_matrix(self) -> Float[Array, "n n"]:
-        """The dense matrix (n, n), C order."""
-        return _hessian_dense(self.landscape, self.point)
+    def tangent_part(self, D: jax.Array) -> jax.Array:
+        """D projected on the tangent space of the constraint set, traced."""
+        return D if self.constraint is None else self.constraint.tangent(self.point, D)
+
+    def product(self, D: jax.Array) -> jax.Array:
+        """See `SymmetricOperator.product`."""
+        return self.tangent_part(self.linear(self.tangent_part(D)))
 
 
 class Landscape(eqx.Module):
@@ -128,7 +138,7 @@ class Landscape(eqx.Module):
 
     def hessian(self, Z: Any) -> FunctionHessian:
         """The (Riemannian) Hessian at Z as an operator. Errors as `value`."""
-        return FunctionHessian(self, traced_array("Z", Z, self.shape))
+        return _hessian(self, traced_array("Z", Z, self.shape))
 
     def gradient_scale(self, Z: Any) -> jax.Array:
         """The gradient norm that counts as large at Z: the one that was given, or ‖∇²f‖_F times the larger of ‖Z‖ and the
@@ -146,7 +156,7 @@ class Landscape(eqx.Module):
     def hessian_matrix(self, Z: np.ndarray) -> np.ndarray:
         """The dense Hessian, float64 (n, n), C order; on a constraint set zero along the normals."""
         with jax.enable_x64(True):
-            return np.array(_hessian_dense(self, jnp.asarray(Z)))
+            return np.array(_hessian(self, jnp.asarray(Z)).as_matrix())
 
     def orbit_tangent(self, Z: np.ndarray) -> np.ndarray:
         """The declared symmetry's tangent vectors as columns (n, q).
@@ -191,13 +201,12 @@ def _raw_gradient(landscape: Landscape, Z: jax.Array) -> jax.Array:
     return gradient if landscape.constraint is None else landscape.constraint.tangent(Z, gradient)
 
 
-def _raw_product(landscape: Landscape, Z: jax.Array, D: jax.Array) -> jax.Array:
+@jax.jit
+def _hessian(landscape: Landscape, Z: jax.Array) -> FunctionHessian:
     """On an embedded submanifold the Riemannian Hessian is P(d/dt P_{Z(t)} ∇f(Z(t))) for tangent D (Absil, Mahony, Sepulchre,
     *Optimization Algorithms on Matrix Manifolds*, section 5.3)."""
-    constraint = landscape.constraint
-    tangent = D if constraint is None else constraint.tangent(Z, D)
-    _, out = jax.jvp(lambda point: _raw_gradient(landscape, point), (Z,), (tangent,))
-    return out if constraint is None else constraint.tangent(Z, out)
+    _, linear = jax.linearize(lambda point: _raw_gradient(landscape, point), Z)
+    return FunctionHessian(linear, Z, landscape.constraint)
 
 
 @jax.jit
@@ -209,24 +218,16 @@ def _gradient_scale(landscape: Landscape, Z: jax.Array) -> jax.Array:
     example = jnp.asarray(landscape.example, dtype=Z.dtype)
     length = jnp.linalg.norm(example.reshape(-1))
     length = jnp.maximum(jnp.where(length > 0, length, 1), jnp.linalg.norm(Z.reshape(-1)))
-    return jnp.linalg.norm(_raw_product(landscape, Z, probe).reshape(-1)) * length
+    return jnp.linalg.norm(_hessian(landscape, Z).product(probe).reshape(-1)) * length
 
 
 _value = jax.jit(_raw_value)
 _gradient = jax.jit(_raw_gradient)
-_hessian_product = jax.jit(_raw_product)
 
 
 @jax.jit
 def _value_and_gradient(landscape: Landscape, Z: jax.Array) -> tuple[jax.Array, jax.Array]:
     return _raw_value(landscape, Z), _raw_gradient(landscape, Z)
-
-
-@jax.jit
-def _hessian_dense(landscape: Landscape, Z: jax.Array) -> jax.Array:
-    basis = jnp.eye(Z.size, dtype=Z.dtype).reshape((Z.size, *Z.shape))
-    rows = jax.vmap(lambda D: _raw_product(landscape, Z, D))(basis).reshape(Z.size, Z.size)
-    return 0.5 * (rows + rows.T)
 
 
 def _probe(landscape: Landscape, point: np.ndarray) -> None:
@@ -250,7 +251,7 @@ def _probe(landscape: Landscape, point: np.ndarray) -> None:
         raise InputError("f: gave two different values at one point; it must not depend on a state or on unseeded randomness")
     try:
         value, gradient = _value_and_gradient(landscape, Z)
-        product = _hessian_product(landscape, Z, jnp.ones_like(Z))
+        product = _hessian(landscape, Z).product(jnp.ones_like(Z))
     except Exception as error:
         raise InputError(
             f"f: cannot be traced and differentiated twice by JAX ({type(error).__name__}: {error}); use "

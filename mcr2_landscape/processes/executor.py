@@ -17,7 +17,7 @@ from concurrent.futures import Executor, Future
 from multiprocessing import connection as connections
 from typing import Any
 
-from mcr2_landscape.processes import memory
+from mcr2_landscape import memory
 from mcr2_landscape.processes.worker import Worker, WorkerDied, cores
 
 _TICK = 0.5  # seconds between two looks at the memory while calls are held back

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from mcr2_landscape.processes.memory import available
+from mcr2_landscape.memory import available
 from mcr2_landscape.validation import InputError, positive_integer
 
 _ROWS = 8192

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from mcr2_landscape.processes import Interruption, ProcessExecutor, WorkerDied, memory, termination_as_interruption
+from mcr2_landscape import memory
+from mcr2_landscape.processes import Interruption, ProcessExecutor, WorkerDied, termination_as_interruption
 from mcr2_landscape.processes.worker import SETTINGS
 
 

@@ -1,11 +1,14 @@
-"""How much memory there is, so that no more processes compute at a time than fit."""
+"""How much memory there is, so that nothing is begun that does not fit."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
 
+from mcr2_landscape.errors import InputError
+
 _GROUPS, _MEMBERSHIP = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
+_MACHINE = Path("/proc/meminfo")
 
 
 def available() -> int | None:
@@ -13,6 +16,20 @@ def available() -> int | None:
     can be read."""
     found = [amount for amount in (_machine(), _control_group(_GROUPS, _MEMBERSHIP)) if amount is not None]
     return min(found, default=None)
+
+
+def require(name: str, needed: float, alternatives: str) -> None:
+    """Refuse work that does not fit into what `available` says.
+
+    **Raises:** `InputError` that names the argument, says what is needed and what there is, and gives the alternatives.
+    """
+    found = available()
+    if found is not None and needed > found:
+        raise InputError(f"{name}: needs {_gigabytes(needed)}, and {_gigabytes(found)} of memory are available; {alternatives}")
+
+
+def _gigabytes(amount: float) -> str:
+    return f"{amount / 1e9:.3g} GB"
 
 
 def used() -> int | None:
@@ -28,8 +45,16 @@ def _machine() -> int | None:
     try:
         import psutil
     except ImportError:
-        return None
+        return _said_by_the_kernel(_MACHINE)
     return psutil.virtual_memory().available
+
+
+def _said_by_the_kernel(file: Path) -> int | None:
+    try:
+        words = dict(line.split(":", 1) for line in file.read_text().splitlines())
+        return 1024 * int(words["MemAvailable"].split()[0])
+    except (OSError, ValueError, KeyError, IndexError):  # not Linux
+        return None
 
 
 def _control_group(groups: Path, membership: Path) -> int | None:
