@@ -204,7 +204,12 @@ def orbit_tangent(p: Parameters, Z: np.ndarray) -> np.ndarray:
     shape (d m, at most d(d−1)/2 + d m). They are dependent in general; their rank is the dimension of the orbit. The first
     d(d−1)/2 belong to O(d).
     """
-    d, m = p.shape
+    return orbit_generators(Z, p.widths)
+
+
+def orbit_generators(Z: np.ndarray, widths: Iterable[int]) -> np.ndarray:
+    """`orbit_tangent` of an array (d, m) in blocks of the given widths."""
+    d, m = Z.shape
     i, j = np.triu_indices(d, 1)
     left = np.zeros((i.size, d, m))
     numbers = np.arange(i.size)
@@ -212,9 +217,8 @@ def orbit_tangent(p: Parameters, Z: np.ndarray) -> np.ndarray:
     left[numbers, j] = -Z[i]
     columns = [left.reshape(-1, d * m)]
     start = 0
-    for block in p.blocks(Z):
-        width = block.shape[1]
-        directions = _right_tangent(block)
+    for width in widths:
+        directions = _right_tangent(Z[:, start : start + width]) if width else np.zeros((0, d, 0))
         full = np.zeros((directions.shape[0], d, m))
         full[:, :, start : start + width] = directions
         columns.append(full.reshape(-1, d * m))

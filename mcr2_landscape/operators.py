@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -14,7 +15,18 @@ from jaxtyping import Array, Float
 
 from mcr2_landscape.memory import require
 from mcr2_landscape.precision import traced_array
-from mcr2_landscape.validation import InputError, positive_integer
+from mcr2_landscape.validation import InputError, check_shape, positive_integer
+
+
+class _PlainMethod:
+    """A method that is bound without more ado. Equinox makes a module of every method that is looked up, which takes a tenth
+    of a small product's time."""
+
+    def __init__(self, function: Callable[..., Any]):
+        self.function, self.__doc__ = function, function.__doc__
+
+    def __get__(self, instance: Any, owner: type) -> Any:
+        return self.function if instance is None else functools.partial(self.function, instance)
 
 
 class SymmetricOperator(eqx.Module):
@@ -62,16 +74,20 @@ class SymmetricOperator(eqx.Module):
         """The number of unknowns n."""
         return int(np.prod(self.shape, dtype=np.int64))
 
+    @_PlainMethod
     def mv(self, D: Any) -> jax.Array:
         """H[D] for one direction D of the operator's shape and dtype. Compiled once for each shape.
 
-        **Raises:** `InputError` for a wrong shape or dtype, NaN or infinity, or NumPy float64 while JAX's 64-bit mode is off.
-        """
-        return _mv(self, self._direction("D", D, self.shape))
+        Entries are not looked at, since that takes as long as a product of low rank does: NaN gives NaN.
 
+        **Raises:** `InputError` for a wrong shape or dtype, or NumPy float64 while JAX's 64-bit mode is off.
+        """
+        return _mv(self, _direction(self, "D", D, self.shape))
+
+    @_PlainMethod
     def mm(self, Ds: Any) -> jax.Array:
         """(H[D_i])_i for directions of shape (number, *shape), at once. Errors as `mv`."""
-        return _mm(self, self._direction("Ds", Ds, (None, *self.shape)))
+        return _mm(self, _direction(self, "Ds", Ds, (None, *self.shape)))
 
     def as_matrix(self) -> Float[Array, "n n"]:
         """The dense matrix, rows and columns in C order.
@@ -93,13 +109,15 @@ class SymmetricOperator(eqx.Module):
 
     def as_scipy(self) -> Any:
         """A `scipy.sparse.linalg.LinearOperator` on flat NumPy vectors (n,) and on matrices (n, b) of columns."""
-        from scipy.sparse.linalg import LinearOperator
+        from scipy.sparse import linalg
+
+        make: Any = linalg.LinearOperator  # whose constructor hands its arguments to another class
 
         def block(columns: np.ndarray) -> np.ndarray:
             Ds = np.ascontiguousarray(columns.T).reshape(-1, *self.shape)
             return np.asarray(self.mm(Ds)).reshape(len(Ds), -1).T
 
-        return LinearOperator(
+        return make(
             (self.size, self.size),
             matvec=lambda vector: np.asarray(self.mv(np.reshape(vector, self.shape))).ravel(),
             rmatvec=lambda vector: np.asarray(self.mv(np.reshape(vector, self.shape))).ravel(),
@@ -140,14 +158,8 @@ class SymmetricOperator(eqx.Module):
         )
         return OnEntries(self, *picked)
 
-    def _direction(self, name: str, value: Any, shape: tuple[int | None, ...]) -> jax.Array:
-        array = traced_array(name, value, shape)
-        if array.dtype != self.dtype:
-            raise InputError(f"{name}: found {array.dtype}, but the operator was made in {self.dtype}; convert one of them")
-        return array
-
     def _orthonormal(self, basis: Any) -> jax.Array:
-        array = self._direction("basis", basis, (None, *self.shape))
+        array = _direction(self, "basis", basis, (None, *self.shape))
         positive_integer("basis: number of directions", array.shape[0])
         flat = np.asarray(array).reshape(array.shape[0], -1)
         error = float(np.abs(flat @ flat.T - np.eye(len(flat))).max())
@@ -220,6 +232,17 @@ class OnEntries(SymmetricOperator):
         """See `SymmetricOperator.product`."""
         inner = jnp.zeros(self.parent.shape, D.dtype).at[self.rows[:, None], self.columns].set(D, unique_indices=True)
         return self.parent.product(inner)[self.rows[:, None], self.columns]
+
+
+def _direction(H: SymmetricOperator, name: str, value: Any, shape: tuple[int | None, ...]) -> jax.Array:
+    """The checked argument of a product."""
+    dtype = H.dtype
+    if not isinstance(value, jax.Array) or value.dtype != dtype:
+        value = traced_array(name, value, shape, finite=False)
+    check_shape(name, value.shape, shape)
+    if value.dtype != dtype:
+        raise InputError(f"{name}: found {value.dtype}, but the operator was made in {dtype}; convert one of them")
+    return value
 
 
 def _numbers(name: str, value: Any, count: int) -> jax.Array:

@@ -35,11 +35,12 @@ def refuse_traced(names: str, *values: Any) -> None:
         )
 
 
-def traced_array(name: str, value: Any, shape: tuple[int | None, ...] | None = None) -> jax.Array:
+def traced_array(name: str, value: Any, shape: tuple[int | None, ...] | None = None, *, finite: bool = True) -> jax.Array:
     """`value` as a floating JAX array for a function that is traced.
 
     NumPy float64 is refused while 64-bit mode is off: JAX would drop to float32 without a word. Python numbers, lists and
-    integer arrays take the default floating type. Values are looked at where they are known (not traced): they must be finite.
+    integer arrays take the default floating type. Values are looked at where they are known (not traced): they must be finite,
+    unless `finite` is false.
 
     **Raises:** `InputError`.
     """
@@ -65,7 +66,7 @@ def traced_array(name: str, value: Any, shape: tuple[int | None, ...] | None = N
         raise InputError(f"{name}: found {array.dtype}, too coarse for a log-determinant; pass float32 or float64")
     if shape is not None:
         check_shape(name, array.shape, shape)
-    if not isinstance(array, Tracer):
+    if finite and not isinstance(array, Tracer):
         check_finite(name, np.asarray(array))
     return array
 

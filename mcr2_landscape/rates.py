@@ -136,7 +136,9 @@ def _hard_rate_sorted_impl(Z, layout: ClassLayout, epsilon):
     d, m = Z.shape
     sizes = jnp.asarray(np.asarray(layout.widths), dtype=Z.dtype)
     scales = d / (sizes * epsilon**2)
-    logdets = logdet_one_plus(scales[:, None, None] * small_gram(layout.stack(Z)))
+    logdets = layout.join(
+        layout.map(lambda block, scale: logdet_one_plus(scale * small_gram(block)), (Z,), layout.split(scales), stacked=True)
+    )
     return jnp.sum(sizes * logdets) / (2 * m)
 
 

@@ -16,7 +16,7 @@ from mcr2_landscape import closed_form
 from mcr2_landscape.closed_form import Parameters
 from mcr2_landscape.constraints import Balls, Spheres, TangentProjection, UnitColumns
 from mcr2_landscape.mcr2 import kernels
-from mcr2_landscape.mcr2.hessian import RateHessian
+from mcr2_landscape.mcr2.hessian import RateHessian, factors
 from mcr2_landscape.precision import positive_leaf, refuse_traced, traced_array
 from mcr2_landscape.randomness import generator
 from mcr2_landscape.stacking import ClassLayout
@@ -82,9 +82,12 @@ class ConstrainedMCR2(eqx.Module):
         """⟨∇_k, Z_k⟩/‖Z_k‖² of each constrained group: the lambda_k of a critical point; 0 where the group is free."""
         return _multipliers(self, traced_array("Z", Z, self.shape))
 
-    def hessian(self, Z: Any) -> RateHessian:
-        """The Riemannian Hessian at a feasible Z: P (H − diag(multipliers)) P with P the tangent projection."""
-        return _hessian(self, traced_array("Z", Z, self.shape))
+    def hessian(self, Z: Any, *, form: str | None = None) -> RateHessian:
+        """The Riemannian Hessian at a feasible Z: P (H − diag(multipliers)) P with P the tangent projection. `form` as for
+        `MCR2.hessian`."""
+        Z = traced_array("Z", Z, self.shape)
+        found = factors(Z, self._layout, _scales(self, Z.dtype), jnp.zeros((), Z.dtype), form)
+        return RateHessian(found, self.dim, *_held(self, Z))
 
     def gradient_scale(self, Z: Any) -> Float[Array, ""]:
         """‖alpha A Z‖ + ‖(alpha A_k Z_k)_k‖, to which a gradient norm is relative."""
@@ -174,10 +177,8 @@ def _scales(problem: ConstrainedMCR2, dtype) -> kernels.Scales:
     return kernels.scales(problem.dim, problem.sizes, problem.epsilon, dtype)
 
 
-def _euclidean(problem: ConstrainedMCR2, Z: jax.Array):
-    s = _scales(problem, Z.dtype)
-    factors = kernels.factor(Z, problem._layout, s)
-    return factors, s, kernels.gradient(factors, problem._layout, s)
+def _euclidean(problem: ConstrainedMCR2, Z: jax.Array) -> jax.Array:
+    return kernels.gradient(Z, problem._layout, _scales(problem, Z.dtype), jnp.zeros((), Z.dtype))
 
 
 def _held_multipliers(problem: ConstrainedMCR2, Z: jax.Array, G: jax.Array) -> jax.Array:
@@ -192,27 +193,25 @@ def _value(problem, Z):
 
 @jax.jit
 def _multipliers(problem, Z):
-    _, _, G = _euclidean(problem, Z)
-    return _held_multipliers(problem, Z, G)
+    return _held_multipliers(problem, Z, _euclidean(problem, Z))
 
 
 @jax.jit
 def _gradient(problem, Z):
-    _, _, G = _euclidean(problem, Z)
+    G = _euclidean(problem, Z)
     return G - problem.constraint.spread(_held_multipliers(problem, Z, G), Z) * Z
 
 
 @jax.jit
 def _gradient_scale(problem, Z):
-    f, s, _ = _euclidean(problem, Z)
-    return s.alpha * (jnp.linalg.norm(f.smoothed) + jnp.linalg.norm(f.class_smoothed))
+    return kernels.gradient_scale(Z, problem._layout, _scales(problem, Z.dtype), jnp.zeros((), Z.dtype))
 
 
 @jax.jit
-def _hessian(problem, Z):
-    f, s, G = _euclidean(problem, Z)
-    multipliers = _held_multipliers(problem, Z, G)
+def _held(problem, Z):
+    """The multiplier of each column, and the projection on the tangent space of the held groups."""
+    multipliers = _held_multipliers(problem, Z, _euclidean(problem, Z))
     held = jnp.ones_like(multipliers) if problem.constraint.boundary_only else (multipliers > 0).astype(Z.dtype)
     # a free group has no normal: zeroing its block of the point that the projection is taken at says so
     tangent = TangentProjection(problem.constraint, problem.constraint.spread(held, Z) * Z)
-    return RateHessian(f, s, problem.constraint.spread(multipliers, Z), problem._layout, tangent)
+    return problem.constraint.spread(multipliers, Z), tangent

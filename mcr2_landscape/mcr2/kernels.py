@@ -1,17 +1,16 @@
-"""The formulas of the rate reduction in JAX, on stacked class blocks.
+"""The rate reduction and its gradient in JAX, class by class.
 
-With A = (I + alpha Z Zᵀ)^{-1}, P = A Z and, for each class, A_k, Q_k = A_k Z_k:
+With A = (I + alpha Z Zᵀ)^{-1} and, for each class, A_k:
 
-    ∇ΔR(Z)_k     = alpha P_k − alpha Q_k
-    (H[D])_k     = alpha [A D M − alpha P Dᵀ P]_k − alpha [A_k D_k M_k − alpha_k Q_k D_kᵀ Q_k]
+    ∇F(Z)_k = alpha A Z_k − alpha A_k Z_k − lambda Z_k
 
-where M = (I + alpha ZᵀZ)^{-1}. Each resolvent is formed on its smaller side; with S = D Zᵀ or G = ZᵀD the two sides read
-A D − alpha A (S + Sᵀ) P  and  [D − alpha P (G + Gᵀ)] M.
+A Z = Z M with M = (I + alpha ZᵀZ)^{-1}: each resolvent is formed on its smaller side, as A where a block has at least as many
+columns as rows ("left"), else as M ("right").
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -20,7 +19,7 @@ from jax.scipy.linalg import cho_solve
 from jaxtyping import Array, Float
 
 from mcr2_landscape.rates import identity_like, logdet_one_plus, small_gram
-from mcr2_landscape.stacking import ClassLayout
+from mcr2_landscape.stacking import Bucket, ClassLayout
 
 _PRECISION = jax.lax.Precision.HIGHEST
 
@@ -43,7 +42,7 @@ class Scales(NamedTuple):
     weights: Float[Array, " k"]
 
 
-def scales(dim: int, sizes: tuple[int, ...], epsilon, dtype) -> Scales:
+def scales(dim: int, sizes: tuple[int, ...], epsilon: Any, dtype: Any) -> Scales:
     """`Scales` of a problem; `epsilon` may be traced."""
     array = np.array(sizes, dtype=np.float64)
     epsilon = jnp.asarray(epsilon, dtype=dtype)
@@ -55,68 +54,82 @@ def scales(dim: int, sizes: tuple[int, ...], epsilon, dtype) -> Scales:
 def rate_reduction(Z: jax.Array, layout: ClassLayout, s: Scales) -> jax.Array:
     """ΔR(Z)."""
     whole = 0.5 * logdet_one_plus(s.alpha * small_gram(Z))
-    logdets = logdet_one_plus(s.alphas[:, None, None] * small_gram(layout.stack(Z)))
-    return whole - 0.5 * jnp.sum(s.weights * logdets)
+    logdets = layout.map(
+        lambda block, scale: logdet_one_plus(scale * small_gram(block)), (Z,), layout.split(s.alphas), stacked=True
+    )
+    return whole - 0.5 * jnp.sum(s.weights * layout.join(logdets))
 
 
-def resolvent(Z: jax.Array, scale: jax.Array) -> jax.Array:
-    """(I + scale Z Zᵀ)^{-1} or (I + scale ZᵀZ)^{-1}, whichever is smaller, stacked; `scale` has the stack's shape."""
-    gram = scale[..., None, None] * small_gram(Z)
-    return _inverse_one_plus(gram)
+def left(bucket: Bucket, rows: int) -> bool:
+    """Whether the bucket's resolvents are those of the rows, A_k."""
+    return rows <= bucket.width
 
 
-def _inverse_one_plus(gram: jax.Array) -> jax.Array:
-    identity = identity_like(gram)
-    return cho_solve((jnp.linalg.cholesky(identity + gram), True), identity)
+class Resolvents(NamedTuple):
+    """The resolvents of a point and of its classes, with the Gram matrices that they come from, on their smaller sides."""
 
-
-class Factors(NamedTuple):
-    """What a point's gradient and Hessian products share. `inverse` is A (d ≤ m) or M, `smoothed` is P = A Z; the same of the
-    stacked classes."""
-
-    Z: Float[Array, "d m"]
+    gram: Float[Array, "n n"]
     inverse: Float[Array, "n n"]
-    smoothed: Float[Array, "d m"]
-    class_inverse: Float[Array, "k n n"]
-    class_smoothed: Float[Array, "k d w"]
+    class_grams: tuple[jax.Array, ...]
+    class_inverses: tuple[jax.Array, ...]
 
 
-def factor(Z: jax.Array, layout: ClassLayout, s: Scales) -> Factors:
-    """Factor the point once: Cholesky on the smaller sides, the classes (and the whole, where the sides agree) in one stack."""
+def resolvents(Z: jax.Array, layout: ClassLayout, s: Scales) -> Resolvents:
+    """Form them: one stacked Cholesky factorization for each size of matrix."""
     d, m = Z.shape
-    blocks = layout.stack(Z)
-    if d <= m and d <= layout.width:
-        grams = small_gram(blocks)
-        stacked = jnp.concatenate([s.alpha * jnp.sum(grams, axis=0)[None], s.alphas[:, None, None] * grams])
-        inverses = _inverse_one_plus(stacked)
-        inverse, class_inverse = inverses[0], inverses[1:]
+    class_grams = layout.map(small_gram, (Z,))
+    lefts = [left(bucket, d) for bucket in layout.buckets]
+    if d <= m and all(lefts):  # the sum of what is there
+        gram = sum((jnp.sum(part, axis=0) for part in class_grams), jnp.zeros((d, d), Z.dtype))
     else:
-        inverse, class_inverse = resolvent(Z, s.alpha), resolvent(blocks, s.alphas)
-    return Factors(Z, inverse, smooth(inverse, Z), class_inverse, smooth(class_inverse, blocks))
+        gram = small_gram(Z)
+    scaled = [s.alpha * gram[None]]
+    scaled += [alpha[:, None, None] * part for alpha, part in zip(layout.split(s.alphas), class_grams, strict=True)]
+    inverses = _inverses(scaled)
+    return Resolvents(gram, inverses[0][0], class_grams, tuple(inverses[1:]))
 
 
-def smooth(inverse: jax.Array, Z: jax.Array) -> jax.Array:
-    """A Z = Z M from whichever of the two is at hand."""
-    return matmul(inverse, Z) if Z.shape[-2] <= Z.shape[-1] else matmul(Z, inverse)
+def _inverses(stacks: list[jax.Array]) -> list[jax.Array]:
+    """(I + G)^{-1} of every matrix in stacks of different sizes."""
+    found: dict[int, jax.Array] = {}
+    for number, stack in enumerate(stacks):
+        same = [other for other in range(len(stacks)) if stacks[other].shape[-1] == stack.shape[-1]]
+        if same[0] < number:
+            continue
+        joined = jnp.concatenate([stacks[other] for other in same])
+        identity = identity_like(joined)
+        inverse = cho_solve((jnp.linalg.cholesky(identity + joined), True), identity)
+        ends = np.cumsum([stacks[other].shape[0] for other in same])[:-1]
+        found |= dict(zip(same, jnp.split(inverse, ends), strict=True))
+    return [found[number] for number in range(len(stacks))]
 
 
-def gradient(f: Factors, layout: ClassLayout, s: Scales) -> jax.Array:
-    """∇ΔR from the factors of the point."""
-    return s.alpha * (f.smoothed - layout.unstack(f.class_smoothed))
+def gradient(Z: jax.Array, layout: ClassLayout, s: Scales, regularization: jax.Array) -> jax.Array:
+    """∇F, with lambda = 0 that of ΔR."""
+    r = resolvents(Z, layout, s)
+    d, m = Z.shape
+    if d > m:
+        classes = layout.assemble(matmul, (Z,), r.class_inverses)
+        return s.alpha * (matmul(Z, r.inverse) - classes) - regularization * Z
+    shifted = s.alpha * r.inverse - regularization * jnp.eye(d, dtype=Z.dtype)
+
+    def block(Z_k: jax.Array, inverse: jax.Array) -> jax.Array:
+        if inverse.shape[0] == d and d <= Z_k.shape[1]:
+            return matmul(shifted - s.alpha * inverse, Z_k)
+        return matmul(shifted, Z_k) - s.alpha * matmul(Z_k, inverse)
+
+    return layout.assemble(block, (Z,), r.class_inverses)
 
 
-def hessian_product(f: Factors, layout: ClassLayout, s: Scales, D: jax.Array) -> jax.Array:
-    """H[D] of ΔR from the factors of the point."""
-    whole = _resolvent_derivative(f.Z, f.inverse, f.smoothed, s.alpha, D)
-    classes = _resolvent_derivative(layout.stack(f.Z), f.class_inverse, f.class_smoothed, s.alphas, layout.stack(D))
-    return s.alpha * (whole - layout.unstack(classes))
+def gradient_scale(Z: jax.Array, layout: ClassLayout, s: Scales, regularization: jax.Array) -> jax.Array:
+    """‖alpha A Z‖ + ‖(alpha A_k Z_k)_k‖ + lambda‖Z‖, from the Gram matrices: ‖A Z‖² = tr A G A."""
+    r = resolvents(Z, layout, s)
+    classes = sum(
+        jnp.sum(_smoothed_square(gram, inverse)) for gram, inverse in zip(r.class_grams, r.class_inverses, strict=True)
+    )
+    whole = _smoothed_square(r.gram, r.inverse)
+    return s.alpha * (jnp.sqrt(whole) + jnp.sqrt(classes)) + regularization * jnp.linalg.norm(Z)
 
 
-def _resolvent_derivative(Z, inverse, smoothed, scale, D):
-    """The derivative of Z ↦ (I + scale Z Zᵀ)^{-1} Z along D, stacked."""
-    scale = scale[..., None, None]
-    if Z.shape[-2] <= Z.shape[-1]:
-        S = matmul(D, transpose(Z))
-        return matmul(inverse, D - scale * matmul(S + transpose(S), smoothed))
-    G = matmul(transpose(Z), D)
-    return matmul(D - scale * matmul(smoothed, G + transpose(G)), inverse)
+def _smoothed_square(gram: jax.Array, inverse: jax.Array) -> jax.Array:
+    return jnp.maximum(jnp.sum(matmul(inverse, gram) * inverse, axis=(-2, -1)), 0)

@@ -16,12 +16,12 @@ from mcr2_landscape import closed_form
 from mcr2_landscape.closed_form import Parameters
 from mcr2_landscape.mcr2 import kernels
 from mcr2_landscape.mcr2.features import sort_features
-from mcr2_landscape.mcr2.hessian import RateHessian
+from mcr2_landscape.mcr2.hessian import RateHessian, factors
 from mcr2_landscape.mcr2.starts import random_starts
 from mcr2_landscape.precision import positive_leaf, refuse_traced, traced_array
 from mcr2_landscape.randomness import generator
 from mcr2_landscape.stacking import ClassLayout
-from mcr2_landscape.validation import class_sizes, host_point, positive_integer
+from mcr2_landscape.validation import InputError, class_sizes, host_point, positive_integer
 
 if TYPE_CHECKING:
     from mcr2_landscape.catalog import Family, GlobalMaximum, Recognition, Thresholds
@@ -81,9 +81,24 @@ class MCR2(eqx.Module):
         """∇F(Z) in closed form: blocks alpha A Z_k − alpha A_k Z_k − lambda Z_k. Errors as `value`."""
         return _gradient(self, traced_array("Z", Z, self.shape))
 
-    def hessian(self, Z: Any) -> RateHessian:
-        """The Hessian at Z as an operator with `mv` and `as_matrix`, in closed form. Errors as `value`."""
-        return _hessian(self, traced_array("Z", Z, self.shape))
+    def hessian(self, Z: Any, *, form: str | None = None) -> RateHessian:
+        """The Hessian at Z as an operator (`mv`, `mm`, `as_matrix`, exports, see `mcr2_landscape.operators`), in closed form.
+
+        **Arguments:** `form`: by default the cheapest: where Z is known and its class blocks have low rank, "mid-rank" or
+        "low-rank", else "by shape". `form` and `flops` of the result say what was taken.
+
+        **Raises:** as `value`; also for an unknown form, or a form by rank at a traced Z.
+        """
+        Z = traced_array("Z", Z, self.shape)
+        found = factors(Z, self._layout, _scales(self, Z.dtype), _lambda(self, Z.dtype), form)
+        return RateHessian(found, self.dim)
+
+    def class_columns(self, number: int) -> slice:
+        """The columns of class `number` (from 0)."""
+        if not 0 <= number < len(self.sizes):
+            raise InputError(f"number: found {number}; the classes are numbered 0 to {len(self.sizes) - 1}")
+        start = self._layout.starts[number]
+        return slice(start, start + self._layout.widths[number])
 
     def gradient_scale(self, Z: Any) -> Float[Array, ""]:
         """‖alpha A Z‖ + ‖(alpha A_k Z_k)_k‖ + lambda‖Z‖, to which a gradient norm is relative. Errors as `value`."""
@@ -277,21 +292,9 @@ def _value(problem: MCR2, Z: jax.Array) -> jax.Array:
 
 @jax.jit
 def _gradient(problem: MCR2, Z: jax.Array) -> jax.Array:
-    s = _scales(problem, Z.dtype)
-    factors = kernels.factor(Z, problem._layout, s)
-    return kernels.gradient(factors, problem._layout, s) - _lambda(problem, Z.dtype) * Z
+    return kernels.gradient(Z, problem._layout, _scales(problem, Z.dtype), _lambda(problem, Z.dtype))
 
 
 @jax.jit
 def _gradient_scale(problem: MCR2, Z: jax.Array) -> jax.Array:
-    s = _scales(problem, Z.dtype)
-    f = kernels.factor(Z, problem._layout, s)
-    norm = jnp.linalg.norm
-    return s.alpha * (norm(f.smoothed) + norm(f.class_smoothed)) + _lambda(problem, Z.dtype) * norm(Z)
-
-
-@jax.jit
-def _hessian(problem: MCR2, Z: jax.Array) -> RateHessian:
-    s = _scales(problem, Z.dtype)
-    factors = kernels.factor(Z, problem._layout, s)
-    return RateHessian(factors, s, _lambda(problem, Z.dtype), problem._layout)
+    return kernels.gradient_scale(Z, problem._layout, _scales(problem, Z.dtype), _lambda(problem, Z.dtype))

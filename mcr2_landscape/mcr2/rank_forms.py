@@ -1,0 +1,252 @@
+"""The Hessian of the regularized rate reduction at a point of low rank: Z_k = W_k V_kᵀ with orthonormal V_k.
+
+Write E_k = D_k V_k. Then (H[D])_k = B_k D_k + Y_k V_kᵀ with B_k = alpha (A − A_k) − lambda and
+
+    Y_k = −alpha² A (S + Sᵀ) A W_k + alpha alpha_k A_k (S_k + S_kᵀ) A_k W_k,    S_k = E_k W_kᵀ,  S = Σ S_k
+
+**Mid-rank**: that, at 2 d² m + 4 d Σ m_k r_k flops and more that does not grow with m. **Low-rank**: with U an orthonormal
+basis of the columns of Z, everything but −lambda D_k lives on span U and on the E_k: (H[D])_k = −lambda D_k + [U e_k] [X_k;
+V_kᵀ], at 4 d r m + 4 d Σ m_k r_k flops.
+
+The classes' ranks are padded to the largest of their bucket with columns of zeros, which add nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from mcr2_landscape.factorization import Factorization
+from mcr2_landscape.mcr2.kernels import Scales, matmul, transpose
+from mcr2_landscape.rates import identity_like
+from mcr2_landscape.stacking import ClassLayout
+
+_PARTS = tuple[jax.Array, ...]  # one stack for each bucket
+
+
+class MidRank(eqx.Module):
+    """The factors of one point, stacked by buckets: V_k (k, w, r_k), W_k and A_k W_k (k, d, r_k), W_kᵀ A_k W_k, B_k; the
+    whole's A and A W."""
+
+    right: _PARTS
+    scaled: _PARTS
+    smoothed: _PARTS
+    inner: _PARTS
+    straight: _PARTS
+    inverse: jax.Array
+    whole_smoothed: jax.Array
+    scales: Scales
+    layout: ClassLayout = eqx.field(static=True)
+    ranks: tuple[int, ...] = eqx.field(static=True)
+
+    name = "mid-rank"
+
+    @staticmethod
+    def at(
+        parts: tuple[_PARTS, _PARTS], layout: ClassLayout, s: Scales, regularization: jax.Array, ranks: tuple[int, ...]
+    ) -> MidRank:
+        """From W_k and V_k in stacks (`stacks`), traced."""
+        scaled, right = parts
+        smoothed, inner, inverses = _class_factors(scaled, layout.split(s.alphas))
+        joined = _columns(scaled)
+        inverse = _resolvent(s.alpha * matmul(joined, joined.T))
+        identity = regularization * jnp.eye(joined.shape[0], dtype=joined.dtype)
+        straight = tuple(s.alpha * (inverse[None] - part) - identity[None] for part in inverses)
+        return MidRank(right, scaled, smoothed, inner, straight, inverse, matmul(inverse, joined), s, layout, ranks)
+
+    @property
+    def flops(self) -> int:
+        """Of one product."""
+        return mid_rank_flops(self.inverse.shape[0], self.layout.widths, self.ranks)
+
+    def product(self, D: jax.Array) -> jax.Array:
+        """H[D]."""
+        alpha, alphas = self.scales.alpha, self.layout.split(self.scales.alphas)
+        parts = self.layout.map(matmul, (D,), self.right)
+        E, W, P = _columns(parts), _columns(self.scaled), self.whole_smoothed
+        if 2 * E.shape[1] <= E.shape[0]:
+            bent = matmul(E, matmul(W.T, P)) + matmul(W, matmul(E.T, P))
+        else:
+            S = matmul(E, W.T)
+            bent = matmul(S + S.T, P)
+        whole = _stacks(-(alpha**2) * matmul(self.inverse, bent), parts)
+
+        def own(E_k: jax.Array, W_k: jax.Array, q: jax.Array, n: jax.Array, a: jax.Array, w: jax.Array) -> jax.Array:
+            X = matmul(E_k, n) + matmul(W_k, matmul(E_k.T, q))
+            return w + alpha * a * (X - a * matmul(q, matmul(W_k.T, X)))
+
+        Y = tuple(
+            jax.vmap(own)(*item) for item in zip(parts, self.scaled, self.smoothed, self.inner, alphas, whole, strict=True)
+        )
+        return self.layout.assemble(
+            lambda D_k, straight, y, V: matmul(straight, D_k) + matmul(y, V.T), (D,), self.straight, Y, self.right
+        )
+
+
+class LowRank(eqx.Module):
+    """The factors of one point in the coordinates of U (d, r): V_k (k, w, r_k), w_k = UᵀW_k and Ã_k w_k (k, r, r_k), alpha (Ã −
+    Ã_k) (k, r, r); the whole's I − Ã, Ã w, and the matrix that takes E to e."""
+
+    basis: jax.Array
+    right: _PARTS
+    scaled: _PARTS
+    smoothed: _PARTS
+    inner: _PARTS
+    straight: _PARTS
+    lost: jax.Array
+    whole_smoothed: jax.Array
+    whole_inner: jax.Array
+    mixing: jax.Array
+    scales: Scales
+    regularization: jax.Array
+    layout: ClassLayout = eqx.field(static=True)
+    ranks: tuple[int, ...] = eqx.field(static=True)
+
+    name = "low-rank"
+
+    @staticmethod
+    def at(
+        basis: jax.Array,
+        parts: tuple[_PARTS, _PARTS],
+        layout: ClassLayout,
+        s: Scales,
+        regularization: jax.Array,
+        ranks: tuple[int, ...],
+    ) -> LowRank:
+        """From U, the w_k and the V_k in stacks (`stacks`), traced."""
+        scaled, right = parts
+        alphas = layout.split(s.alphas)
+        smoothed, inner, inverses = _class_factors(scaled, alphas)
+        joined = _columns(scaled)
+        inverse = _resolvent(s.alpha * matmul(joined, joined.T))
+        straight = tuple(s.alpha * (inverse[None] - part) for part in inverses)
+        whole_smoothed = matmul(inverse, joined)
+        whole_inner = matmul(joined.T, whole_smoothed)
+        own = [s.alpha * a[:, None, None] * n for a, n in zip(alphas, inner, strict=True)]
+        mixing = -(s.alpha**2) * whole_inner + _block_diagonal(own)
+        lost = identity_like(inverse) - inverse
+        return LowRank(
+            basis,
+            right,
+            scaled,
+            smoothed,
+            inner,
+            straight,
+            lost,
+            whole_smoothed,
+            whole_inner,
+            mixing,
+            s,
+            regularization,
+            layout,
+            ranks,
+        )
+
+    @property
+    def flops(self) -> int:
+        """Of one product."""
+        return low_rank_flops(self.basis.shape[0], self.layout.widths, self.basis.shape[1], self.ranks)
+
+    def product(self, D: jax.Array) -> jax.Array:
+        """H[D]."""
+        alpha, alphas = self.scales.alpha, self.layout.split(self.scales.alphas)
+        # both from one slice of D, while it is at hand
+        both = self.layout.map(lambda D_k, V: (matmul(self.basis.T, D_k), matmul(D_k, V)), (D,), self.right)
+        across, parts = tuple(X for X, _ in both), tuple(part for _, part in both)
+        E = _columns(parts)
+        F = matmul(self.basis.T, E)
+        P = self.whole_smoothed
+        whole = alpha**2 * (matmul(self.lost, matmul(F, self.whole_inner)) - matmul(P, matmul(F.T, P)))
+        outside, inside = _stacks(matmul(E, self.mixing), parts), _stacks(whole, parts)
+
+        def own(f: jax.Array, w: jax.Array, q: jax.Array, n: jax.Array, a: jax.Array, y: jax.Array) -> jax.Array:
+            return y + alpha * a * matmul(q, matmul(f.T, q) - a * matmul(w.T, matmul(f, n)))
+
+        Y = tuple(
+            jax.vmap(own)(*item)
+            for item in zip(_stacks(F, parts), self.scaled, self.smoothed, self.inner, alphas, inside, strict=True)
+        )
+
+        def block(D_k: jax.Array, X_k: jax.Array, straight: jax.Array, y: jax.Array, e: jax.Array, V: jax.Array) -> jax.Array:
+            rows = jnp.concatenate([matmul(straight, X_k) + matmul(y, V.T), V.T])
+            return matmul(jnp.concatenate([self.basis, e], axis=1), rows) - self.regularization * D_k
+
+        return self.layout.assemble(block, (D,), across, self.straight, Y, outside, self.right)
+
+
+def _class_factors(scaled: _PARTS, alphas: _PARTS) -> tuple[_PARTS, _PARTS, _PARTS]:
+    """A_k W_k, W_kᵀ A_k W_k and A_k of every class."""
+    smoothed, inner, inverses = [], [], []
+    for W, a in zip(scaled, alphas, strict=True):
+        gram = a[:, None, None] * matmul(transpose(W), W)
+        q = matmul(W, _resolvent(gram))
+        smoothed.append(q)
+        inner.append(matmul(transpose(W), q))
+        identity = jnp.broadcast_to(jnp.eye(W.shape[1], dtype=W.dtype), (*W.shape[:-2], W.shape[1], W.shape[1]))
+        inverses.append(identity - a[:, None, None] * matmul(q, transpose(W)))
+    return tuple(smoothed), tuple(inner), tuple(inverses)
+
+
+def _resolvent(gram: jax.Array) -> jax.Array:
+    identity = identity_like(gram)
+    return jax.scipy.linalg.cho_solve((jnp.linalg.cholesky(identity + gram), True), identity)
+
+
+def _columns(parts: Sequence[jax.Array]) -> jax.Array:
+    """Stacks (k, rows, columns) of all buckets side by side, (rows, all columns)."""
+    flat = [jnp.moveaxis(part, 0, 1).reshape(part.shape[1], -1) for part in parts]
+    return flat[0] if len(flat) == 1 else jnp.concatenate(flat, axis=1)
+
+
+def _stacks(joined: jax.Array, like: Sequence[jax.Array]) -> _PARTS:
+    """The inverse of `_columns`, for as many classes and columns as `like` has."""
+    widths = [part.shape[0] * part.shape[2] for part in like]
+    pieces = jnp.split(joined, np.cumsum(widths)[:-1], axis=1)
+    return tuple(
+        jnp.moveaxis(piece.reshape(joined.shape[0], part.shape[0], part.shape[2]), 1, 0)
+        for piece, part in zip(pieces, like, strict=True)
+    )
+
+
+def _block_diagonal(parts: Sequence[jax.Array]) -> jax.Array:
+    blocks = [block for part in parts for block in part]
+    return jax.scipy.linalg.block_diag(*blocks)
+
+
+def stacks(factors: Factorization, layout: ClassLayout, dtype: Any, *, reduced: bool) -> tuple[_PARTS, _PARTS]:
+    """W_k (in the coordinates of U if `reduced`) and V_k by buckets, in windows, their ranks padded to a multiple of eight that
+    all classes of the bucket fit into."""
+    scaled = factors.coordinates() if reduced else factors.scaled
+    all_scaled, all_right = [], []
+    for bucket in layout.buckets:
+        rank = max(8 * -(-max(factors.ranks[k] for k in bucket.classes) // 8), 8)
+        W = np.zeros((len(bucket.classes), scaled[0].shape[0], rank), dtype=dtype)
+        V = np.zeros((len(bucket.classes), bucket.width, rank), dtype=dtype)
+        for i, k in enumerate(bucket.classes):
+            own = factors.ranks[k]
+            W[i, :, :own] = scaled[k]
+            first = int(bucket.offsets[i])
+            V[i, first : first + bucket.widths[i], :own] = factors.right[k]
+        all_scaled.append(jnp.asarray(W))
+        all_right.append(jnp.asarray(V))
+    return tuple(all_scaled), tuple(all_right)
+
+
+def mid_rank_flops(dim: int, widths: Sequence[int], ranks: Sequence[int]) -> int:
+    """Multiplications and additions of one mid-rank product, padding left out."""
+    d, R = dim, sum(ranks)
+    whole = 6 * d * R**2 + 2 * d**2 * R if d >= 2 * R else 6 * d**2 * R
+    return whole + sum(2 * d**2 * w + 4 * d * w * r + 10 * d * r**2 for w, r in zip(widths, ranks, strict=True))
+
+
+def low_rank_flops(dim: int, widths: Sequence[int], rank: int, ranks: Sequence[int]) -> int:
+    """Multiplications and additions of one low-rank product, padding left out."""
+    d, r, R = dim, rank, sum(ranks)
+    whole = 2 * d * R * (r + R) + 4 * r * R**2 + 4 * r**2 * R
+    classes = sum(4 * d * w * (r + s) + 2 * r * w * (r + s) + 8 * r * s**2 for w, s in zip(widths, ranks, strict=True))
+    return whole + classes
