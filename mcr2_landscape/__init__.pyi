@@ -4,11 +4,14 @@ from mcr2_landscape.constraints import Balls as Balls
 from mcr2_landscape.constraints import Sphere as Sphere
 from mcr2_landscape.constraints import Spheres as Spheres
 from mcr2_landscape.constraints import UnitColumns as UnitColumns
+from mcr2_landscape.curvature import spectrum as spectrum
 from mcr2_landscape.landscape import Landscape as Landscape
 from mcr2_landscape.landscape import ascend as ascend
 from mcr2_landscape.landscape import check_derivatives as check_derivatives
 from mcr2_landscape.landscape import classify as classify
+from mcr2_landscape.landscape import escape as escape
 from mcr2_landscape.landscape import find_critical_points as find_critical_points
+from mcr2_landscape.landscape import inertia as inertia
 from mcr2_landscape.mcr2 import MCR2 as MCR2
 from mcr2_landscape.mcr2 import ConstrainedMCR2 as ConstrainedMCR2
 from mcr2_landscape.rates import class_coding_rate as class_coding_rate

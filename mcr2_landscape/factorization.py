@@ -24,8 +24,8 @@ class Factorization:
 
     `scaled[k]` is W_k = U_k S_k (d, r_k), singular values descending in `values[k]`; `right[k]` is V_k (m_k, r_k) with
     orthonormal columns; `basis` is U (d, r), orthonormal columns that span all W_k, or `None` where they span everything
-    (r = d). `residual` is the Frobenius norm of Z − [W_k V_kᵀ]_k, and `cut` the largest singular value that counted as zero;
-    `tolerance` is what a singular value had to exceed.
+    (r = d). `residual` is the Frobenius norm of Z − [W_k V_kᵀ]_k, or a little more where both a sketch and the common basis
+    left something out; `cut` the largest singular value that counted as zero; `tolerance` what one had to exceed.
     """
 
     scaled: tuple[Any, ...]
@@ -45,6 +45,19 @@ class Factorization:
     def rank(self) -> int:
         """r, the dimension of the span of Z's columns."""
         return int(self.scaled[0].shape[0] if self.basis is None else self.basis.shape[1])
+
+    def truncated(self, tolerance: float) -> Factorization:
+        """The same without the singular values up to `tolerance`, whose norm is added to the residual."""
+        kept = [int((own > tolerance).sum()) for own in self.values]
+        dropped = sum(float(np.sum(own[count:] ** 2)) for own, count in zip(self.values, kept, strict=True))
+        cut = max([self.cut, *(float(own[count:].max(initial=0.0)) for own, count in zip(self.values, kept, strict=True))])
+        scaled = [W[:, :count] for W, count in zip(self.scaled, kept, strict=True)]
+        right = tuple(V[:, :count] for V, count in zip(self.right, kept, strict=True))
+        values = tuple(own[:count] for own, count in zip(self.values, kept, strict=True))
+        basis, inside, outside, beyond = _common_basis(scaled, max(tolerance, self.tolerance))
+        # The sum: what a sketch had left out need not be orthogonal to what is dropped now.
+        residual = self.residual + float(np.sqrt(dropped + outside**2))
+        return Factorization(tuple(inside), values, right, basis, residual, max(cut, beyond), max(self.tolerance, tolerance))
 
     def coordinates(self) -> list[Any]:
         """UᵀW_k (r, r_k), the classes in the coordinates of U."""
@@ -68,21 +81,25 @@ def factorize(
     """
     eps = float(np.finfo(str(Z.dtype)).eps)
     scaled, values, right = [], [], []
-    squared, cut, largest = 0.0, 0.0, 0.0
+    unseen, squared, cut, largest = 0.0, 0.0, 0.0, 0.0
     for block in _blocks(Z, widths):
         rounding = 8 * eps * float(np.sqrt(max(block.shape))) * _norm(block)
         limit = rounding if tolerance is None else max(tolerance, rounding)
         found = _factor_block(block, limit, max_rank)
         if found is None:
             return None
-        W, s, V, residual, left_out = found
+        W, s, V, gap, left_out = found
         scaled.append(W)
         values.append(s)
         right.append(V)
-        squared += residual**2
-        cut, largest = max(cut, left_out), max(largest, limit)
-    basis, scaled, outside, beyond = _common_basis(scaled, eps, largest if tolerance is not None else None)
-    residual = float(np.sqrt(squared + outside**2))
+        unseen, squared = float(np.hypot(unseen, gap)), squared + float(np.sum(left_out**2))
+        cut, largest = max(cut, gap, float(left_out.max(initial=0.0))), max(largest, limit)
+    # The factors of a wide block are as inexact as the block itself: what they do not share for that reason alone is no rank.
+    rounding = 8 * eps * float(np.sqrt(max(Z.shape))) * _norm(Z)
+    basis, scaled, outside, beyond = _common_basis(scaled, rounding if tolerance is None else max(rounding, largest))
+    # The left-out singular values are orthogonal to everything else; what a sketch has not seen need not be orthogonal to what
+    # the common basis cuts off.
+    residual = float(np.sqrt(squared + (unseen + outside) ** 2))
     return Factorization(tuple(scaled), tuple(values), tuple(right), basis, residual, max(cut, beyond), largest)
 
 
@@ -94,7 +111,13 @@ def _blocks(Z: Any, widths: Sequence[int]) -> Iterator[Any]:
 
 
 def _norm(X: Any) -> float:
-    return float(_of(X).linalg.norm(X))
+    xp = _of(X)
+    with np.errstate(over="ignore"):
+        found = float(xp.linalg.norm(X))
+    if X.size == 0 or (found > 0 and np.isfinite(found)):
+        return found
+    largest = float(xp.max(xp.abs(X)))  # the squares may have left the range of the dtype
+    return largest * float(xp.linalg.norm(X / largest)) if largest > 0 and np.isfinite(largest) else largest
 
 
 def _of(X: Any) -> Any:
@@ -102,7 +125,8 @@ def _of(X: Any) -> Any:
     return X.__array_namespace__()
 
 
-def _factor_block(X: Any, tolerance: float, max_rank: int | None) -> tuple[Any, np.ndarray, Any, float, float] | None:
+def _factor_block(X: Any, tolerance: float, max_rank: int | None) -> tuple[Any, np.ndarray, Any, float, np.ndarray] | None:
+    """W, the singular values and V of a block; the norm of what the sketch left of it, and the singular values left out."""
     xp, small = _of(X), min(X.shape)
     gap, sketch = 0.0, _FIRST_SKETCH
     Q = B = None
@@ -127,16 +151,14 @@ def _factor_block(X: Any, tolerance: float, max_rank: int | None) -> tuple[Any, 
     rank = int((values > tolerance).sum())
     if max_rank is not None and rank > max_rank:
         return None
-    left_out = values[rank:]
-    residual = float(np.sqrt(gap**2 + np.sum(left_out**2)))
-    return U[:, :rank] * s[:rank], values[:rank], Vt[:rank].T, residual, max(gap, float(left_out.max(initial=0.0)))
+    return U[:, :rank] * s[:rank], values[:rank], Vt[:rank].T, gap, values[rank:]
 
 
 def _probe(rows: int, columns: int) -> np.ndarray:
     return np.random.default_rng(0).standard_normal((rows, columns))
 
 
-def _common_basis(scaled: list[Any], eps: float, tolerance: float | None) -> tuple[Any | None, list[Any], float, float]:
+def _common_basis(scaled: list[Any], tolerance: float) -> tuple[Any | None, list[Any], float, float]:
     """U, the W_k projected on it, the norm of what the projection cut off, and the largest singular value in that."""
     xp, dim = _of(scaled[0]), scaled[0].shape[0]
     joined = xp.concatenate(scaled, axis=1)
@@ -146,8 +168,7 @@ def _common_basis(scaled: list[Any], eps: float, tolerance: float | None) -> tup
         joined = xp.linalg.qr(joined.T, mode="r").T
     U, s, _ = xp.linalg.svd(joined, full_matrices=False)
     values = np.asarray(s, dtype=np.float64)
-    limit = 8 * eps * float(np.sqrt(max(joined.shape))) * float(np.linalg.norm(values))
-    rank = int((values > (limit if tolerance is None else max(limit, tolerance))).sum())
+    rank = int((values > tolerance).sum())
     if rank == dim:
         return None, scaled, 0.0, 0.0
     U = U[:, :rank]

@@ -17,6 +17,8 @@ from mcr2_landscape.memory import require
 from mcr2_landscape.precision import traced_array
 from mcr2_landscape.validation import InputError, check_shape, positive_integer
 
+_SLAB = 64  # rows of a dense matrix that are computed at once, at least
+
 
 class _PlainMethod:
     """A method that is bound without more ado. Equinox makes a module of every method that is looked up, which takes a tenth
@@ -56,6 +58,12 @@ class SymmetricOperator(eqx.Module):
     def flops(self) -> int | None:
         """Multiplications and additions of one product, `None` where they are not known."""
         return None
+
+    @property
+    def magnitude(self) -> jax.Array | float:
+        """The size of the terms that add up to a product of a unit direction, where it is known: what rounding is relative to,
+        however small the sum is. 0 where it is not."""
+        return 0.0
 
     @abc.abstractmethod
     def product(self, D: jax.Array) -> jax.Array:
@@ -114,8 +122,8 @@ class SymmetricOperator(eqx.Module):
         make: Any = linalg.LinearOperator  # whose constructor hands its arguments to another class
 
         def block(columns: np.ndarray) -> np.ndarray:
-            Ds = np.ascontiguousarray(columns.T).reshape(-1, *self.shape)
-            return np.asarray(self.mm(Ds)).reshape(len(Ds), -1).T
+            Ds = np.ascontiguousarray(columns.T).reshape(columns.shape[1], *self.shape)
+            return np.asarray(self.mm(Ds)).reshape(len(Ds), self.size).T
 
         return make(
             (self.size, self.size),
@@ -161,9 +169,9 @@ class SymmetricOperator(eqx.Module):
     def _orthonormal(self, basis: Any) -> jax.Array:
         array = _direction(self, "basis", basis, (None, *self.shape))
         positive_integer("basis: number of directions", array.shape[0])
-        flat = np.asarray(array).reshape(array.shape[0], -1)
+        flat = np.asarray(array, dtype=np.float64).reshape(array.shape[0], -1)
         error = float(np.abs(flat @ flat.T - np.eye(len(flat))).max())
-        if error > (1e-6 if array.dtype == np.float32 else 1e-10):
+        if not error <= (1e-6 if array.dtype == np.float32 else 1e-10):  # NaN among them
             raise InputError(f"basis: its directions are orthonormal only to {error:.1e}; orthonormalize them, with a QR say")
         return array
 
@@ -249,7 +257,10 @@ def _numbers(name: str, value: Any, count: int) -> jax.Array:
     if value is None or isinstance(value, slice):
         found = np.arange(count)[value or slice(None)]
     else:
-        found = np.atleast_1d(np.asarray(value))
+        try:
+            found = np.atleast_1d(np.asarray(value))
+        except ValueError:  # rows of unequal length
+            found = np.zeros(0)
     if found.ndim != 1 or found.size == 0 or found.dtype.kind not in "iu":
         raise InputError(f"{name}: found {value!r}; pass a slice or a list of numbers below {count}")
     if found.min() < 0 or found.max() >= count or np.unique(found).size != found.size:
@@ -269,6 +280,14 @@ def _mm(H: SymmetricOperator, Ds: jax.Array) -> jax.Array:
 
 @jax.jit
 def _dense(H: SymmetricOperator) -> jax.Array:
-    basis = jnp.eye(H.size, dtype=H.dtype).reshape((H.size, *H.shape))
-    rows = H.product_block(basis).reshape(H.size, H.size)
-    return 0.5 * (rows + rows.T)
+    # Sixteen slabs of rows: the several arrays that a product keeps beside its result are then small beside the matrix.
+    n = H.size
+    slab = min(n, max(_SLAB, -(-n // 16)))
+    numbers = jnp.minimum(jnp.arange(slab * -(-n // slab)), n - 1).reshape(-1, slab)
+
+    def rows(picked: jax.Array) -> jax.Array:
+        directions = (picked[:, None] == jnp.arange(n)[None, :]).astype(H.dtype)
+        return H.product_block(directions.reshape((slab, *H.shape))).reshape(slab, n)
+
+    dense = rows(numbers[0]) if slab == n else jax.lax.map(rows, numbers).reshape(-1, n)[:n]
+    return 0.5 * (dense + dense.T)

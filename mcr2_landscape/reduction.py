@@ -1,7 +1,8 @@
 """The Hessian of the rate reduction at a point of low rank, as a direct sum of small symmetric matrices.
 
-Let U (d, r) span the columns of Z, and Z_k = W_k V_kᵀ with orthonormal V_k (m_k, r_k), R = Σ r_k. In the coordinates w_k = UᵀW_k,
-with à = (I + alpha Σ w_k w_kᵀ)^{-1} and Ã_k, M̃, M̃_k accordingly, H is at *any* Z orthogonally equivalent to the direct sum of
+Let U (d, r) span the columns of Z, and Z_k = W_k V_kᵀ with orthonormal V_k (m_k, r_k), R = Σ r_k. In the coordinates
+w_k = UᵀW_k, with à = (I + alpha Σ w_k w_kᵀ)^{-1} and Ã_k, M̃, M̃_k accordingly, H is at *any* Z orthogonally equivalent to the
+direct sum of
 
 1. for each class the matrix alpha (Ã − Ã_k) − lambda, r × r, m_k − r_k times (directions u vᵀ with u in span U, v beyond V_k);
 2. alpha (M̃ − blkdiag M̃_k) − lambda, R × R, d − r times (u beyond U, v in V_k);
@@ -92,11 +93,12 @@ class Reduction:
         """The part's eigenvalues, ascending, from a dense factorization."""
         import scipy.linalg
 
-        return scipy.linalg.eigvalsh(self.matrix(part), overwrite_a=True, check_finite=False)
+        # Transposed, the symmetric matrix lies in memory as LAPACK wants it, and is not copied.
+        return scipy.linalg.eigvalsh(self.matrix(part).T, overwrite_a=True, check_finite=False)
 
     def direction(self, part: Part, vector: np.ndarray) -> np.ndarray:
-        """A direction (d, m) on which the Hessian acts as the part's matrix does on `vector` (size,); of the same norm. For a part
-        that occurs several times, the first of these directions."""
+        """A direction (d, m) on which the Hessian acts as the part's matrix does on `vector` (size,); of the same norm. For a
+        part that occurs several times, the first of these directions."""
         p, factors = self.parameters, self.factors
         U = np.eye(p.dim) if factors.basis is None else np.asarray(factors.basis)
         D = np.zeros(p.shape)
@@ -121,8 +123,8 @@ class Reduction:
         return D
 
     def orbit_dimension(self) -> int:
-        """The dimension of the orbit of Z under O(d) × Π O(m_k), or a lower bound: generators of the core that are small without
-        being clearly zero are left out, so that every zero eigenvalue that it proves is one."""
+        """The dimension of the orbit of Z under O(d) × Π O(m_k), or a lower bound: generators of the core that are small
+        without being clearly zero are left out, so that every zero eigenvalue that it proves is one."""
         p, columns = self.parameters, sum(self.ranks)
         across = (p.dim - self.rank) * self.rank
         across += sum(rank * (width - rank) for width, rank in zip(p.widths, self.ranks, strict=True))
@@ -198,7 +200,7 @@ def _resolvents(W: np.ndarray, rho: float) -> tuple[np.ndarray, np.ndarray, np.n
 
 def _beyond(basis: np.ndarray) -> np.ndarray:
     """A unit vector orthogonal to the columns, which do not span everything."""
-    n, r = basis.shape
+    n = basis.shape[0]
     shares = 1 - np.sum(basis**2, axis=1)  # what is left of each coordinate direction
     vector = np.zeros(n)
     vector[int(shares.argmax())] = 1.0

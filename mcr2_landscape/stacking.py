@@ -16,6 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+_INDEX = np.int32  # what JAX takes in 64-bit mode and without, under strict promotion too
 _MAX_BUCKETS = 6
 _PADDING = 1.1  # padded columns over columns that is worth no further bucket
 _STACKED = 2**14  # numbers in an array up to which its blocks are stacked; a loop costs microseconds a class there
@@ -58,7 +59,7 @@ class Bucket:
     @functools.cached_property
     def columns(self) -> np.ndarray:
         """(classes, width): the columns of the flat array in each window."""
-        return self.windows[:, None] + np.arange(self.width)
+        return (self.windows[:, None] + np.arange(self.width)).astype(_INDEX)
 
 
 @dataclass(frozen=True)
@@ -100,14 +101,14 @@ class ClassLayout:
         """Values (K, …) by buckets."""
         if len(self.buckets) == 1:
             return (values,)
-        return tuple(values[np.array(bucket.classes)] for bucket in self.buckets)
+        return tuple(values[np.array(bucket.classes, dtype=_INDEX)] for bucket in self.buckets)
 
     def join(self, parts: Sequence[jax.Array]) -> jax.Array:
         """The inverse of `split`, for parts of one shape."""
         if len(parts) == 1:
             return parts[0]
         order = np.argsort(np.concatenate([bucket.classes for bucket in self.buckets]))
-        return jnp.concatenate(parts)[order]
+        return jnp.concatenate(parts)[order.astype(_INDEX)]
 
     def map(
         self, function: Callable[..., Any], arrays: Sequence[jax.Array], *data: Sequence[Any], stacked: bool | None = None
@@ -167,7 +168,7 @@ class ClassLayout:
         columns = np.concatenate([bucket.columns.ravel() for bucket in self.buckets])
         own = np.flatnonzero(np.concatenate([bucket.mask.ravel() for bucket in self.buckets]))
         order = own[np.argsort(columns[own])]
-        return None if columns.size == order.size and np.array_equal(order, np.arange(order.size)) else order
+        return None if columns.size == order.size and np.array_equal(order, np.arange(order.size)) else order.astype(_INDEX)
 
 
 def _groups(widths: tuple[int, ...]) -> list[tuple[int, tuple[int, ...]]]:

@@ -16,13 +16,10 @@ from mcr2_landscape.analysis.preparation import Prepared, prepare
 from mcr2_landscape.analysis.results import ClassSummary, Endpoint, FeatureAnalysis, Rates, Target
 from mcr2_landscape.analysis.summary import summarize
 from mcr2_landscape.closed_form import Parameters
-from mcr2_landscape.landscape import Ascent, ascend
+from mcr2_landscape.landscape import Ascent, ascend, leave
 from mcr2_landscape.mcr2 import MCR2
 from mcr2_landscape.randomness import generator
 from mcr2_landscape.validation import positive_integer, positive_real
-
-# From a saddle the ascent starts this far along the steepest direction, relative to the norm of the point.
-_ESCAPE = 1e-3
 
 
 def analyze_features(
@@ -76,12 +73,12 @@ def analyze_features(
         scale = 1.0
     rates = _rates(problem.parameters, spectra)
     target = dataclasses.replace(target, gap=max(target.value - rates.value, 0.0))
-    curvature, escape = curvature_at(problem, small, z, random)
-    position = position_at(problem, small, Z, z, curvature)
+    curvature, escape, signs = curvature_at(problem, small, z, random)
+    position = position_at(problem, small, Z, z, curvature, signs)
     climb = endpoint = None
     if ascent:
         leaves = position.relative_gradient_norm <= 1e-6 and curvature.escapes
-        start = z + _ESCAPE * float(np.linalg.norm(z)) * escape if leaves and escape is not None else z
+        start = leave(small, z, escape, curvature.top_eigenvalue)[0] if leaves and escape is not None else z
         climb = ascend(small, start, max_steps=max_steps, progress=progress)
         endpoint = _endpoint(small, z, climb, target, rates.value)
         climb = dataclasses.replace(climb, point=_expand(problem.parameters, small.parameters, climb.point, bases))

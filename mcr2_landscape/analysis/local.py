@@ -2,84 +2,118 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
+import jax
 import numpy as np
+import scipy.linalg
 
 from mcr2_landscape import catalog
 from mcr2_landscape.analysis.results import Curvature, Position
-from mcr2_landscape.closed_form import resolvent
-from mcr2_landscape.curvature import extreme_eigenpair, spectral_density
+from mcr2_landscape.curvature import eigenpairs, spectral_density
+from mcr2_landscape.curvature.exact import core_size, rounding
+from mcr2_landscape.curvature.parts import core_operator, outside_operator
+from mcr2_landscape.factorization import factorize
 from mcr2_landscape.landscape import classify
 from mcr2_landscape.mcr2 import MCR2
-from mcr2_landscape.verdict import Kind
+from mcr2_landscape.memory import available
+from mcr2_landscape.reduction import Part, Reduction
+from mcr2_landscape.verdict import Inertia, Kind
 
 CRITICAL = 1e-8
-# Up to this many unknowns all signs of the Hessian are counted, which takes a second.
-_COUNTED = 1000
-# Hessian products to spend, and the work and memory that they may take where a product is expensive: twenty seconds of one
-# core, and 1.2 GB for the Lanczos basis.
+# Rows of a part of the reduction up to which all its eigenvalues are computed: a second or two.
+_DENSE = 2500
+# Hessian products to spend on a larger one, and the work that they may take where a product is expensive: twenty seconds of one
+# core.
 _MOST_PRODUCTS, _FEWEST_PRODUCTS = 320, 48
-_WORK, _BASIS = 1.5e11, 150_000_000
+_WORK = 1.5e11
+_SHARE = 0.3  # of the available memory, for the rows of a Lanczos run
 _NEAR = 0.01
 
 
-def curvature_at(problem: MCR2, small: MCR2, z: np.ndarray, random: np.random.Generator) -> tuple[Curvature, np.ndarray | None]:
-    """The curvature at the compressed point z, all columns of the full problem counted, and the steepest direction at z
-    (`None` where it lies in the columns that the compression leaves out)."""
-    products = _affordable_products(small, z)
-    pair = extreme_eigenpair(small, z, which="largest", max_steps=3 * products // 8, rtol=1e-6, key=random)
-    # In many dimensions one probe sees as much as four in few.
-    probes = 4 if products == _MOST_PRODUCTS else 1
-    density = spectral_density(small, z, num_probes=probes, steps=min(50, 5 * products // (8 * probes)), key=random)
-    values, counts = _left_out(problem, small, z)
-    top, residual, direction = pair.value, pair.residual, pair.vector
-    if values.size and values.max() > top:
-        top, residual, direction = float(values.max()), 0.0, None
-    total = z.size + int(counts.sum())
-    nodes = np.concatenate([density.nodes, values])
-    weights = np.concatenate([density.weights * (z.size / total), counts / total])
+class _Seen(NamedTuple):
+    """What was seen of one part of the reduction: quadrature of its spectral measure (weights of sum 1), its largest
+    eigenvalue with a residual and its vector, and whether the nodes are all its eigenvalues."""
+
+    nodes: np.ndarray
+    weights: np.ndarray
+    top: float
+    residual: float
+    vector: np.ndarray
+    complete: bool
+
+
+def curvature_at(
+    problem: MCR2, small: MCR2, z: np.ndarray, random: np.random.Generator
+) -> tuple[Curvature, np.ndarray | None, Inertia]:
+    """The curvature at the compressed point z, all columns of the full problem counted; the steepest direction at z (`None`
+    where it lies in the columns that the compression leaves out); and the signs of the eigenvalues, as far as they are
+    known."""
+    factors = factorize(z, small.parameters.widths)
+    assert factors is not None  # no largest rank was asked for
+    whole, inner = Reduction(problem.parameters, factors), Reduction(small.parameters, factors)
+    noise = rounding(problem, max(part.size for part in whole.parts))
+    found = [(part, _look(whole, part, noise, random)) for part in whole.parts]
+    total = sum(part.dimension for part in whole.parts)
+    nodes = np.concatenate([seen.nodes for _, seen in found])
+    weights = np.concatenate([seen.weights * (part.dimension / total) for part, seen in found])
     order = np.argsort(nodes, kind="stable")
+    part, best = max(found, key=lambda item: item[1].top)
+    own = next((other for other in inner.parts if other.name == part.name), None)
+    direction = None if own is None else inner.direction(own, best.vector)
     p = problem.parameters
-    noise = 1e-10 * problem.curvature_scale()
-    escapes = top > max(residual, noise)
-    return Curvature(top, residual, escapes, 9 / 8 * p.alpha - p.regularization, nodes[order], weights[order]), direction
+    escapes = best.top > max(best.residual, 1e-10 * problem.curvature_scale())
+    bound = 9 / 8 * p.alpha - p.regularization
+    curvature = Curvature(best.top, best.residual, escapes, bound, nodes[order], weights[order])
+    return curvature, direction, _signs(found, total, max(noise, 1e-10 * problem.curvature_scale()))
 
 
-def _left_out(problem: MCR2, small: MCR2, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The eigenvalues, with multiplicities, on the columns that the compression leaves out: those of alpha (A − A_k) − lambda,
-    m_k − d times each (as `MCR2.complement_spectrum`, from the compressed point alone)."""
-    p, d = problem.parameters, problem.dim
-    values, counts = [np.zeros(0)], [np.zeros(0, dtype=np.int64)]
-    U, s, _ = np.linalg.svd(z, full_matrices=False)
-    whole = resolvent(U * s, p.alpha)
-    for size, alpha, block in zip(p.widths, p.alphas, small.parameters.blocks(z), strict=True):
-        if size > d:
-            values.append(p.alpha * np.linalg.eigvalsh(whole - resolvent(block, float(alpha))) - p.regularization)
-            counts.append(np.full(d, size - d, dtype=np.int64))
-    return np.concatenate(values), np.concatenate(counts)
+def _look(reduction: Reduction, part: Part, noise: float, random: np.random.Generator) -> _Seen:
+    if part.size <= _DENSE:
+        values, vectors = scipy.linalg.eigh(reduction.matrix(part), overwrite_a=True, check_finite=False)
+        return _Seen(values, np.full(values.size, 1 / values.size), float(values[-1]), noise, vectors[:, -1], True)
+    with jax.enable_x64(True):
+        H = core_operator(reduction) if part.name == "core" else outside_operator(reduction)
+        products = int(np.clip(_WORK / (H.flops or 1), _FEWEST_PRODUCTS, _MOST_PRODUCTS))
+        room = available()
+        rows = 200 if room is None else max(8, int(_SHARE * room / (8 * H.size)))
+        # a restart keeps the rows twice
+        kept = int(np.clip(rows // 2, 8, 64))
+        pairs = eigenpairs(H, basis_size=kept, max_products=3 * products // 8, rtol=1e-6, key=random)
+        # In many dimensions one probe sees as much as four in few.
+        probes = 4 if products == _MOST_PRODUCTS else 1
+        steps = min(50, 5 * products // (8 * probes), rows)
+        density = spectral_density(H, num_probes=probes, steps=steps, key=random)
+    return _Seen(density.nodes, density.weights, float(pairs.values[0]), float(pairs.residuals[0]), pairs.vectors[0], False)
 
 
-def _affordable_products(small: MCR2, z: np.ndarray) -> int:
-    d, columns = z.shape
-    work = 6 * d**2 * columns + 4 * (len(small.sizes) + 1) * d**3
-    affordable = min(_WORK / work, 8 / 3 * _BASIS / z.size)
-    return int(np.clip(affordable, _FEWEST_PRODUCTS, _MOST_PRODUCTS))
+def _signs(found: list[tuple[Part, _Seen]], total: int, tolerance: float) -> Inertia:
+    """The counts over the parts whose eigenvalues are all known; of another its largest eigenvalue, if that is positive."""
+    positive = negative = 0
+    for part, seen in found:
+        if seen.complete:
+            positive += part.multiplicity * int((seen.nodes > tolerance).sum())
+            negative += part.multiplicity * int((seen.nodes < -tolerance).sum())
+        elif seen.top > max(seen.residual, tolerance):
+            positive += part.multiplicity
+    return Inertia(positive, 0, negative, total - positive - negative)
 
 
-def position_at(problem: MCR2, small: MCR2, Z: np.ndarray, z: np.ndarray, curvature: Curvature) -> Position:
-    """What kind of point Z is. Signs are all counted for small problems; at a point that theory recognizes its index is exact;
-    elsewhere the gradient or the largest eigenvalue decides, or nothing does."""
+def position_at(problem: MCR2, small: MCR2, Z: np.ndarray, z: np.ndarray, curvature: Curvature, signs: Inertia) -> Position:
+    """What kind of point Z is. Where all signs can be counted in a second or two they are; at a point that theory recognizes
+    its index is exact; elsewhere the gradient or the largest eigenvalue decides, or nothing does."""
     _, gradient, scale = small.evaluate(z)
     norm = float(np.linalg.norm(gradient))
     relative = norm / scale if scale > 0 else 0.0
-    near = catalog.recognize(small.parameters, z, rtol=_NEAR)
+    near = catalog.recognize(small.parameters, z, rtol=_NEAR) if z.size <= 2_000_000 else None
     family, kind = (None, None) if near is None else (near.family.label, near.family.kind)
     distance = None if near is None else near.residual
-    if z.size <= _COUNTED:
+    if relative <= CRITICAL and core_size(problem.reduction(Z)) <= _DENSE:
         point = classify(problem, Z, rtol=CRITICAL)
         label = point.family or family
         return Position(norm, relative, point.kind, point.reason, label, kind, distance, point.inertia)
     own, reason = _kind(relative, near, curvature)
-    return Position(norm, relative, own, reason, family, kind, distance, None)
+    return Position(norm, relative, own, reason, family, kind, distance, signs)
 
 
 def _kind(relative: float, near: catalog.Recognition | None, curvature: Curvature) -> tuple[Kind, str]:

@@ -75,7 +75,7 @@ class Position(Record):
 
     `relative_gradient_norm` is relative to the terms that cancel in the gradient. `family` is the theory's family of critical
     points that they belong to, or are near (within 1%); `family_distance` the distance to it relative to its norm. `inertia`
-    is given where it was counted.
+    holds the signs that are known, the others as undecided.
     """
 
     gradient_norm: float
@@ -85,7 +85,7 @@ class Position(Record):
     family: str | None
     family_kind: Kind | None
     family_distance: float | None
-    inertia: Inertia | None
+    inertia: Inertia
 
 
 @dataclass(frozen=True)

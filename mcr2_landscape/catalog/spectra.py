@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mcr2_landscape.catalog.scalar import Sign, class_ratio, normalized_regularization, normalized_roots
+from mcr2_landscape.factorization import Factorization
 from mcr2_landscape.record import Record
+from mcr2_landscape.reduction import Reduction
 from mcr2_landscape.validation import InputError
 
 if TYPE_CHECKING:
     from mcr2_landscape.catalog.families import Family
-    from mcr2_landscape.closed_form import Parameters
 
 _LARGEST_CORE = 4000
 # Dense eigenvalues of the core are accurate to a few hundred units in the last place of the largest, 9/8 alpha + lambda.
@@ -113,21 +114,15 @@ def _shared_line(family: Family) -> Iterable[tuple[float, int]]:
 
 
 def _dense(family: Family) -> Spectrum:
-    """The exact reduction: in bases of the column space of Z and of the row space of each Z_k the Hessian falls into small
-    blocks and a core of r Σ r_k rows."""
+    """The exact reduction at one point of the family, whose ranks are known."""
     p, r, ranks = family.parameters, family.rank, family.ranks
     if r * sum(ranks) > _LARGEST_CORE:
         raise InputError(
             f"spectrum: {family.label} needs the eigenvalues of a dense matrix of {r * sum(ranks)} rows; at most "
             f"{_LARGEST_CORE} are allowed. Its index, nullity and orbit_dimension are known without"
         )
-    W = np.sqrt(p.alpha) * family.point(key=0)
-    U = np.linalg.svd(W, full_matrices=False)[0][:, :r]
-    parts = []
-    for W_k, rank in zip(p.blocks(W), ranks, strict=True):
-        V = np.linalg.svd(W_k, full_matrices=False)[2][:rank].T
-        parts.append(U.T @ W_k @ V)
-    values = [(float(v), q) for v, q in _reduced(p, r, parts)]
+    reduction = Reduction(p, _factors(family))
+    values = [(float(v), part.multiplicity) for part in reduction.parts for v in reduction.eigenvalues(part)]
     values.sort()
     tolerance = _CLUSTER * (1.125 * p.alpha + p.regularization)
     rows: list[tuple[float, int]] = []
@@ -143,34 +138,16 @@ def _dense(family: Family) -> Spectrum:
     return _collect(rows, exact=False)
 
 
-def _reduced(p: Parameters, r: int, parts: list[np.ndarray]) -> Iterable[tuple[float, int]]:
-    """Eigenvalues with multiplicities, from the blocks W_k in the reduced coordinates, shapes (r, r_k)."""
-    outside = p.dim - r
-    free = [width - part.shape[1] for width, part in zip(p.widths, parts, strict=True)]
-    yield -p.regularization, outside * sum(free)
-    whole = np.concatenate(parts, axis=1)
-    A, M, P = _resolvents(whole, 1.0)
-    core = np.einsum("ip,jq->ijpq", A, M) - np.einsum("iq,pj->ijpq", P, P)
-    right = M.copy()
-    start = 0
-    for rho, part, unused in zip(p.ratios, parts, free, strict=True):
-        stop = start + part.shape[1]
-        A_k, M_k, P_k = _resolvents(part, rho)
-        core[:, start:stop, :, start:stop] -= np.einsum("ip,jq->ijpq", A_k, M_k) - rho * np.einsum("iq,pj->ijpq", P_k, P_k)
-        right[start:stop, start:stop] -= M_k
-        if unused:
-            yield from ((p.alpha * v - p.regularization, unused) for v in np.linalg.eigvalsh(A - A_k))
-        start = stop
-    if outside:
-        yield from ((p.alpha * v - p.regularization, outside) for v in np.linalg.eigvalsh(right))
-    size = r * whole.shape[1]
-    yield from ((p.alpha * v - p.regularization, 1) for v in np.linalg.eigvalsh(core.reshape(size, size)))
-
-
-def _resolvents(W: np.ndarray, rho: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """A = (I + rho W Wᵀ)^{-1}, M = (I + rho Wᵀ W)^{-1} and A W, from the singular value decomposition."""
-    U, s, Vt = np.linalg.svd(W, full_matrices=True)
-    inverse = 1 / (1 + rho * s**2)
-    left = np.concatenate([inverse, np.ones(W.shape[0] - s.size)])
-    right = np.concatenate([inverse, np.ones(W.shape[1] - s.size)])
-    return (U * left) @ U.T, (Vt.T * right) @ Vt, (U[:, : s.size] * (s * inverse)) @ Vt[: s.size]
+def _factors(family: Family) -> Factorization:
+    """Of a point of the family: its ranks are those of the family, not of a tolerance."""
+    p, Z = family.parameters, family.point(key=0)
+    U = np.linalg.svd(Z, full_matrices=False)[0][:, : family.rank]
+    scaled, values, right = [], [], []
+    for block, rank in zip(p.blocks(Z), family.ranks, strict=True):
+        _, s, Vt = np.linalg.svd(block, full_matrices=False)
+        V = Vt[:rank].T
+        scaled.append(U @ (U.T @ (block @ V)))
+        values.append(s[:rank])
+        right.append(V)
+    basis = None if family.rank == p.dim else U
+    return Factorization(tuple(scaled), tuple(values), tuple(right), basis, residual=0.0, cut=0.0, tolerance=0.0)

@@ -21,6 +21,7 @@ _COMMANDS = {
     "survey": "Search for critical points of every index, and match what is found with the catalog.",
     "study": "Sweep a task over a space of parameters: plan, run, resume, status, export, diff.",
     "train": "Train features on labeled data, and say how close to a maximizer they came.",
+    "bench": "Time Hessian products and the inertia against their own limit and against other libraries, on one core.",
     "info": "Show versions, devices, and which optional parts are installed.",
 }
 

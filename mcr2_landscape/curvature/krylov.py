@@ -24,8 +24,8 @@ from mcr2_landscape.validation import InputError
 
 @dataclass
 class Meter:
-    """Products done, of those allowed; the largest norm of a product seen, which scales what rounding does; and how far known
-    products were from symmetric."""
+    """Products done, of those allowed; the largest norm of a product seen, or the operator's own magnitude, which scales what
+    rounding does; and how far known products were from symmetric."""
 
     allowed: int
     done: int = 0
@@ -74,6 +74,7 @@ class Krylov:
         start: jax.Array | None = None,
     ):
         self.space, self.random, self.meter, self.block, self.refill = space, random, meter, block, refill
+        meter.scale = max(meter.scale, float(space.H.magnitude))
         self.locked = Locked.nothing(space) if locked is None else locked
         self.frame = self.locked.frame.shared()
         self.T = np.zeros((0, 0))

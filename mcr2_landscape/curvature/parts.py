@@ -80,6 +80,11 @@ class Outside(SymmetricOperator):
         """From square roots."""
         return "square roots of the resolvents"
 
+    @property
+    def magnitude(self) -> jax.Array:
+        """alpha."""
+        return self.alpha
+
     def product(self, D: jax.Array) -> jax.Array:
         """See `SymmetricOperator.product`."""
         inner = jax.ops.segment_sum((self.classes * D[None, :]).T, self.owners, num_segments=self.count)

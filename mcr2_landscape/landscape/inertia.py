@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 
-EPS = float(np.finfo(np.float64).eps)
+from mcr2_landscape.curvature.exact import EPS as EPS
+from mcr2_landscape.curvature.exact import PointSpectrum
+from mcr2_landscape.curvature.exact import normals_of as normals_of
 
 
 @dataclass(frozen=True)
@@ -24,63 +26,20 @@ class SignCount:
     bottom: float
 
 
-@dataclass(frozen=True)
-class DenseSpectrum:
-    """Eigenvalues of the Hessian (ascending) with multiplicities; the multiplicities of a compressed landscape exceed one."""
-
-    eigenvalues: np.ndarray
-    multiplicities: np.ndarray
-
-
-def dense_spectrum(landscape: Any, Z: np.ndarray) -> DenseSpectrum:
-    """All eigenvalues at Z, from a dense factorization.
-
-    A landscape that can be compressed is: the columns that are left out add, for class k, the eigenvalues of
-    alpha (A − A_k) − lambda with multiplicity (left-out columns), see `MCR2.complement_spectrum`. On a constraint set the
-    normal directions, on which the Riemannian Hessian is zero by definition, are taken out.
-    """
-    if hasattr(landscape, "compress"):
-        small, point, _ = landscape.compress(Z)
-        inner = np.linalg.eigvalsh(small.hessian_matrix(point))
-        outer, counts = landscape.complement_spectrum(Z)
-        values = np.concatenate([inner, outer])
-        multiplicities = np.concatenate([np.ones(inner.size, dtype=np.int64), counts])
-        order = np.argsort(values, kind="stable")
-        return DenseSpectrum(values[order], multiplicities[order])
-    H = landscape.hessian_matrix(Z)
-    normals = normals_of(landscape, Z)
-    if normals.shape[1]:
-        shift = 4 * float(np.abs(H).sum(axis=0).max())  # beyond the spectrum and of its size: the normals are the last ones
-        values = np.linalg.eigvalsh(H + shift * (normals @ normals.T))[: H.shape[0] - normals.shape[1]]
-    else:
-        values = np.linalg.eigvalsh(H)
-    return DenseSpectrum(values, np.ones(values.size, dtype=np.int64))
-
-
-def normals_of(landscape: Any, Z: np.ndarray) -> np.ndarray:
-    """Orthonormal normals of the constraint at Z, shape (n, c); c = 0 without a constraint."""
-    if landscape.constraint is None:
-        return np.zeros((Z.size, 0))
-    if hasattr(landscape, "normals"):
-        return landscape.normals(Z)
-    return landscape.constraint.normals(Z)
-
-
 def count_signs(
-    landscape: Any, Z: np.ndarray, spectrum: DenseSpectrum, gradient_norm: float, *, cross_checked: bool
+    landscape: Any, Z: np.ndarray, spectrum: PointSpectrum, gradient_norm: float, *, cross_checked: bool
 ) -> SignCount:
     """Count eigenvalues by sign at a point that is nearly critical.
 
-    An eigenvalue counts as signed when it exceeds what can have moved it: the rounding of the dense factorization, and the
-    change of the Hessian between Z and the critical point. If the eigenvalues of at least κ in magnitude are signed and the
+    An eigenvalue counts as signed when it exceeds what can have moved it: the error of the spectrum, and the change of the
+    Hessian between Z and the critical point. If the eigenvalues of at least κ in magnitude are signed and the
     others belong to the kernel, that point lies within gradient_norm/κ of Z; the smallest κ of which this can be true without
     contradiction is taken. By that assumption the eigenvalues below κ are unsigned, all of them, unless the counts are
     `cross_checked` with exact ones afterwards.
     """
     values, counts = spectrum.eigenvalues, spectrum.multiplicities
     n = int(counts.sum())
-    scale = max(float(np.abs(values).max(initial=0.0)), curvature_scale(landscape))
-    tolerance = rounding = 32 * EPS * scale * max(float(np.sqrt(n)), 4.0)
+    tolerance = rounding = spectrum.error
     sizes = np.sort(np.abs(values))
     sizes = sizes[sizes > tolerance]
     if sizes.size and gradient_norm > 0:
@@ -126,23 +85,13 @@ _CLEAR = 1e-12  # of the squared singular values of the generators: those below 
 def orbit_dimension(landscape: Any, Z: np.ndarray) -> int:
     """The dimension of the symmetry orbit at Z, or a lower bound: singular values of the generators that are small without
     being clearly zero are left out, so that every zero eigenvalue it proves is one."""
-    if hasattr(landscape, "compress"):
-        small, point, _ = landscape.compress(Z)
-        if small.shape != landscape.shape:
-            full, narrow = landscape.parameters, small.parameters
-            left_out = zip(full.widths, narrow.widths, narrow.blocks(point), strict=True)
-            # a column that is left out can be turned into each of the block's directions
-            return orbit_dimension(small, point) + sum((m - w) * _clear_rank(block) for m, w, block in left_out)
+    if hasattr(landscape, "reduction"):
+        return landscape.reduction(Z).orbit_dimension()
     unit = _unit_generators(landscape, Z)
     if unit.shape[1] == 0:
         return 0
     squares = np.linalg.eigvalsh(unit.T @ unit if unit.shape[1] <= unit.shape[0] else unit @ unit.T)
     return int((squares > _CLEAR * squares[-1]).sum())
-
-
-def _clear_rank(block: np.ndarray) -> int:
-    s = np.linalg.svd(block, compute_uv=False)
-    return int((s > 1e-9 * s[0]).sum()) if s[0] > 0 else 0
 
 
 def orbit_basis(landscape: Any, Z: np.ndarray) -> np.ndarray:

@@ -21,8 +21,9 @@ class SmoothLandscape(Protocol):
     * `normals(Z)`: host, orthonormal columns (n, c) that span the constraint's normal space;
     * `recognize(Z)`: host, an object with `family` (`label`, `index`, `nullity`, `orbit_dimension`, `kind`) if theory knows the
       critical point, else `None`;
-    * `narrowed()`, `compress(Z)`, `complement_spectrum(Z)` with `parameters` (`widths`, `blocks`): the same landscape in fewer
-      columns, and the Hessian's eigenvalues on those left out;
+    * `narrowed()`, `compress(Z)` with `parameters` (`widths`, `blocks`): the same landscape in fewer columns;
+    * `reduction(Z, tolerance=)` with `parameters`: host, the Hessian as a direct sum of small matrices
+      (`mcr2_landscape.reduction`), which then also says value, gradient and structure;
     * `curvature_scale()`: a bound on |eigenvalues| of the Hessian anywhere;
     * `perturb(Z, key, size)`: a random change that suits it;
     * `random_starts(key, count)`: starting points that suit it;

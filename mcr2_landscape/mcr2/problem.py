@@ -14,12 +14,14 @@ from jaxtyping import Array, Float
 
 from mcr2_landscape import closed_form
 from mcr2_landscape.closed_form import Parameters
+from mcr2_landscape.factorization import factorize
 from mcr2_landscape.mcr2 import kernels
 from mcr2_landscape.mcr2.features import sort_features
 from mcr2_landscape.mcr2.hessian import RateHessian, factors
 from mcr2_landscape.mcr2.starts import random_starts
 from mcr2_landscape.precision import positive_leaf, refuse_traced, traced_array
 from mcr2_landscape.randomness import generator
+from mcr2_landscape.reduction import Reduction
 from mcr2_landscape.stacking import ClassLayout
 from mcr2_landscape.validation import InputError, class_sizes, host_point, positive_integer
 
@@ -95,7 +97,8 @@ class MCR2(eqx.Module):
 
     def class_columns(self, number: int) -> slice:
         """The columns of class `number` (from 0)."""
-        if not 0 <= number < len(self.sizes):
+        number = positive_integer("number", number, minimum=0)
+        if number >= len(self.sizes):
             raise InputError(f"number: found {number}; the classes are numbered 0 to {len(self.sizes) - 1}")
         start = self._layout.starts[number]
         return slice(start, start + self._layout.widths[number])
@@ -182,22 +185,12 @@ class MCR2(eqx.Module):
         p = self.parameters
         return 3 * p.alpha**1.5 * (1 + float(np.sqrt(p.ratios.max())))
 
-    def complement_spectrum(self, Z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The Hessian's eigenvalues on the columns that `compress` leaves out, with multiplicities: for each class with m_k >
-        d, the eigenvalues of alpha (A − A_k) − lambda, m_k − d times each."""
-        p = self.parameters
-        Z = host_point(Z, self.shape)
-        values: list[np.ndarray] = []
-        counts: list[np.ndarray] = []
-        whole = closed_form.resolvent(Z, p.alpha)
-        for k, block in enumerate(p.blocks(Z)):
-            if block.shape[1] > self.dim:
-                matrix = p.alpha * (whole - closed_form.resolvent(block, p.alphas[k]))
-                values.append(np.linalg.eigvalsh(matrix) - p.regularization)
-                counts.append(np.full(self.dim, block.shape[1] - self.dim, dtype=np.int64))
-        if not values:
-            return np.zeros(0), np.zeros(0, dtype=np.int64)
-        return np.concatenate(values), np.concatenate(counts)
+    def reduction(self, Z: np.ndarray, *, tolerance: float | None = None) -> Reduction:
+        """The Hessian at Z as a direct sum of small matrices (see `mcr2_landscape.reduction`). Singular values of class blocks
+        up to `tolerance` count as zero, by default the rounding of Z's entries."""
+        found = factorize(host_point(Z, self.shape), self._layout.widths, tolerance=tolerance)
+        assert found is not None  # only a largest rank that is asked for can be exceeded
+        return Reduction(self.parameters, found)
 
     def random_starts(self, key: Any, count: int) -> np.ndarray:
         """Starting points for the search, shape (count, d, m): each class gets a random rank, random orthonormal left vectors,

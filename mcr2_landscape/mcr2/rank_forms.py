@@ -8,7 +8,8 @@ Write E_k = D_k V_k. Then (H[D])_k = B_k D_k + Y_k V_kᵀ with B_k = alpha (A �
 basis of the columns of Z, everything but −lambda D_k lives on span U and on the E_k: (H[D])_k = −lambda D_k + [U e_k] [X_k;
 V_kᵀ], at 4 d r m + 4 d Σ m_k r_k flops.
 
-The classes' ranks are padded to the largest of their bucket with columns of zeros, which add nothing.
+The classes' ranks are padded to the largest of their bucket and, like that of U, to a multiple of eight with columns of zeros,
+which add nothing: points of similar ranks share one compiled program.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ _PARTS = tuple[jax.Array, ...]  # one stack for each bucket
 
 class MidRank(eqx.Module):
     """The factors of one point, stacked by buckets: V_k (k, w, r_k), W_k and A_k W_k (k, d, r_k), W_kᵀ A_k W_k, B_k; the
-    whole's A and A W."""
+    whole's A, A W and Wᵀ A W. The ranks r_k are numbers: part of the shape, they would ask for a program of their own."""
 
     right: _PARTS
     scaled: _PARTS
@@ -40,15 +41,16 @@ class MidRank(eqx.Module):
     straight: _PARTS
     inverse: jax.Array
     whole_smoothed: jax.Array
+    whole_inner: jax.Array
     scales: Scales
+    ranks: jax.Array
     layout: ClassLayout = eqx.field(static=True)
-    ranks: tuple[int, ...] = eqx.field(static=True)
 
     name = "mid-rank"
 
     @staticmethod
     def at(
-        parts: tuple[_PARTS, _PARTS], layout: ClassLayout, s: Scales, regularization: jax.Array, ranks: tuple[int, ...]
+        parts: tuple[_PARTS, _PARTS], layout: ClassLayout, s: Scales, regularization: jax.Array, ranks: jax.Array
     ) -> MidRank:
         """From W_k and V_k in stacks (`stacks`), traced."""
         scaled, right = parts
@@ -57,20 +59,22 @@ class MidRank(eqx.Module):
         inverse = _resolvent(s.alpha * matmul(joined, joined.T))
         identity = regularization * jnp.eye(joined.shape[0], dtype=joined.dtype)
         straight = tuple(s.alpha * (inverse[None] - part) - identity[None] for part in inverses)
-        return MidRank(right, scaled, smoothed, inner, straight, inverse, matmul(inverse, joined), s, layout, ranks)
+        whole_smoothed = matmul(inverse, joined)
+        whole_inner = matmul(joined.T, whole_smoothed)
+        return MidRank(right, scaled, smoothed, inner, straight, inverse, whole_smoothed, whole_inner, s, ranks, layout)
 
     @property
     def flops(self) -> int:
         """Of one product."""
-        return mid_rank_flops(self.inverse.shape[0], self.layout.widths, self.ranks)
+        return mid_rank_flops(self.inverse.shape[0], self.layout.widths, np.asarray(self.ranks).tolist())
 
     def product(self, D: jax.Array) -> jax.Array:
         """H[D]."""
         alpha, alphas = self.scales.alpha, self.layout.split(self.scales.alphas)
         parts = self.layout.map(matmul, (D,), self.right)
         E, W, P = _columns(parts), _columns(self.scaled), self.whole_smoothed
-        if 2 * E.shape[1] <= E.shape[0]:
-            bent = matmul(E, matmul(W.T, P)) + matmul(W, matmul(E.T, P))
+        if 3 * E.shape[1] <= 2 * E.shape[0]:
+            bent = matmul(E, self.whole_inner) + matmul(W, matmul(E.T, P))
         else:
             S = matmul(E, W.T)
             bent = matmul(S + S.T, P)
@@ -90,7 +94,7 @@ class MidRank(eqx.Module):
 
 class LowRank(eqx.Module):
     """The factors of one point in the coordinates of U (d, r): V_k (k, w, r_k), w_k = UᵀW_k and Ã_k w_k (k, r, r_k), alpha (Ã −
-    Ã_k) (k, r, r); the whole's I − Ã, Ã w, and the matrix that takes E to e."""
+    Ã_k) (k, r, r); the whole's I − Ã, Ã w, wᵀ Ã w, and the matrix that takes E to e. The ranks r_k, then r, as in `MidRank`."""
 
     basis: jax.Array
     right: _PARTS
@@ -104,8 +108,8 @@ class LowRank(eqx.Module):
     mixing: jax.Array
     scales: Scales
     regularization: jax.Array
+    ranks: jax.Array
     layout: ClassLayout = eqx.field(static=True)
-    ranks: tuple[int, ...] = eqx.field(static=True)
 
     name = "low-rank"
 
@@ -116,9 +120,9 @@ class LowRank(eqx.Module):
         layout: ClassLayout,
         s: Scales,
         regularization: jax.Array,
-        ranks: tuple[int, ...],
+        ranks: jax.Array,
     ) -> LowRank:
-        """From U, the w_k and the V_k in stacks (`stacks`), traced."""
+        """From U (`padded_basis`), the w_k and the V_k in stacks (`stacks`), traced."""
         scaled, right = parts
         alphas = layout.split(s.alphas)
         smoothed, inner, inverses = _class_factors(scaled, alphas)
@@ -143,14 +147,15 @@ class LowRank(eqx.Module):
             mixing,
             s,
             regularization,
-            layout,
             ranks,
+            layout,
         )
 
     @property
     def flops(self) -> int:
         """Of one product."""
-        return low_rank_flops(self.basis.shape[0], self.layout.widths, self.basis.shape[1], self.ranks)
+        *own, whole = np.asarray(self.ranks).tolist()
+        return low_rank_flops(self.basis.shape[0], self.layout.widths, whole, own)
 
     def product(self, D: jax.Array) -> jax.Array:
         """H[D]."""
@@ -161,7 +166,7 @@ class LowRank(eqx.Module):
         E = _columns(parts)
         F = matmul(self.basis.T, E)
         P = self.whole_smoothed
-        whole = alpha**2 * (matmul(self.lost, matmul(F, self.whole_inner)) - matmul(P, matmul(F.T, P)))
+        whole = alpha**2 * (matmul(self.lost, matmul(F, self.whole_inner)) - matmul(matmul(P, F.T), P))
         outside, inside = _stacks(matmul(E, self.mixing), parts), _stacks(whole, parts)
 
         def own(f: jax.Array, w: jax.Array, q: jax.Array, n: jax.Array, a: jax.Array, y: jax.Array) -> jax.Array:
@@ -222,14 +227,16 @@ def stacks(factors: Factorization, layout: ClassLayout, dtype: Any, *, reduced: 
     """W_k (in the coordinates of U if `reduced`) and V_k by buckets, in windows, their ranks padded to a multiple of eight that
     all classes of the bucket fit into."""
     scaled = factors.coordinates() if reduced else factors.scaled
+    height = scaled[0].shape[0]
+    rows = _padded(height, factors.scaled[0].shape[0]) if reduced else height
     all_scaled, all_right = [], []
     for bucket in layout.buckets:
-        rank = max(8 * -(-max(factors.ranks[k] for k in bucket.classes) // 8), 8)
-        W = np.zeros((len(bucket.classes), scaled[0].shape[0], rank), dtype=dtype)
+        rank = _padded(max(factors.ranks[k] for k in bucket.classes))
+        W = np.zeros((len(bucket.classes), rows, rank), dtype=dtype)
         V = np.zeros((len(bucket.classes), bucket.width, rank), dtype=dtype)
         for i, k in enumerate(bucket.classes):
             own = factors.ranks[k]
-            W[i, :, :own] = scaled[k]
+            W[i, :height, :own] = scaled[k]
             first = int(bucket.offsets[i])
             V[i, first : first + bucket.widths[i], :own] = factors.right[k]
         all_scaled.append(jnp.asarray(W))
@@ -237,16 +244,31 @@ def stacks(factors: Factorization, layout: ClassLayout, dtype: Any, *, reduced: 
     return tuple(all_scaled), tuple(all_right)
 
 
+def padded_basis(factors: Factorization, dtype: Any) -> jax.Array:
+    """U with columns of zeros behind its own."""
+    if factors.basis is None:
+        return jnp.eye(factors.rank, dtype=dtype)
+    d, r = factors.basis.shape
+    U = np.zeros((d, _padded(r, d)), dtype=dtype)
+    U[:, :r] = factors.basis
+    return jnp.asarray(U)
+
+
+def _padded(rank: int, largest: int | None = None) -> int:
+    found = max(8 * -(-rank // 8), 8)
+    return found if largest is None else min(found, largest)
+
+
 def mid_rank_flops(dim: int, widths: Sequence[int], ranks: Sequence[int]) -> int:
     """Multiplications and additions of one mid-rank product, padding left out."""
     d, R = dim, sum(ranks)
-    whole = 6 * d * R**2 + 2 * d**2 * R if d >= 2 * R else 6 * d**2 * R
+    whole = min(6 * d * R**2 + 2 * d**2 * R, 6 * d**2 * R)
     return whole + sum(2 * d**2 * w + 4 * d * w * r + 10 * d * r**2 for w, r in zip(widths, ranks, strict=True))
 
 
 def low_rank_flops(dim: int, widths: Sequence[int], rank: int, ranks: Sequence[int]) -> int:
     """Multiplications and additions of one low-rank product, padding left out."""
     d, r, R = dim, rank, sum(ranks)
-    whole = 2 * d * R * (r + R) + 4 * r * R**2 + 4 * r**2 * R
+    whole = 2 * d * R * (r + R) + 2 * r * R**2 + 6 * r**2 * R
     classes = sum(4 * d * w * (r + s) + 2 * r * w * (r + s) + 8 * r * s**2 for w, s in zip(widths, ranks, strict=True))
     return whole + classes

@@ -168,12 +168,14 @@ class TestKnownPoints:
         assert result.position.family == "large (2,2,2)"
         assert result.position.family_distance < 1e-6
 
-    def test_a_larger_problem_is_placed_without_counting_all_signs(self):
+    def test_all_signs_of_a_larger_problem_are_counted(self):
         limit = MCR2(24, (40, 40, 50), EPSILON, 1.0).regularization_limit
         problem = MCR2(24, (40, 40, 50), EPSILON, 0.5 * limit)
         labels = np.repeat([0, 1, 2], [40, 40, 50])
-        top = analyze_features(problem.orthogonal_family([8, 8, 8]).point(key=0).T, labels, epsilon=EPSILON)
-        assert (top.position.kind, top.position.inertia) == (Kind.LOCAL_MAXIMIZER, None)
+        high = problem.orthogonal_family([8, 8, 8])
+        top = analyze_features(high.point(key=0).T, labels, epsilon=EPSILON)
+        assert top.position.kind is Kind.LOCAL_MAXIMIZER
+        assert (top.position.inertia.positive, top.position.inertia.zero, top.position.inertia.undecided) == (0, high.nullity, 0)
         low = problem.orthogonal_family([8, 7, 8], [0, 1, 0])
         saddle = analyze_features(low.point(key=0).T, labels, epsilon=EPSILON)
         assert saddle.position.kind is Kind.STRICT_SADDLE

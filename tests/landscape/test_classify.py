@@ -278,7 +278,7 @@ class _WrongHessian(eqx.Module):
     def mv(self, D):
         out = self.inner.mv(D)
         if self.error == "sign":
-            return out + 2 * self.inner.shift * D
+            return out + 2 * self.inner.factors.regularization * D
         if self.error == "asymmetric":
             return out + 1e-3 * jnp.roll(D, 1)
         if self.error == "nonlinear":

@@ -65,9 +65,9 @@ def test_compression_keeps_value_gradient_and_spectrum(case):
     assert small_value == pytest.approx(value, rel=1e-10, abs=1e-12)
     assert np.linalg.norm(small_gradient) == pytest.approx(np.linalg.norm(gradient), rel=1e-9, abs=1e-13 * scale)
     assert small_scale == pytest.approx(scale, rel=1e-10, abs=1e-300)
-    inner = np.linalg.eigvalsh(small.hessian_matrix(point))
-    outer, counts = problem.complement_spectrum(Z)
-    together = np.sort(np.concatenate([inner, np.repeat(outer, counts)]))
+    reduction = problem.reduction(Z)
+    parts = [np.repeat(reduction.eigenvalues(part), part.multiplicity) for part in reduction.parts]
+    together = np.sort(np.concatenate(parts))
     full = np.linalg.eigvalsh(problem.hessian_matrix(Z))
     assert np.abs(together - full).max() <= 1e-12 * problem.curvature_scale()
 

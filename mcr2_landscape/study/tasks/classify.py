@@ -72,10 +72,12 @@ def classify(
 
     **Raises:** `InputError` for numbers out of range, ranks that do not fit, or more than 4,096 unknowns.
     """
-    from mcr2_landscape.curvature import spectral_density
+    import jax
+    import jax.numpy as jnp
+
+    from mcr2_landscape.curvature import spectral_density, spectrum
     from mcr2_landscape.landscape import classify as classify_point
     from mcr2_landscape.landscape.classify import DENSE_LIMIT
-    from mcr2_landscape.landscape.inertia import dense_spectrum
     from mcr2_landscape.validation import InputError
 
     where = problem(dim, sizes, epsilon, relative_regularization)
@@ -87,11 +89,13 @@ def classify(
     family = where.orthogonal_family(large, small or None)
     Z = family.point(key=seed)
     point = classify_point(where, Z)
-    exact, measured = family.spectrum(), dense_spectrum(where, Z)
+    exact, measured = family.spectrum(), spectrum(where, Z, theory=False)
     theory = np.repeat(exact.eigenvalues, exact.multiplicities)
     numbers = np.repeat(measured.eigenvalues, measured.multiplicities)
     # Other random numbers than the point's.
-    density = spectral_density(where, Z, num_probes=num_probes, steps=num_products, key=np.random.default_rng([seed, 1]))
+    with jax.enable_x64(True):
+        H = where.hessian(jnp.asarray(Z))
+    density = spectral_density(H, num_probes=num_probes, steps=num_products, key=np.random.default_rng([seed, 1]))
     tolerance = point.eigenvalue_tolerance or 0.0
     band = point.inertia.zero + point.inertia.undecided
     same = (point.inertia.positive, band) == (family.index, family.nullity)
