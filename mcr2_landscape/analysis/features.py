@@ -11,7 +11,7 @@ import numpy as np
 from mcr2_landscape import catalog
 from mcr2_landscape.analysis import measures
 from mcr2_landscape.analysis.advice import advise
-from mcr2_landscape.analysis.local import curvature_at, position_at
+from mcr2_landscape.analysis.local import affordable_gradients, curvature_at, nearest_family, position_at
 from mcr2_landscape.analysis.preparation import Prepared, prepare
 from mcr2_landscape.analysis.results import ClassSummary, Endpoint, FeatureAnalysis, Rates, Target
 from mcr2_landscape.analysis.summary import summarize
@@ -32,7 +32,7 @@ def analyze_features(
     center: bool = False,
     key: Any = 0,
     ascent: bool = True,
-    max_steps: int = 3000,
+    max_steps: int | None = None,
     source: str = "features",
     notes: Sequence[str] = (),
     progress: bool | Callable[[int, int, int], None] = False,
@@ -43,8 +43,8 @@ def analyze_features(
     hashable kind. `epsilon`: the coding precision. `regularization`: lambda, by default half of the limit up to which every
     class has critical directions. `normalize`: "none"; "samples" (each to length 1), "classes" (‖Z_k‖² = m_k) or "scale" (one
     factor for all features, that at which F is largest). `center`: subtract the mean of all samples first. `key`: start
-    vectors of the eigenvalue computations. `ascent`: also climb from the features, with `max_steps` gradients at most, and
-    say where that ends; from a saddle the climb starts along the steepest direction. `source`: where the features come from,
+    vectors of the eigenvalue computations. `ascent`: also climb from the features, with `max_steps` gradients at most (3,000,
+    or fewer where they would take longer than some minutes), and say where that ends; from a saddle the climb starts along the steepest direction. `source`: where the features come from,
     in words; `notes`: what was done to them before, in sentences. `progress`: a bar on standard error while it climbs, or a
     function of (gradients, most gradients, 0).
 
@@ -54,7 +54,7 @@ def analyze_features(
     sample that is to be normalized, or numbers out of range.
     """
     epsilon = positive_real("epsilon", epsilon)
-    max_steps = positive_integer("max_steps", max_steps)
+    max_steps = None if max_steps is None else positive_integer("max_steps", max_steps)
     random = generator(key)
     data = prepare(X, labels, normalize=normalize, center=center)
     Z, dim = data.Z, data.Z.shape[0]
@@ -79,7 +79,7 @@ def analyze_features(
     if ascent:
         leaves = position.relative_gradient_norm <= 1e-6 and curvature.escapes
         start = leave(small, z, escape, curvature.top_eigenvalue)[0] if leaves and escape is not None else z
-        climb = ascend(small, start, max_steps=max_steps, progress=progress)
+        climb = ascend(small, start, max_steps=max_steps or affordable_gradients(small), progress=progress)
         endpoint = _endpoint(small, z, climb, target, rates.value)
         climb = dataclasses.replace(climb, point=_expand(problem.parameters, small.parameters, climb.point, bases))
     picture, picture_classes = measures.similarity(Z, data.sizes)
@@ -209,7 +209,10 @@ def _classes(problem: MCR2, spectra: _Spectra, data: Prepared, target: Target) -
 def _endpoint(small: MCR2, z: np.ndarray, climb: Ascent, target: Target, value: float) -> Endpoint:
     p, end = small.parameters, climb.point
     ranks, words = _describe_ranks(p, end)
-    known = catalog.recognize(p, end, rtol=1e-5 if climb.converged else 1e-2)
+    if climb.converged:
+        known = catalog.recognize(p, end, rtol=1e-5)
+    else:
+        known = nearest_family(small, end, climb.gradient_norm)
     if known is not None:
         ranks = tuple(known.family.ranks)
         words = known.family.label

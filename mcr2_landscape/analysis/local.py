@@ -23,10 +23,10 @@ from mcr2_landscape.verdict import Inertia, Kind
 CRITICAL = 1e-8
 # Rows of a part of the reduction up to which all its eigenvalues are computed: a second or two.
 _DENSE = 2500
-# Hessian products to spend on a larger one, and the work that they may take where a product is expensive: twenty seconds of one
-# core.
+# Hessian products to spend on a larger one; the work that they may take where a product is expensive, some ten seconds of one
+# core; and that of an ascent, some minutes.
 _MOST_PRODUCTS, _FEWEST_PRODUCTS = 320, 48
-_WORK = 1.5e11
+_WORK, _CLIMB = 1.5e11, 1e13
 _SHARE = 0.3  # of the available memory, for the rows of a Lanczos run
 _NEAR = 0.01
 
@@ -105,7 +105,7 @@ def position_at(problem: MCR2, small: MCR2, Z: np.ndarray, z: np.ndarray, curvat
     _, gradient, scale = small.evaluate(z)
     norm = float(np.linalg.norm(gradient))
     relative = norm / scale if scale > 0 else 0.0
-    near = catalog.recognize(small.parameters, z, rtol=_NEAR) if z.size <= 2_000_000 else None
+    near = nearest_family(small, z, norm)
     family, kind = (None, None) if near is None else (near.family.label, near.family.kind)
     distance = None if near is None else near.residual
     if relative <= CRITICAL and core_size(problem.reduction(Z)) <= _DENSE:
@@ -114,6 +114,21 @@ def position_at(problem: MCR2, small: MCR2, Z: np.ndarray, z: np.ndarray, curvat
         return Position(norm, relative, point.kind, point.reason, label, kind, distance, point.inertia)
     own, reason = _kind(relative, near, curvature)
     return Position(norm, relative, own, reason, family, kind, distance, signs)
+
+
+def affordable_gradients(small: MCR2) -> int:
+    """How many gradients an ascent may take: 3,000, or what some minutes of one core allow, at least a hundred."""
+    d, columns = small.shape
+    work = 4 * d**2 * columns + 3 * (len(small.sizes) + 1) * d**3
+    return int(np.clip(_CLIMB / work, 100, 3000))
+
+
+def nearest_family(small: MCR2, z: np.ndarray, gradient_norm: float) -> catalog.Recognition | None:
+    """The family of critical points within 1% of z, if there is one. None is looked for where the gradient is larger than the
+    curvature allows at that distance: the look takes minutes in many dimensions."""
+    if gradient_norm > _NEAR * small.curvature_scale() * float(np.linalg.norm(z)):
+        return None
+    return catalog.recognize(small.parameters, z, rtol=_NEAR)
 
 
 def _kind(relative: float, near: catalog.Recognition | None, curvature: Curvature) -> tuple[Kind, str]:

@@ -25,7 +25,7 @@ def analyze(
     features_name: str | None = None,
     labels_name: Annotated[str | None, Parameter(name=["--labels-name", "--label-column"], allow_leading_hyphen=True)] = None,
     ascent: bool = True,
-    max_steps: int = 3000,
+    max_steps: int | None = None,
     seed: int = 0,
     json: File = None,
     report: File = None,
@@ -56,7 +56,7 @@ def analyze(
     ascent
         Climb from the features and say where that ends.
     max_steps
-        Gradients to spend on the climb.
+        Gradients to spend on the climb: by default 3,000, or fewer where they would take longer than some minutes.
     seed
         Seed of the random vectors in the eigenvalue computations.
     json
@@ -67,7 +67,8 @@ def analyze(
     from mcr2_landscape.cli.output import Output, show_progress
 
     check_seed(seed)
-    check_count("--max-steps", max_steps)
+    if max_steps is not None:
+        check_count("--max-steps", max_steps)
     output = Output(json, report)
     from mcr2_landscape.cli.inputs import read_features
 
