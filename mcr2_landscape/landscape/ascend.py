@@ -29,6 +29,9 @@ _NEAR, _APPROACH = 0.03, 60
 # Longest step relative to the norm of the point.
 _REACH = 0.25
 _RANK = 1e-6
+# Norm relative to the start's below which a point is zero, if zero is critical: beside it what the gradient is relative to
+# vanishes as well.
+_COLLAPSED = 1e-12
 
 
 @dataclass(frozen=True)
@@ -37,10 +40,11 @@ class Ascent(Record):
 
     `point`: the last point. `ranks`: the numerical ranks of its class blocks (singular values above 1e-6 of the largest), or
     `None` for a landscape without classes. `converged`: the relative gradient norm, computed anew on the host, reached twice
-    the tolerance; `reason` says in words why it stopped. `num_gradients`: points at which value and gradient were evaluated,
-    those of refused trials too; `num_products`: Hessian products. `gradient_equivalents` counts a product as two gradients. Not
-    counted: the last evaluation on the host, the metric's factorizations, and the gradient's scale, which a function landscape
-    estimates with a product of its own.
+    the tolerance; `reason` says in words why it stopped. Where zero is critical, a point of less than 1e-12 of the start's norm
+    is rounded to it: the gradient's scale vanishes beside zero as the gradient does. `num_gradients`: points at which value and
+    gradient were evaluated, those of refused trials too; `num_products`: Hessian products. `gradient_equivalents` counts a
+    product as two gradients. Not counted: the last evaluation on the host, the metric's factorizations, and the gradient's
+    scale, which a function landscape estimates with a product of its own.
 
     `history`: arrays "gradients" and "products" (spent so far), "value" and "relative_gradient_norm", and what `measure` asked
     for by its names, all of the same length: dense at the beginning, then every 50 gradients at most.
@@ -117,6 +121,7 @@ def ascend(
         if not _is_finite(start):
             raise InputError("Z: the landscape's value or gradient is not finite there; scale the start down")
         run = _Run(small, _setting(small, start), max_steps, history, bar)
+        run.least = _COLLAPSED * float(jnp.linalg.norm(start.point))
         run.state = barzilai_borwein.begin(small, start, run.setting)
         history.record(run.state)
         interrupted = False
@@ -129,12 +134,12 @@ def ascend(
         except KeyboardInterrupt:
             reason, interrupted = "interrupted", True
         state = run.state
-        end = _expand(landscape, np.array(state.here.point), history.bases)
+        end = np.zeros(landscape.shape) if run.collapsed else _expand(landscape, np.array(state.here.point), history.bases)
     value, gradient, scale = landscape.evaluate(end)
     norm = float(np.linalg.norm(gradient))
     relative = norm / scale if scale > 0 else norm
     converged = bool(relative <= 2 * rtol)
-    if not converged and float(state.here.relative) <= rtol:
+    if not converged and not run.collapsed and float(state.here.relative) <= rtol:
         reason += f", but evaluated on the host it is {relative:.2e}: the landscape's two gradients differ"
     return Ascent(
         end,
@@ -158,6 +163,13 @@ class _Run:
         self.landscape, self.setting, self.max_steps, self.history, self.bar = landscape, setting, max_steps, history, bar
         self.state: Any = None
         self.largest = _CHUNK
+        self.least, self.collapsed = 0.0, False  # the norm below which a point is zero
+
+    def is_zero(self) -> bool:
+        """Whether the ascent has come down to zero, and zero is critical."""
+        if self.landscape.constraint is not None or float(jnp.linalg.norm(self.state.here.point)) > self.least:
+            return False
+        return not self.landscape.evaluate(np.zeros(self.landscape.shape))[1].any()
 
     def drive(self, climb: Callable[..., Any], rtol: float, budget: int) -> str:
         """Until the tolerance is reached, the budget spent, or nothing more can be gained; why, in words."""
@@ -184,6 +196,9 @@ class _Run:
         gradients, relative = int(self.state.gradients), float(self.state.here.relative)
         spent = gradients + 2 * int(self.state.products)
         at_precision = f"no progress below relative gradient norm {min(best, relative):.2e}, the precision of the gradient"
+        if self.is_zero():
+            self.collapsed = True
+            return f"came down to zero, a critical point, to {_COLLAPSED:.0e} of the start's norm"
         if relative <= rtol:
             return f"relative gradient norm {relative:.2e} reached {rtol:.0e}"
         if int(self.state.refusals) >= MOST_REFUSALS:

@@ -176,7 +176,7 @@ def _judged(landscape: Any, s: State) -> State:
     rise = up * (there.value - here.value)
     by_value = judged_by_value(here.value, expected)
     mean = 0.5 * up * inner(there.point - here.point, here.gradient + there.gradient)
-    closer = jnp.where(there.relative < here.relative, 1.0, -1.0)
+    closer = jnp.where(length(there.gradient) < length(here.gradient), 1.0, -1.0)
     ratio = jnp.where(by_value, rise / jnp.where(by_value, expected, 1), closer)
     finite = jnp.isfinite(there.value) & jnp.isfinite(there.relative)
     ratio = jnp.where(finite & jnp.isfinite(ratio), ratio, -1.0)

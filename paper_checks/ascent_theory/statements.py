@@ -46,7 +46,7 @@ CLAIMS: tuple[Claim, ...] = (
         source="Wang et al. (ICML 2024), consequence drawn from the benign landscape",
         form=Form.OWN,
         statement=(
-            "From random starts monotone ascent converges to a local maximizer: orthogonal blocks with large roots, or Z = 0, "
+            "From random starts ascent converges to a local maximizer: orthogonal blocks with large roots, or Z = 0, "
             "to which starts of small norm collapse."
         ),
         hypotheses=("0 < λ < λ_max", "starts with independent normal entries"),
