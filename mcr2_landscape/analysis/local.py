@@ -26,7 +26,7 @@ _DENSE = 2500
 # Hessian products to spend on a larger one; the work that they may take where a product is expensive, some ten seconds of one
 # core; and that of an ascent, some minutes.
 _MOST_PRODUCTS, _FEWEST_PRODUCTS = 320, 48
-_WORK, _CLIMB = 1.5e11, 1e13
+_WORK, _CLIMB = 1.5e11, 5e12
 _SHARE = 0.3  # of the available memory, for the rows of a Lanczos run
 _NEAR = 0.01
 
@@ -117,10 +117,10 @@ def position_at(problem: MCR2, small: MCR2, Z: np.ndarray, z: np.ndarray, curvat
 
 
 def affordable_gradients(small: MCR2) -> int:
-    """How many gradients an ascent may take: 3,000, or what some minutes of one core allow, at least a hundred."""
+    """How many gradients an ascent may take: 3,000, or what some minutes of one core allow, at least fifty."""
     d, columns = small.shape
     work = 4 * d**2 * columns + 3 * (len(small.sizes) + 1) * d**3
-    return int(np.clip(_CLIMB / work, 100, 3000))
+    return int(np.clip(_CLIMB / work, 50, 3000))
 
 
 def nearest_family(small: MCR2, z: np.ndarray, gradient_norm: float) -> catalog.Recognition | None:

@@ -25,6 +25,7 @@ class SmoothLandscape(Protocol):
     * `reduction(Z, tolerance=)` with `parameters`: host, the Hessian as a direct sum of small matrices
       (`mcr2_landscape.reduction`), which then also says value, gradient and structure;
     * `curvature_scale()`: a bound on |eigenvalues| of the Hessian anywhere;
+    * `metric(Z)`: traced, an object whose `solve(G)` gives the direction that is steepest in a metric that suits it;
     * `perturb(Z, key, size)`: a random change that suits it;
     * `random_starts(key, count)`: starting points that suit it;
     * `hessian_lipschitz()`: a bound on how fast the Hessian changes, in the spectral norm, per unit of Frobenius distance.

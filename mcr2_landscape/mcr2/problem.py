@@ -18,6 +18,7 @@ from mcr2_landscape.factorization import factorize
 from mcr2_landscape.mcr2 import kernels
 from mcr2_landscape.mcr2.features import sort_features
 from mcr2_landscape.mcr2.hessian import RateHessian, factors
+from mcr2_landscape.mcr2.metric import SingularMetric
 from mcr2_landscape.mcr2.starts import random_starts
 from mcr2_landscape.precision import positive_leaf, refuse_traced, traced_array
 from mcr2_landscape.randomness import generator
@@ -94,6 +95,11 @@ class MCR2(eqx.Module):
         Z = traced_array("Z", Z, self.shape)
         found = factors(Z, self._layout, _scales(self, Z.dtype), _lambda(self, Z.dtype), form)
         return RateHessian(found, self.dim)
+
+    def metric(self, Z: Any) -> SingularMetric:
+        """A metric for ascent, traced: `solve(G)` gives the direction that is steepest in it. Errors as `value`."""
+        Z = traced_array("Z", Z, self.shape)
+        return SingularMetric.at(Z, self._layout, _scales(self, Z.dtype), _lambda(self, Z.dtype))
 
     def class_columns(self, number: int) -> slice:
         """The columns of class `number` (from 0)."""

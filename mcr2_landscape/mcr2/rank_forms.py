@@ -8,8 +8,8 @@ Write E_k = D_k V_k. Then (H[D])_k = B_k D_k + Y_k V_kᵀ with B_k = alpha (A �
 basis of the columns of Z, everything but −lambda D_k lives on span U and on the E_k: (H[D])_k = −lambda D_k + [U e_k] [X_k;
 V_kᵀ], at 4 d r m + 4 d Σ m_k r_k flops.
 
-The classes' ranks are padded to the largest of their bucket and, like that of U, to a multiple of eight with columns of zeros,
-which add nothing: points of similar ranks share one compiled program.
+The classes' ranks are padded to the largest of their bucket and to a multiple of four, that of U to a multiple of eight, with
+columns of zeros, which add nothing: points of similar ranks share one compiled program.
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ from mcr2_landscape.rates import identity_like
 from mcr2_landscape.stacking import ClassLayout
 
 _PARTS = tuple[jax.Array, ...]  # one stack for each bucket
+# Ranks are padded to multiples of these. A class of rank 4 at eight columns would make a tenth more work of a product.
+_CLASS, _WHOLE = 4, 8
 
 
 class MidRank(eqx.Module):
@@ -177,11 +179,12 @@ class LowRank(eqx.Module):
             for item in zip(_stacks(F, parts), self.scaled, self.smoothed, self.inner, alphas, inside, strict=True)
         )
 
-        def block(D_k: jax.Array, X_k: jax.Array, straight: jax.Array, y: jax.Array, e: jax.Array, V: jax.Array) -> jax.Array:
+        def block(X_k: jax.Array, straight: jax.Array, y: jax.Array, e: jax.Array, V: jax.Array) -> jax.Array:
             rows = jnp.concatenate([matmul(straight, X_k) + matmul(y, V.T), V.T])
-            return matmul(jnp.concatenate([self.basis, e], axis=1), rows) - self.regularization * D_k
+            return matmul(jnp.concatenate([self.basis, e], axis=1), rows)
 
-        return self.layout.assemble(block, (D,), across, self.straight, Y, outside, self.right)
+        rest = -self.regularization * D
+        return self.layout.assemble(block, (), across, self.straight, Y, outside, self.right, onto=rest)
 
 
 def _class_factors(scaled: _PARTS, alphas: _PARTS) -> tuple[_PARTS, _PARTS, _PARTS]:
@@ -224,14 +227,14 @@ def _block_diagonal(parts: Sequence[jax.Array]) -> jax.Array:
 
 
 def stacks(factors: Factorization, layout: ClassLayout, dtype: Any, *, reduced: bool) -> tuple[_PARTS, _PARTS]:
-    """W_k (in the coordinates of U if `reduced`) and V_k by buckets, in windows, their ranks padded to a multiple of eight that
+    """W_k (in the coordinates of U if `reduced`) and V_k by buckets, in windows, their ranks padded to a multiple of four that
     all classes of the bucket fit into."""
     scaled = factors.coordinates() if reduced else factors.scaled
     height = scaled[0].shape[0]
-    rows = _padded(height, factors.scaled[0].shape[0]) if reduced else height
+    rows = min(_padded(height, _WHOLE), factors.scaled[0].shape[0]) if reduced else height
     all_scaled, all_right = [], []
     for bucket in layout.buckets:
-        rank = _padded(max(factors.ranks[k] for k in bucket.classes))
+        rank = _padded(max(factors.ranks[k] for k in bucket.classes), _CLASS)
         W = np.zeros((len(bucket.classes), rows, rank), dtype=dtype)
         V = np.zeros((len(bucket.classes), bucket.width, rank), dtype=dtype)
         for i, k in enumerate(bucket.classes):
@@ -249,14 +252,13 @@ def padded_basis(factors: Factorization, dtype: Any) -> jax.Array:
     if factors.basis is None:
         return jnp.eye(factors.rank, dtype=dtype)
     d, r = factors.basis.shape
-    U = np.zeros((d, _padded(r, d)), dtype=dtype)
+    U = np.zeros((d, min(_padded(r, _WHOLE), d)), dtype=dtype)
     U[:, :r] = factors.basis
     return jnp.asarray(U)
 
 
-def _padded(rank: int, largest: int | None = None) -> int:
-    found = max(8 * -(-rank // 8), 8)
-    return found if largest is None else min(found, largest)
+def _padded(rank: int, multiple: int) -> int:
+    return max(multiple * -(-rank // multiple), multiple)
 
 
 def mid_rank_flops(dim: int, widths: Sequence[int], ranks: Sequence[int]) -> int:
