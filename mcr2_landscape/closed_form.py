@@ -23,6 +23,7 @@ import numpy as np
 from mcr2_landscape.record import Record
 from mcr2_landscape.validation import InputError, class_sizes, positive_integer, positive_real
 
+_NO_NOISE = 1e-9  # of the largest singular value: a smaller one may be noise, whose directions belong to no orbit
 _SMALLEST_ALPHA = 1e-150  # products of two alphas stay within float64
 
 
@@ -237,7 +238,7 @@ def _right_tangent(block: np.ndarray) -> np.ndarray:
     """Matrices that span {Z Ψ : Ψ skew} for a block Z = U S Vᵀ of rank r: with Ψ in the coordinates of V, the part between row
     space and its complement gives every u_i v⊥ᵀ, the part within the row space U S Ψ Vᵀ. Shape (r (m−r) + r (r−1)/2, d, m)."""
     U, s, Vt = np.linalg.svd(block, full_matrices=True)
-    r = int((s > 1e-13 * max(s[0], np.finfo(float).tiny)).sum())
+    r = int((s > _NO_NOISE * max(s[0], np.finfo(float).tiny)).sum())
     rest = Vt[r:]
     across = np.einsum("di,jm->ijdm", U[:, :r], rest).reshape(-1, *block.shape)
     i, j = np.triu_indices(r, 1)

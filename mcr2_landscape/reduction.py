@@ -22,6 +22,7 @@ import numpy as np
 
 from mcr2_landscape.closed_form import Parameters, orbit_generators
 from mcr2_landscape.factorization import Factorization
+from mcr2_landscape.memory import require
 
 _CLEAR = 1e-12  # of the squared singular values of the orbit's generators: those below are not clearly non-zero
 
@@ -122,9 +123,18 @@ class Reduction:
         block[...] = np.outer(U @ vector, _beyond(np.asarray(factors.right[_number(part)])))
         return D
 
-    def orbit_dimension(self) -> int:
-        """The dimension of the orbit of Z under O(d) × Π O(m_k), or a lower bound: generators of the core that are small
-        without being clearly zero are left out, so that every zero eigenvalue that it proves is one."""
+    def settled(self, distance: float) -> Reduction:
+        """The reduction at a point with the ranks of the critical point that is at most `distance` away: singular values up to
+        that are noise. What is cut off is in the residual of the factors."""
+        smallest = min((float(values[-1]) for values in self.factors.values if values.size), default=np.inf)
+        if smallest > distance:
+            return self
+        return Reduction(self.parameters, self.factors.truncated(distance), self.regularized)
+
+    def orbit_dimension(self, distance: float = 0.0) -> int:
+        """The dimension of the orbit under O(d) × Π O(m_k) of the critical point that is at most `distance` from Z and has its
+        ranks, or a lower bound: generators of the core that are small without being clearly zero are left out, so that every
+        zero eigenvalue that it proves is one. With `distance` 0, of Z itself."""
         p, columns = self.parameters, sum(self.ranks)
         across = (p.dim - self.rank) * self.rank
         across += sum(rank * (width - rank) for width, rank in zip(p.widths, self.ranks, strict=True))
@@ -136,8 +146,12 @@ class Reduction:
         unit = generators[:, keep] / norms[keep]
         if unit.shape[1] == 0:
             return across
+        require("Z", 8.0 * 3 * unit.size, "the generators of its orbit do not fit; pass a truncation")
         squares = np.linalg.eigvalsh(unit.T @ unit if unit.shape[1] <= unit.shape[0] else unit @ unit.T)
-        return across + int((squares > _CLEAR * squares[-1]).sum())
+        # singular values of a class that are equal at the critical point differ here
+        smallest = min(float(values[-1]) for values in self.factors.values if values.size)
+        clear = max(_CLEAR, min(10 * distance / smallest, 0.1) ** 2)
+        return across + int((squares > clear * squares[-1]).sum())
 
     # -- the matrices, in units of alpha ------------------------------------------------------------------------------------
 

@@ -135,6 +135,38 @@ def test_a_largest_rank_gives_up(dim):
     assert factorize(random.standard_normal((dim, 200)), (100, 100), max_rank=3) is None
 
 
+@pytest.mark.parametrize(("dim", "width"), [(64, 200), (100, 90), (33, 40)])
+def test_a_largest_rank_needs_no_decomposition(dim, width, monkeypatch):
+    """At a generic point the last sketch, of a few products more than the largest rank, says enough; a rank of just that is
+    found by it."""
+    random = np.random.default_rng(0)
+    half = dim // 2
+    exact = block(dim, width, np.linspace(1, 2, half), random)
+    assert factorize(exact, (width,), max_rank=half).ranks == (half,)
+    assert factorize(exact, (width,), max_rank=half - 1) is None
+
+    def refused(*_, **__):
+        raise AssertionError("decomposed")
+
+    monkeypatch.setattr(np.linalg, "svd", refused)
+    assert factorize(random.standard_normal((dim, width)), (width,), max_rank=half) is None
+    with pytest.raises(AssertionError, match="decomposed"):
+        factorize(random.standard_normal((dim, width)), (width,))
+
+
+@pytest.mark.parametrize("width", [20, 300])
+def test_a_basis_where_everything_is_spanned(width):
+    random = np.random.default_rng(0)
+    Z = random.standard_normal((6, 2 * width))
+    found = factorize(Z, (width, width))
+    assert found.basis is None
+    full = found.spanned()
+    check(full, Z)
+    rows = np.linalg.norm(np.concatenate(full.coordinates(), axis=1), axis=1)
+    assert np.allclose(rows, np.linalg.svd(Z, compute_uv=False))
+    assert full.spanned() is full
+
+
 def test_one_space_of_several_classes():
     """r is the dimension of the sum of the spaces, not the sum of the ranks."""
     random = np.random.default_rng(0)

@@ -44,9 +44,9 @@ def analyze_features(
     class has critical directions. `normalize`: "none"; "samples" (each to length 1), "classes" (‖Z_k‖² = m_k) or "scale" (one
     factor for all features, that at which F is largest). `center`: subtract the mean of all samples first. `key`: start
     vectors of the eigenvalue computations. `ascent`: also climb from the features, with `max_steps` gradients at most (3,000,
-    or fewer where they would take longer than some minutes), and say where that ends; from a saddle the climb starts along the steepest direction. `source`: where the features come from,
-    in words; `notes`: what was done to them before, in sentences. `progress`: a bar on standard error while it climbs, or a
-    function of (gradients, most gradients, 0).
+    or fewer where they would take longer than some minutes), and say where that ends; from a saddle the climb starts along the
+    steepest direction. `source`: where the features come from, in words; `notes`: what was done to them before, in sentences.
+    `progress`: a bar on standard error while it climbs, or a function of (gradients, most gradients, 0).
 
     **Returns:** `FeatureAnalysis`. Ctrl-C during the ascent stops it; what was reached is in the result, marked `interrupted`.
 
@@ -209,10 +209,7 @@ def _classes(problem: MCR2, spectra: _Spectra, data: Prepared, target: Target) -
 def _endpoint(small: MCR2, z: np.ndarray, climb: Ascent, target: Target, value: float) -> Endpoint:
     p, end = small.parameters, climb.point
     ranks, words = _describe_ranks(p, end)
-    if climb.converged:
-        known = catalog.recognize(p, end, rtol=1e-5)
-    else:
-        known = nearest_family(small, end, climb.gradient_norm)
+    known = catalog.recognize(p, end, rtol=1e-5) if climb.converged else nearest_family(small, end, climb.gradient_norm)
     if known is not None:
         ranks = tuple(known.family.ranks)
         words = known.family.label

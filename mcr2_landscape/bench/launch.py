@@ -12,8 +12,8 @@ from typing import Any
 from mcr2_landscape.bench.plan import Plan
 from mcr2_landscape.record import to_plain
 
-# One thread in every library, from before it is imported. The last one asks the allocator for huge pages: with the default, each
-# fresh result of 67 MB costs about 40 ms of page faults, to every contestant alike, which would hide what is measured.
+# One thread in every library, from before it is imported. The last one asks the allocator for huge pages: with the default,
+# each fresh result of 67 MB costs every contestant about 40 ms of page faults, which would hide what is measured.
 SETTINGS = {
     "NPROC": "1",
     "OMP_NUM_THREADS": "1",
@@ -46,7 +46,8 @@ def benchmark(plan: Plan, say: Callable[[str], None] = lambda words: None) -> di
         environment["XLA_FLAGS"] = f"{own} {SETTINGS['XLA_FLAGS']}"
     command = [sys.executable, "-m", "mcr2_landscape.bench.pinned"]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, text=True)
-    assert process.stdin is not None and process.stdout is not None
+    assert process.stdin is not None
+    assert process.stdout is not None
     found = None
     try:
         with process.stdin:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -25,6 +26,7 @@ from mcr2_landscape.mcr2 import MCR2
 from mcr2_landscape.mcr2.forms import ByShape
 from mcr2_landscape.mcr2.hessian import RateHessian
 from mcr2_landscape.mcr2.rank_forms import LowRank
+from mcr2_landscape.operators import SymmetricOperator
 from mcr2_landscape.record import Record
 from mcr2_landscape.verdict import Inertia
 
@@ -36,8 +38,8 @@ class Entry(Record):
     """One contestant at one point. **Fields:** `state`: "timed", "wrong", "failed" or "not installed", with the `reason` in
     words; `difference` from the oracle, relative; `about`, how it computes; `milliseconds` of a product, `ratio` to our own
     time (above one: slower than we are), round by round; `caches`, seconds to build what is kept at a point, compilation left
-    out; `memory`, of a product of ours, in copies of Z (Z, the direction, and what the product adds); `goal`, the least ratio
-    that is aimed at, if any."""
+    out; `memory`, of a product of ours, in copies of Z (see `product_bytes`); `goal`, the least ratio that is aimed at, if
+    any."""
 
     name: str
     state: str
@@ -73,8 +75,8 @@ class PointResult(Record):
 @dataclass(frozen=True)
 class InertiaResult(Record):
     """The complete inertia at one point: `unknowns` n, `seconds`, the counts, `regime` and `cost` in words, `memory` in copies
-    of Z, and whether it is `right`: counts add up to n and nothing is undecided; at a critical point they are theory's, elsewhere
-    the eigenvalues add up to the trace. `goal`: the most seconds that are aimed at, if any."""
+    of Z, and whether it is `right`: counts add up to n and nothing is undecided; at a critical point they are theory's,
+    elsewhere the eigenvalues add up to the trace. `goal`: the most seconds that are aimed at, if any."""
 
     size: str
     shape: tuple[int, int, int]
@@ -145,9 +147,8 @@ def measure_point(
         goal = ratio_goal(name, shape, kind, H.form)
         entries[name] = dataclasses.replace(entries[name], milliseconds=milliseconds, ratio=quotients.get(name), goal=goal)
     if OURS in calls:
-        _, grown = peak_bytes(calls[OURS])
-        memory = None if grown is None else 2 + grown / Z.nbytes  # Z and the direction are there before
-        entries[OURS] = dataclasses.replace(entries[OURS], memory=memory)
+        needed = product_bytes(H)
+        entries[OURS] = dataclasses.replace(entries[OURS], memory=None if needed is None else needed / Z.nbytes)
     return PointResult(size, shape, kind, H.form, H.flops, tuple(entries.values()))
 
 
@@ -178,6 +179,21 @@ def admit(
         return Entry(contestant.name, "wrong", f"off by {off:.1e}, relative", prepared.about, off), None
     entry = Entry(contestant.name, "timed", "", prepared.about, off, caches=caches)
     return entry, lambda: prepared.multiply(direction)
+
+
+def product_bytes(H: SymmetricOperator) -> int | None:
+    """The memory of one product as the compiler lays it out: the operator and the direction, the result, and what is needed in
+    between; `None` where it does not say."""
+    direction = jax.ShapeDtypeStruct(H.shape, H.dtype)
+    found = _product.lower(H, direction).compile().memory_analysis()
+    if found is None:
+        return None
+    return found.argument_size_in_bytes + found.output_size_in_bytes + found.temp_size_in_bytes
+
+
+@jax.jit
+def _product(H: SymmetricOperator, D: jax.Array) -> jax.Array:
+    return H.product(D)
 
 
 def limit_of(H: RateHessian, problem: MCR2) -> Limit:

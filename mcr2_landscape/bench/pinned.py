@@ -1,7 +1,7 @@
-"""The process in which contestants are timed: `python -m mcr2_landscape.bench.pinned`, started by `mcr2_landscape.bench.launch`.
+"""The process in which contestants are timed: `python -m mcr2_landscape.bench.pinned`, which `benchmark` starts.
 
-The plan comes as JSON on standard input. Lines of JSON go to standard output, {"say": words} while at work and {"done": figures}
-at the end. Whatever other libraries print goes to standard error.
+The plan comes as JSON on standard input. Lines of JSON go to standard output, {"say": words} while at work and {"done":
+figures} at the end. Whatever other libraries print goes to standard error.
 
 This process is on one core before JAX and PyTorch are imported; its environment, made by the parent, asks for one thread.
 """
@@ -78,7 +78,7 @@ def peer_versions() -> dict[str, str]:
 
 def _one_thread_for_torch() -> None:
     try:
-        import torch
+        import torch  # pyright: ignore[reportMissingImports]
     except ImportError:
         return
     torch.set_num_threads(1)

@@ -44,14 +44,18 @@ class Plan(Record):
             raise InputError("sizes, points: found none; name at least one size and one kind of point")
         for name, (dim, samples, classes) in self.sizes.items():
             if min(dim, classes) < 2 or samples < classes:
-                raise InputError(f"sizes: found {name} = {(dim, samples, classes)}; pass d, K of at least 2 and m of at least K")
+                raise InputError(
+                    f"sizes: found {name} = {(dim, samples, classes)}; pass d, K of at least 2 and m of at least K"
+                )
         for name in self.points:
             if name not in POINTS:
                 raise InputError(f"points: found {name!r}; pass some of " + ", ".join(POINTS))
         if self.clock not in ("cpu", "wall"):
             raise InputError(f"clock: found {self.clock!r}; pass 'cpu' or 'wall'")
         if self.rounds < 1 or not math.isfinite(self.seconds) or self.seconds < 0:
-            raise InputError(f"rounds, seconds: found {self.rounds}, {self.seconds:g}; pass at least one round of a finite time")
+            raise InputError(
+                f"rounds, seconds: found {self.rounds}, {self.seconds:g}; pass at least one round of a finite time"
+            )
 
     @property
     def quick(self) -> Plan:

@@ -11,7 +11,7 @@ from typing import Any
 
 import jax
 import numpy as np
-import torch
+import torch  # pyright: ignore[reportMissingImports]
 
 from mcr2_landscape.bench.contestants import Multiplier
 from mcr2_landscape.mcr2 import MCR2
@@ -91,8 +91,8 @@ def _nothing() -> torch.Tensor:
 
 def pyhessian(problem: MCR2, Z: np.ndarray) -> Multiplier:
     """PyHessian: the gradient's graph is built once and retained, a product is one backward pass through it."""
-    from pyhessian import hessian
-    from pyhessian.utils import hessian_vector_product
+    from pyhessian import hessian  # pyright: ignore[reportMissingImports]
+    from pyhessian.utils import hessian_vector_product  # pyright: ignore[reportMissingImports]
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it calls backward(create_graph=True), about which PyTorch warns
@@ -102,7 +102,7 @@ def pyhessian(problem: MCR2, Z: np.ndarray) -> Multiplier:
 
 def eigenthings(problem: MCR2, Z: np.ndarray) -> Multiplier:
     """hessian-eigenthings: two backward passes through a graph that every product builds afresh."""
-    from hessian_eigenthings import HessianOperator
+    from hessian_eigenthings import HessianOperator  # pyright: ignore[reportMissingImports]
 
     H = HessianOperator(Objective(problem, Z), [(_nothing(), _nothing())], lambda model, batch: model(batch[0]))
     return Multiplier(
@@ -112,21 +112,24 @@ def eigenthings(problem: MCR2, Z: np.ndarray) -> Multiplier:
 
 def curvlinops(problem: MCR2, Z: np.ndarray) -> Multiplier:
     """curvlinops: forward over reverse with torch.func, under `torch.no_grad`."""
-    from curvlinops import HessianLinearOperator
+    from curvlinops import HessianLinearOperator  # pyright: ignore[reportMissingImports]
 
     model = Objective(problem, Z, cholesky=True)
     H = HessianLinearOperator(
         model, _Loss(), list(model.parameters()), [(_nothing(), _nothing())], check_deterministic=False, num_data=1
     )
     return Multiplier(
-        lambda D: _give(D).reshape(-1), lambda D: _wait(H @ D), lambda v: _take(v).reshape(Z.shape), "forward over reverse, by Cholesky"
+        lambda D: _give(D).reshape(-1),
+        lambda D: _wait(H @ D),
+        lambda v: _take(v).reshape(Z.shape),
+        "forward over reverse, by Cholesky",
     )
 
 
 def pymanopt(problem: MCR2, Z: np.ndarray) -> Multiplier:
     """pymanopt: the Euclidean Hessian of its PyTorch backend, NumPy arrays in and out, on the processor."""
-    import pymanopt as package
-    from pymanopt.manifolds import Euclidean
+    import pymanopt as package  # pyright: ignore[reportMissingImports]
+    from pymanopt.manifolds import Euclidean  # pyright: ignore[reportMissingImports]
 
     model = Objective(problem, Z).cpu()
     model.identity, model.alphas, model.weights = (x.cpu() for x in (model.identity, model.alphas, model.weights))

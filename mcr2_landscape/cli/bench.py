@@ -18,9 +18,10 @@ def bench(
 ) -> int:
     """Time Hessian products and the inertia against their own limit and against other libraries, on one core.
 
-    Every product is compared with a host oracle first; what is off by more than 1e-10 is listed as wrong and not timed. The others
-    run in turns, in one process on one pinned core, and their CPU time is quoted: medians, and quartiles of the ratios. Peers that
-    are not installed are listed with the command that installs them. The exit status is 1 if a result of ours is wrong.
+    Every product is compared with a host oracle first; what is off by more than 1e-10 is listed as wrong and not timed. The
+    others run in turns, in one process on one pinned core, and their CPU time is quoted: medians, and quartiles of the ratios.
+    Peers that are not installed are listed with the command that installs them. The exit status is 1 if a result of ours is
+    wrong.
 
     Parameters
     ----------

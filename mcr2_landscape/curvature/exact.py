@@ -82,6 +82,9 @@ def spectrum(
         if truncation is not None:
             raise InputError("truncation: only a landscape with class blocks has something to cut off; leave it out")
         return _dense(landscape, Z, dense_limit)
+    with np.errstate(over="ignore"):
+        if not np.isfinite(np.sum(Z * Z)):
+            raise InputError("Z: its norm overflows, and with it the landscape; scale it down")
     reduction = reduce(landscape, Z, truncation)
     known = recognized(landscape, Z, reduction) if theory else None
     found = known and closed_form_spectrum(landscape, reduction, *known)

@@ -24,6 +24,7 @@ from mcr2_landscape.stacking import ClassLayout
 from mcr2_landscape.validation import InputError, float64_matrix
 
 _ORTHOGONAL = 1e-6  # largest cosine between directions of different classes that still counts as none
+_CRITICAL = 1e-8
 _EQUAL = 1e-6  # relative difference up to which two singular values of a class count as one
 _HIGHEST = jax.lax.Precision.HIGHEST
 
@@ -35,6 +36,7 @@ class OrthogonalOrbit(eqx.Module):
     right: tuple[jax.Array, ...]
     values: jax.Array
     owners: jax.Array
+    equal: jax.Array
     layout: ClassLayout = eqx.field(static=True)
     columns: tuple[tuple[int, ...], ...] = eqx.field(static=True)
     dimension: int = eqx.field(static=True)
@@ -68,7 +70,7 @@ class OrthogonalOrbit(eqx.Module):
         """The part of the core (r, r) that is orthogonal to the tangent space."""
         s = self.values
         same = self.owners[:, None] == self.owners[None, :]
-        equal = jnp.abs(s[:, None] - s[None, :]) <= _EQUAL * jnp.maximum(s[:, None], s[None, :])
+        equal = jnp.abs(s[:, None] - s[None, :]) <= self.equal * jnp.maximum(s[:, None], s[None, :])
         # e_ij gets s_i t_ij and e_ji gets s_j t_ij: the unit vector that is orthogonal to s_j e_ij − s_i e_ji
         share = (s[:, None] * core + s[None, :] * core.T) / (s[:, None] ** 2 + s[None, :] ** 2)
         different = s[:, None] * share
@@ -91,25 +93,34 @@ class OrthogonalOrbit(eqx.Module):
         )
 
 
-def orbit_at(problem: Any, Z: Any) -> OrthogonalOrbit:
+def orbit_at(problem: Any, Z: Any, *, distance: float | None = None) -> OrthogonalOrbit:
     """The tangent space of the orbit of Z under O(d) × Π O(m_k), for `eigenpairs(problem.hessian(Z), deflate=…)`.
 
     **Arguments:** `problem`: an `MCR2`, or a `ConstrainedMCR2` on spheres or balls. `Z`: of its shape, float64, its classes
-    orthogonal to each other, as they are at every maximizer.
+    orthogonal to each other, as they are at every maximizer. `distance`: how far the critical point may be that Z stands for:
+    singular values up to that are noise, and those of a class that differ by less than that are equal there. By default what
+    the gradient of an `MCR2` allows, 2 ‖∇F‖/lambda, where its relative norm is at most 1e-8; otherwise 0, the orbit of Z
+    itself.
 
     **Raises:** `InputError` for a wrong shape, NaN, float32, or classes that are not orthogonal to 1e-6.
     """
     Z = float64_matrix("Z", Z, tuple(problem.shape))
-    return orthogonal_orbit(Z, problem.parameters.widths)
+    if distance is None:
+        _, gradient, scale = problem.evaluate(Z)
+        norm, strength = float(np.linalg.norm(gradient)), getattr(problem, "regularization", None)
+        distance = 2 * norm / float(strength) if strength is not None and norm <= _CRITICAL * scale else 0.0
+    return orthogonal_orbit(Z, problem.parameters.widths, distance)
 
 
-def orthogonal_orbit(Z: np.ndarray, widths: tuple[int, ...]) -> OrthogonalOrbit:
+def orthogonal_orbit(Z: np.ndarray, widths: tuple[int, ...], distance: float = 0.0) -> OrthogonalOrbit:
     """`orbit_at` for an array in class blocks of the given widths.
 
     **Raises:** `InputError` for classes that are not orthogonal.
     """
-    factors = factorize(Z, widths)
+    factors = factorize(Z, widths, tolerance=distance or None)
     assert factors is not None  # no largest rank was asked for
+    smallest = min((float(values[-1]) for values in factors.values if values.size), default=1.0)
+    equal = max(_EQUAL, min(10 * distance / smallest, 1.0))
     found = _directions(factors)
     worst = float(np.abs(found.T @ found - np.eye(found.shape[1])).max(initial=0.0))
     if worst > _ORTHOGONAL:
@@ -140,9 +151,10 @@ def orthogonal_orbit(Z: np.ndarray, widths: tuple[int, ...]) -> OrthogonalOrbit:
             tuple(jnp.asarray(V) for V in right),
             jnp.asarray(values),
             jnp.asarray(owners),
+            jnp.asarray(equal),
             layout,
             tuple(columns),
-            _dimension(Z.shape[0], widths, factors, owners, values),
+            _dimension(Z.shape[0], widths, factors, owners, values, equal),
         )
 
 
@@ -150,12 +162,14 @@ def _directions(factors: Factorization) -> np.ndarray:
     return np.concatenate([W / s for W, s in zip(factors.scaled, factors.values, strict=True)], axis=1)
 
 
-def _dimension(dim: int, widths: tuple[int, ...], factors: Factorization, owners: np.ndarray, values: np.ndarray) -> int:
+def _dimension(
+    dim: int, widths: tuple[int, ...], factors: Factorization, owners: np.ndarray, values: np.ndarray, equal: float
+) -> int:
     r = values.size
     across = (dim - r) * r + sum(own * (width - own) for width, own in zip(widths, factors.ranks, strict=True))
     i, j = np.triu_indices(r, 1)
     same = owners[i] == owners[j]
-    unequal = np.abs(values[i] - values[j]) > _EQUAL * np.maximum(values[i], values[j])
+    unequal = np.abs(values[i] - values[j]) > equal * np.maximum(values[i], values[j])
     return across + int(i.size + (same & unequal).sum())
 
 

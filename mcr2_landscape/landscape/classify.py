@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +17,8 @@ from mcr2_landscape.landscape.counting import InertiaCount, Look, count, look_at
 from mcr2_landscape.landscape.degenerate import higher_order
 from mcr2_landscape.landscape.inertia import curvature_scale
 from mcr2_landscape.record import Record
+from mcr2_landscape.reduction import Part, Reduction
+from mcr2_landscape.validation import InputError
 from mcr2_landscape.verdict import Inertia, Kind
 
 # Rows up to which a classification counts signs from dense factorizations (some seconds), and from which one of a recognized
@@ -86,7 +89,7 @@ def classify(landscape: Any, Z: Any, *, rtol: float = 1e-8) -> CriticalPoint:
         "family": None if look.known is None else look.known[0].label,
         "minimize": landscape.minimize,
     }
-    if look.known is not None and look.reduction is not None and core_size(look.reduction) > DENSE_LIMIT:
+    if look.known is not None and look.settled is not None and core_size(look.settled) > DENSE_LIMIT:
         return _with_one_eigenvalue(look, common)
     found = count(landscape, look, truncation=None, dense_limit=DENSE_LIMIT, max_products=_PRODUCTS, key=0)
     common |= {
@@ -136,6 +139,8 @@ def _without_theory(landscape: Any, look: Look, found: InertiaCount, common: dic
     if not inertia.undecided:
         kind = Kind.LOCAL_MINIMIZER if landscape.minimize else Kind.LOCAL_MAXIMIZER
         reason = f"{descent} eigenvalues are signed, {inertia.zero} zeros proved by the symmetry orbit, none left over"
+        if found.failure > 0:
+            reason += f" (random starts mislead with probability {found.failure:.0e} at most)"
         return CriticalPoint(kind=kind, inertia=inertia, reason=reason, **common)
     # What the gradient has blurred is no zero.
     words = higher_order(landscape, look.point, found.tolerance) if found.sharp and look.point.size <= DENSE_LIMIT else None
@@ -155,26 +160,43 @@ def _with_one_eigenvalue(look: Look, common: dict[str, Any]) -> CriticalPoint:
     """A recognized point whose core is too large to be written down: its exact inertia, if the largest eigenvalue off the orbit
     agrees with it."""
     assert look.known is not None
-    assert look.reduction is not None
-    family, n = look.known[0], look.point.size
-    values = [float(look.reduction.eigenvalues(part)[-1]) for part in look.reduction.parts if part.name.startswith("class")]
-    tolerance = 1e-8 * (1.125 * look.reduction.parameters.alpha + look.reduction.parameters.regularization)
-    reach = look.known[1] / max(float(np.linalg.norm(look.point)), 1e-300)
+    assert look.settled is not None
+    family, distance = look.known
+    n, reduction, p = look.point.size, look.settled, look.settled.parameters
+    tolerance = 1e-8 * (1.125 * p.alpha + p.regularization)
+    tops = [_top_off_the_orbit(reduction, part) for part in reduction.parts if part.name not in ("core", "constant")]
     orbit = None
     if family.is_orthogonal:
-        coordinates = np.concatenate(look.reduction.factors.coordinates(), axis=1)
-        orbit = orthogonal_orbit(coordinates, tuple(rank for rank in look.reduction.ranks if rank))
+        coordinates = np.concatenate(reduction.factors.coordinates(), axis=1)
+        with contextlib.suppress(InputError):  # the point is too far from the family: its orbit stays in, and is seen
+            orbit = orthogonal_orbit(coordinates, tuple(rank for rank in reduction.ranks if rank), look.reach)
     with jax.enable_x64(True):
-        pairs = eigenpairs(core_operator(look.reduction), deflate=orbit, max_products=200, rtol=1e-6)
-    top = max([float(pairs.values[0]), *values])
+        pairs = eigenpairs(core_operator(reduction), deflate=orbit, max_products=_PRODUCTS, rtol=1e-9)
+    top = max([float(pairs.values[0]), *tops])
     common |= {"top_eigenvalue": top, "eigenvalue_tolerance": tolerance}
-    inertia = Inertia(family.index, family.nullity, n - family.index - family.nullity)
+    words = f"exact index {family.index} and nullity {family.nullity} of {family.label} ({distance:.1e} away)"
     seen = (
         f"the largest eigenvalue {'off the orbit ' if orbit is not None else ''}{top:.6g}, from {pairs.num_products} products"
     )
-    if (family.index > 0) == (top > tolerance):
-        reason = f"exact index {family.index} and nullity {family.nullity} of {family.label} ({reach:.1e} away); {seen}, agrees"
-        return CriticalPoint(kind=family.kind, inertia=inertia, reason=reason, **common)
-    open_inertia = Inertia(1 if top > tolerance else 0, 0, 0, n - (1 if top > tolerance else 0))
-    reason = f"recognized as {family.label} of exact index {family.index}, but {seen}, does not agree"
-    return CriticalPoint(kind=Kind.UNDECIDED, inertia=open_inertia, reason=reason, **common)
+    if not pairs.converged[0]:
+        agrees, seen = False, f"{seen}, has not converged (residual {pairs.residuals[0]:.1e})"
+    elif family.index > 0:
+        agrees = top > tolerance
+    elif family.nullity == family.orbit_dimension and orbit is not None:
+        agrees = top < -tolerance
+    else:
+        agrees = abs(top) <= tolerance
+    if agrees:
+        inertia = Inertia(family.index, family.nullity, n - family.index - family.nullity)
+        return CriticalPoint(kind=family.kind, inertia=inertia, reason=f"{words}; {seen}, agrees", **common)
+    positive = 1 if top > tolerance else 0
+    reason = f"recognized with the {words}, but {seen}, does not agree"
+    return CriticalPoint(kind=Kind.UNDECIDED, inertia=Inertia(positive, 0, 0, n - positive), reason=reason, **common)
+
+
+def _top_off_the_orbit(reduction: Reduction, part: Part) -> float:
+    """The largest eigenvalue of a part other than the core, at a critical point less the zeros that belong to the orbit."""
+    values = reduction.eigenvalues(part)
+    zeros = reduction.rank if part.name == "outside" else reduction.ranks[int(part.name.removeprefix("class ")) - 1]
+    kept = np.sort(np.delete(values, np.argsort(np.abs(values), kind="stable")[:zeros]))
+    return float(kept[-1]) if kept.size else -np.inf

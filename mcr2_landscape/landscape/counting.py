@@ -11,10 +11,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from mcr2_landscape import closed_form
-from mcr2_landscape.curvature import exact
+from mcr2_landscape.curvature import eigenpairs, exact
 from mcr2_landscape.curvature.orbit import orthogonal_orbit
 from mcr2_landscape.curvature.parts import core_operator, outside_operator
 from mcr2_landscape.curvature.signs import SignBracket, sign_bracket
+from mcr2_landscape.curvature.space import Span
 from mcr2_landscape.landscape.admission import admitted_point
 from mcr2_landscape.landscape.inertia import (
     EPS,
@@ -33,7 +34,7 @@ from mcr2_landscape.validation import InputError, positive_integer, positive_rea
 from mcr2_landscape.verdict import Inertia
 
 Bracket = tuple[int, int]
-_BASIS = 50_000_000  # numbers in a basis of the orbit's tangent space that is worth making
+_DENSE_ORBIT = 2000  # unknowns up to which a basis of the orbit's tangent space is made: its generators are as many
 _SHARE = 0.4  # of the available memory, for the rows of a Lanczos run
 
 
@@ -81,8 +82,9 @@ class InertiaCount(Record):
 
 @dataclass(frozen=True)
 class Look:
-    """A point at first sight: value, gradient, how critical it is, its reduction, and the family that theory recognizes with
-    the distance to it."""
+    """A point at first sight: value, gradient, how critical it is, its reduction, the family that theory recognizes with the
+    distance to it, how far a critical point may be at all (0 where that is not known), and the reduction less the singular
+    values that may be noise at that distance."""
 
     point: np.ndarray
     value: float
@@ -91,6 +93,8 @@ class Look:
     rtol: float
     reduction: Reduction | None
     known: tuple[Any, float] | None
+    reach: float = 0.0
+    settled: Reduction | None = None
 
     @property
     def critical(self) -> bool:
@@ -118,10 +122,14 @@ def look_at(landscape: Any, Z: Any, rtol: float, truncation: float | None = None
     relative = norm / scale if scale > 0 else (0.0 if norm == 0 else np.inf)
     if scale > 0:  # below this the rounding of the entries of Z alone explains the gradient
         rtol = max(rtol, 8 * EPS * curvature_scale(landscape) * float(np.linalg.norm(Z)) / scale)
-    known = None
+    known, reach, settled = None, 0.0, reduction
     if relative <= rtol and reduction is not None:
-        known = exact.recognized(landscape, Z, reduction)
-    return Look(Z, value, norm, relative, rtol, reduction, known)
+        # Singular values that a critical point nearby does not have: on u vᵀ with u beyond U and v beyond V_k the gradient is
+        # −lambda times them, elsewhere more.
+        reach = 2 * norm / landscape.parameters.regularization
+        settled = reduction.settled(reach)
+        known = exact.recognized(landscape, Z, settled)
+    return Look(Z, value, norm, relative, rtol, reduction, known, reach, settled)
 
 
 def inertia(
@@ -155,8 +163,10 @@ def inertia(
     max_products = positive_integer("max_products", max_products, minimum=2)
     look = look_at(landscape, Z, rtol, truncation)
     if theory and look.known is not None:
-        assert look.reduction is not None
-        return _from_theory(landscape, look, look.reduction)
+        assert look.settled is not None
+        found = _from_theory(landscape, look, look.settled)
+        if found is not None:
+            return found
     look = dataclasses.replace(look, known=None)
     return count(landscape, look, truncation=truncation, dense_limit=dense_limit, max_products=max_products, key=key)
 
@@ -170,18 +180,26 @@ def count(
         if look.point.size <= dense_limit:
             return _from_spectrum(landscape, look, exact.spectrum(landscape, look.point, dense_limit=dense_limit))
         return _from_products(landscape, look, max_products, key)
-    reduction, bound = exact.fitted(landscape, look.reduction, truncation, dense_limit)
+    reduction = look.reduction
+    if look.settled is not None and exact.core_size(reduction) > dense_limit:
+        reduction = look.settled
+    reduction, bound = exact.fitted(landscape, reduction, truncation, dense_limit)
     if exact.core_size(reduction) <= dense_limit:
-        return _from_spectrum(landscape, look, exact.dense_core_spectrum(landscape, reduction, bound))
+        return _from_spectrum(landscape, look, exact.dense_core_spectrum(landscape, reduction, bound), reduction)
     return _from_parts(landscape, look, reduction, bound, dense_limit, max_products, key)
 
 
-def _from_theory(landscape: Any, look: Look, reduction: Reduction) -> InertiaCount:
+def _from_theory(landscape: Any, look: Look, reduction: Reduction) -> InertiaCount | None:
+    """The exact inertia of the family, unless another one may be as near: its closed form says how far its signs reach."""
     family, distance = look.known or (None, 0.0)
     assert family is not None
     n = look.point.size
     found = Inertia(family.index, family.nullity, n - family.index - family.nullity)
     exactly = exact.closed_form_spectrum(landscape, reduction, family, distance)
+    if exactly is not None:
+        signed = np.abs(exactly.eigenvalues[exactly.eigenvalues != 0])
+        if exactly.error > 0.5 * float(signed.min(initial=np.inf)):
+            return None
     ends = (None, None) if exactly is None else (float(exactly.eigenvalues[-1]), float(exactly.eigenvalues[0]))
     return InertiaCount(
         found,
@@ -210,10 +228,10 @@ def _proved(landscape: Any, look: Look) -> int:
     """Zeros that the symmetry orbit proves at the critical point nearby."""
     if not look.critical:
         return 0
-    return orbit_dimension(landscape, look.point) if look.reduction is None else look.reduction.orbit_dimension()
+    return orbit_dimension(landscape, look.point) if look.settled is None else look.settled.orbit_dimension(look.reach)
 
 
-def _from_spectrum(landscape: Any, look: Look, found: exact.PointSpectrum) -> InertiaCount:
+def _from_spectrum(landscape: Any, look: Look, found: exact.PointSpectrum, reduction: Reduction | None = None) -> InertiaCount:
     signs = count_signs(
         landscape, look.point, found, look.gradient_norm if look.critical else 0.0, cross_checked=look.known is not None
     )
@@ -245,7 +263,7 @@ def _from_spectrum(landscape: Any, look: Look, found: exact.PointSpectrum) -> In
         rank=found.rank,
         ranks=found.ranks,
         cut=found.cut,
-        sharp=_sharp(signs),
+        sharp=_sharp(signs) and found.truncation == 0 and reduction is look.reduction,
         conflict=conflict,
     )
 
@@ -284,30 +302,47 @@ def _from_products(landscape: Any, look: Look, max_products: int, key: Any) -> I
     if steps is None:
         words = f"{n:,} unknowns leave no memory for a Lanczos run; all signs are open"
         return _open(dimension, cost, words)
-    basis = _orbit(landscape, look)
-    tolerance = _blur(landscape, look, 1e-8 * max(curvature_scale(landscape), 0.0))
     with jax.enable_x64(True):
         H = landscape.hessian(jnp.asarray(look.point))
+        scale = max(curvature_scale(landscape), float(eigenpairs(H, max_products=20, rtol=0.1, key=key).scale))
+        tolerance = _blur(landscape, look, 1e-8 * scale)
+        orbit = _annihilated(H, _orbit(landscape, look), tolerance)
+        missing = 0 if orbit is None else orbit.dimension
         found = sign_bracket(
             H,
             tolerance=tolerance if tolerance > 0 else None,
-            deflate=basis,
-            dimension=dimension - (0 if basis is None else len(basis)),
+            deflate=orbit,
+            dimension=dimension - missing,
             max_products=max_products,
             steps=steps,
             key=key,
         )
-    return _from_brackets([(1, found)], [], 0 if basis is None else len(basis), 0, cost, 0.0, None)
+    return _from_brackets([(1, found)], [], missing, 0, cost, 0.0, None)
 
 
-def _orbit(landscape: Any, look: Look) -> np.ndarray | None:
-    """Orthonormal directions (q, *shape) of the orbit's tangent space at a critical point, where there is room for them."""
-    if not look.critical or getattr(landscape, "symmetry", 0) is None:
+def _annihilated(H: Any, orbit: Any, tolerance: float) -> Any:
+    """The space that is to be deflated, if H vanishes on it to within the tolerance: three random directions in it say so.
+    Otherwise nothing is."""
+    if orbit is None:
+        return None
+    random = np.random.default_rng(0)
+    for _ in range(3):
+        X = jnp.asarray(random.standard_normal(H.shape))
+        inside = X - orbit.remove(X)
+        length = float(jnp.linalg.norm(inside.reshape(-1)))
+        if length > 0 and float(jnp.linalg.norm(H.mv(inside).reshape(-1))) > tolerance * length:
+            return None
+    return orbit
+
+
+def _orbit(landscape: Any, look: Look) -> Span | None:
+    """The orbit's tangent space at a critical point, where there is room for a basis."""
+    if not look.critical or getattr(landscape, "symmetry", 0) is None or look.point.size > _DENSE_ORBIT:
         return None
     basis = orbit_basis(landscape, look.point)
-    if basis.shape[1] == 0 or basis.size > _BASIS:
+    if basis.shape[1] == 0:
         return None
-    return np.ascontiguousarray(basis.T).reshape(-1, *look.point.shape)
+    return Span(jnp.asarray(np.ascontiguousarray(basis.T).reshape(-1, *look.point.shape)))
 
 
 def _open(dimension: int, cost: str, words: str) -> InertiaCount:
@@ -321,7 +356,8 @@ def _from_parts(
     landscape: Any, look: Look, reduction: Reduction, bound: float, dense_limit: int, max_products: int, key: Any
 ) -> InertiaCount:
     """Small parts of the reduction counted from dense factorizations, large ones bracketed."""
-    tolerance = _blur(landscape, look, 1e-8 * curvature_scale(landscape) + bound)
+    least = 1e-8 * curvature_scale(landscape) + bound + exact.point_rounding(landscape, reduction)
+    tolerance = _blur(landscape, look, least)
     brackets: list[tuple[int, SignBracket]] = []
     counted: list[tuple[int, np.ndarray]] = []
     deflated = proved = 0
@@ -359,23 +395,25 @@ def _part_bracket(
     look: Look, reduction: Reduction, part: Part, tolerance: float, steps: int, max_products: int, key: Any
 ) -> tuple[SignBracket, int]:
     """The bracket of one part, and how many of the orbit's directions were deflated from it."""
-    orbit, dimension = None, 0
+    orbit: Any = None
     if look.critical and part.name == "core":
         _, rows = exact.small_point(reduction)
         try:
-            orbit = orthogonal_orbit(rows[:, _used(reduction)], tuple(rank for rank in reduction.ranks if rank))
-            dimension = orbit.dimension
+            orbit = orthogonal_orbit(rows[:, _used(reduction)], tuple(rank for rank in reduction.ranks if rank), look.reach)
         except InputError:  # classes that are not orthogonal: the orbit stays in, and its zeros stay open
             orbit = None
     elif look.critical:
         # W Z for W from span U to beyond it: in each row of the part's directions, the row space of w
-        orbit = np.linalg.svd(np.concatenate(reduction.coordinates, axis=1), full_matrices=False)[2][: reduction.rank]
-        dimension = reduction.rank
-    if dimension == part.size:
-        none = (0, 0)
-        return SignBracket(none, none, none, 0, tolerance, 0.0, 0.0, 0.0, 0, "all of it belongs to the orbit"), dimension
+        with jax.enable_x64(True):
+            rows = np.linalg.svd(np.concatenate(reduction.coordinates, axis=1), full_matrices=False)[2]
+            orbit = Span(jnp.asarray(rows[: reduction.rank]))
     with jax.enable_x64(True):
         H = core_operator(reduction) if part.name == "core" else outside_operator(reduction)
+        orbit = _annihilated(H, orbit, tolerance)
+        dimension = 0 if orbit is None else orbit.dimension
+        if dimension == part.size:
+            none = (0, 0)
+            return SignBracket(none, none, none, 0, tolerance, 0.0, 0.0, 0.0, 0, "all of it belongs to the orbit"), dimension
         found = sign_bracket(
             H,
             tolerance=tolerance,
@@ -415,7 +453,8 @@ def _from_brackets(
 
     least = Inertia(positive + added("positive", 0), deflated + proved, negative + added("negative", 0))
     total = positive + negative + band + deflated + sum(times * (found.dimension or 0) for times, found in brackets)
-    words = "; ".join(found.reason for _, found in brackets)
+    open_ones = [found.reason for _, found in brackets if not found.decided]
+    words = "; ".join(open_ones) or f"{total - least.total:,} near zero that nothing proves"
     tops = [found.largest for _, found in brackets] + [float(values[-1]) for _, values in counted]
     bottoms = [found.smallest for _, found in brackets] + [float(values[0]) for _, values in counted]
     return InertiaCount(

@@ -21,6 +21,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 from mcr2_landscape.factorization import Factorization
 from mcr2_landscape.mcr2.kernels import Scales, matmul, transpose
@@ -45,16 +46,24 @@ class MidRank(eqx.Module):
     whole_smoothed: jax.Array
     whole_inner: jax.Array
     scales: Scales
+    regularization: jax.Array
     ranks: jax.Array
+    condition: jax.Array
+    residual: jax.Array
     layout: ClassLayout = eqx.field(static=True)
 
     name = "mid-rank"
 
     @staticmethod
     def at(
-        parts: tuple[_PARTS, _PARTS], layout: ClassLayout, s: Scales, regularization: jax.Array, ranks: jax.Array
+        parts: tuple[_PARTS, _PARTS],
+        layout: ClassLayout,
+        s: Scales,
+        regularization: jax.Array,
+        ranks: jax.Array,
+        residual: jax.Array,
     ) -> MidRank:
-        """From W_k and V_k in stacks (`stacks`), traced."""
+        """From W_k and V_k in stacks (`stacks`), and the norm of what they leave of Z, traced."""
         scaled, right = parts
         smoothed, inner, inverses = _class_factors(scaled, layout.split(s.alphas))
         joined = _columns(scaled)
@@ -63,11 +72,33 @@ class MidRank(eqx.Module):
         straight = tuple(s.alpha * (inverse[None] - part) - identity[None] for part in inverses)
         whole_smoothed = matmul(inverse, joined)
         whole_inner = matmul(joined.T, whole_smoothed)
-        return MidRank(right, scaled, smoothed, inner, straight, inverse, whole_smoothed, whole_inner, s, ranks, layout)
+        return MidRank(
+            right,
+            scaled,
+            smoothed,
+            inner,
+            straight,
+            inverse,
+            whole_smoothed,
+            whole_inner,
+            s,
+            regularization,
+            ranks,
+            _condition(scaled, layout, s),
+            residual,
+            layout,
+        )
 
     @property
-    def flops(self) -> int:
-        """Of one product."""
+    def growth(self) -> jax.Array:
+        """By how much rounding is larger than the dtype's precision: I + alpha Z Zᵀ is formed here too."""
+        return 1 + self.condition
+
+    @property
+    def flops(self) -> int | None:
+        """Of one product; `None` where the ranks are traced."""
+        if isinstance(self.ranks, Tracer):
+            return None
         return mid_rank_flops(self.inverse.shape[0], self.layout.widths, np.asarray(self.ranks).tolist())
 
     def product(self, D: jax.Array) -> jax.Array:
@@ -111,6 +142,8 @@ class LowRank(eqx.Module):
     scales: Scales
     regularization: jax.Array
     ranks: jax.Array
+    condition: jax.Array
+    residual: jax.Array
     layout: ClassLayout = eqx.field(static=True)
 
     name = "low-rank"
@@ -123,8 +156,9 @@ class LowRank(eqx.Module):
         s: Scales,
         regularization: jax.Array,
         ranks: jax.Array,
+        residual: jax.Array,
     ) -> LowRank:
-        """From U (`padded_basis`), the w_k and the V_k in stacks (`stacks`), traced."""
+        """From U (`padded_basis`), the w_k and the V_k in stacks (`stacks`), and the norm of what they leave of Z, traced."""
         scaled, right = parts
         alphas = layout.split(s.alphas)
         smoothed, inner, inverses = _class_factors(scaled, alphas)
@@ -150,12 +184,23 @@ class LowRank(eqx.Module):
             s,
             regularization,
             ranks,
+            _condition(scaled, layout, s),
+            residual,
             layout,
         )
 
     @property
-    def flops(self) -> int:
-        """Of one product."""
+    def growth(self) -> jax.Array:
+        """By how much rounding is larger than the dtype's precision. The rows of each w_k go with singular values of Z, and its
+        columns with its own: they are scaled rows and columns of matrices of a small condition, which a Cholesky factorization
+        of I + alpha w wᵀ does not see. What is left is the rounding of Z itself."""
+        return 1 + jnp.sqrt(self.condition)
+
+    @property
+    def flops(self) -> int | None:
+        """Of one product; `None` where the ranks are traced."""
+        if isinstance(self.ranks, Tracer):
+            return None
         *own, whole = np.asarray(self.ranks).tolist()
         return low_rank_flops(self.basis.shape[0], self.layout.widths, whole, own)
 
@@ -198,6 +243,13 @@ def _class_factors(scaled: _PARTS, alphas: _PARTS) -> tuple[_PARTS, _PARTS, _PAR
         identity = jnp.broadcast_to(jnp.eye(W.shape[1], dtype=W.dtype), (*W.shape[:-2], W.shape[1], W.shape[1]))
         inverses.append(identity - a[:, None, None] * matmul(q, transpose(W)))
     return tuple(smoothed), tuple(inner), tuple(inverses)
+
+
+def _condition(scaled: _PARTS, layout: ClassLayout, s: Scales) -> jax.Array:
+    """The largest of alpha ‖Z‖² and the alpha_k ‖Z_k‖²."""
+    squares = [jnp.sum(W * W, axis=(-2, -1)) for W in scaled]
+    own = [jnp.max(a * square) for a, square in zip(layout.split(s.alphas), squares, strict=True)]
+    return jnp.maximum(jnp.max(jnp.stack(own)), s.alpha * sum(jnp.sum(square) for square in squares))
 
 
 def _resolvent(gram: jax.Array) -> jax.Array:
@@ -249,8 +301,7 @@ def stacks(factors: Factorization, layout: ClassLayout, dtype: Any, *, reduced: 
 
 def padded_basis(factors: Factorization, dtype: Any) -> jax.Array:
     """U with columns of zeros behind its own."""
-    if factors.basis is None:
-        return jnp.eye(factors.rank, dtype=dtype)
+    assert factors.basis is not None
     d, r = factors.basis.shape
     U = np.zeros((d, min(_padded(r, _WHOLE), d)), dtype=dtype)
     U[:, :r] = factors.basis
@@ -259,6 +310,20 @@ def padded_basis(factors: Factorization, dtype: Any) -> jax.Array:
 
 def _padded(rank: int, multiple: int) -> int:
     return max(multiple * -(-rank // multiple), multiple)
+
+
+def num_entries(factors: Factorization, layout: ClassLayout, *, reduced: bool) -> int:
+    """Numbers that the factors and what they are made from take, padding included."""
+    dim = factors.scaled[0].shape[0]
+    side = min(_padded(factors.rank, _WHOLE), dim) if reduced else dim
+    columns = within = right = 0
+    for bucket in layout.buckets:
+        count, rank = len(bucket.classes), _padded(max(factors.ranks[k] for k in bucket.classes), _CLASS)
+        columns += count * rank
+        within += 3 * count * rank**2
+        right += 2 * count * bucket.width * rank  # on the host too
+    own = 2 * layout.num_classes * side**2 + 4 * side**2 + dim * side * reduced
+    return right + own + within + 4 * side * columns + 2 * columns**2
 
 
 def mid_rank_flops(dim: int, widths: Sequence[int], ranks: Sequence[int]) -> int:

@@ -43,7 +43,20 @@ def goal_words(goal: float | None, kept: bool | None) -> str | None:
 
 def inertia_table(found: list[Mapping[str, Any]]) -> Table:
     """One row for each complete inertia."""
-    columns = ("size", "point", "n", "seconds", "goal", "positive", "zero", "negative", "undecided", "memory, Z", "right", "how")
+    columns = (
+        "size",
+        "point",
+        "n",
+        "seconds",
+        "goal",
+        "positive",
+        "zero",
+        "negative",
+        "undecided",
+        "memory, Z",
+        "right",
+        "how",
+    )
     rows = []
     for own in found:
         late = own["goal"] is not None and own["seconds"]["median"] > own["goal"]
@@ -57,12 +70,14 @@ def inertia_table(found: list[Mapping[str, Any]]) -> Table:
 
 
 def memory_table(points: list[Mapping[str, Any]]) -> Table:
-    """The most memory of one product of ours, with Z, the direction and the result, in copies of Z."""
+    """The memory of one product of ours, in copies of Z: operator, direction, result, and what is needed in between."""
     rows = []
     for point in points:
         memory = [entry["memory"] for entry in point["entries"] if entry["memory"] is not None]
         rows += [(point["size"], point["point"], point["form"], f"{own:.2f}") for own in memory]
-    return Table.of("Memory of one product, in copies of Z (at most 4 is aimed at)", ("size", "point", "form", "Z"), rows, (0, 1, 2))
+    return Table.of(
+        "Memory of one product, in copies of Z (at most 4 is aimed at)", ("size", "point", "form", "Z"), rows, (0, 1, 2)
+    )
 
 
 def conditions_table(conditions: Mapping[str, Any]) -> Table:

@@ -175,7 +175,11 @@ class TestKnownPoints:
         high = problem.orthogonal_family([8, 8, 8])
         top = analyze_features(high.point(key=0).T, labels, epsilon=EPSILON)
         assert top.position.kind is Kind.LOCAL_MAXIMIZER
-        assert (top.position.inertia.positive, top.position.inertia.zero, top.position.inertia.undecided) == (0, high.nullity, 0)
+        assert (top.position.inertia.positive, top.position.inertia.zero, top.position.inertia.undecided) == (
+            0,
+            high.nullity,
+            0,
+        )
         low = problem.orthogonal_family([8, 7, 8], [0, 1, 0])
         saddle = analyze_features(low.point(key=0).T, labels, epsilon=EPSILON)
         assert saddle.position.kind is Kind.STRICT_SADDLE

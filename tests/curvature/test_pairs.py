@@ -260,3 +260,44 @@ def test_products_that_lose_digits_are_no_crime(matrix, rotated):
     pairs = eigenpairs(matrix(A + 1e-10 * (skew - skew.T)), num_pairs=2, block_size=2)
     assert pairs.residuals.min() > 1e-11
     check_pairs(A, pairs)
+
+
+def badly_scaled(problem, big):
+    random = np.random.default_rng(0)
+    blocks = []
+    for size in problem.sizes:
+        U, V = (np.linalg.qr(random.standard_normal((rows, 4)))[0] for rows in (problem.dim, size))
+        blocks.append((U * [big, big**0.5, 1, 0.3]) @ V.T)
+    return np.concatenate(blocks, axis=1)
+
+
+def test_points_of_a_bad_scale():
+    """Rounding of the products is in the residuals, and nobody is accused of a state."""
+    problem = ml.MCR2(6, (8, 8, 8), 0.5, 0.1)
+    for big in (1e4, 1e6):
+        Z = badly_scaled(problem, big)
+        A = problem.hessian_matrix(Z)
+        check_pairs(A, eigenpairs(problem.hessian(Z), num_pairs=3))
+        pairs = eigenpairs(problem.hessian(Z, form="by shape"), num_pairs=3)
+        check_pairs(A, pairs)
+        assert not pairs.converged.any()
+        assert "by which rounding may change a product at this point" in pairs.reason
+        assert pairs.num_products < 200
+    for big, form in ((1e8, "by shape"), (1e100, None), (1e160, None)):
+        with pytest.raises(ml.InputError, match=r"H: at a point of this scale rounding may change a product .* smaller point"):
+            eigenpairs(problem.hessian(badly_scaled(problem, big), form=form))
+
+
+@pytest.mark.parametrize("kind", ["state", "affine", "skew"])
+def test_what_rounding_explains_is_no_crime(matrix, rotated, kind):
+    """The same as above from an operator that says that its products are off by so much."""
+    Wrong = type(wrong(kind, matrix, rotated))
+
+    class Rounded(Wrong):
+        magnitude = 1.0
+        rounding = 1e-3 * N**0.5
+
+    assert eigenpairs(Rounded(wrong(kind, matrix, rotated).A)).residuals.min() >= Rounded.rounding
+    Rounded.rounding = 1e-6
+    with pytest.raises(ml.InputError, match=r"two products|its product with|not symmetric"):
+        eigenpairs(Rounded(wrong(kind, matrix, rotated).A))

@@ -233,9 +233,8 @@ def test_many_unknowns_near_a_degenerate_point_are_undecided():
 def test_the_orbit_of_wide_classes_is_counted_in_few_columns():
     problem = ml.MCR2(3, (40, 50), 0.5, 0.05)
     Z = problem.random_starts(5, 1)[0]
-    inertia = importlib.import_module("mcr2_landscape.landscape.inertia")
     full = np.linalg.matrix_rank(problem.orbit_tangent(Z), tol=1e-9)
-    assert inertia.orbit_dimension(problem, Z) == full
+    assert problem.reduction(Z).orbit_dimension() == full
 
 
 @pytest.mark.parametrize("what", ["mcr2", None, ml.MCR2])

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import mcr2_landscape as ml
+from mcr2_landscape import curvature
 from mcr2_landscape.closed_form import Parameters, hessian_matrix
 from mcr2_landscape.landscape import counting
 from mcr2_landscape.testing import parameters, points, seeds
@@ -127,6 +128,58 @@ class TestBrackets:
         assert within(found.positive, positive)
         assert within(found.negative, negative)
         assert "no memory" in found.reason
+
+
+class TestNoise:
+    """Critical points as an optimizer leaves them: noise makes every rank full and moves equal singular values apart. Whatever
+    is said to be decided must be what the family has."""
+
+    problem = ml.MCR2(6, (7, 8, 9), 0.5, 0.03)
+    families = (((2, 1, 1), (0, 0, 0)), ((1, 1, 1), (1, 0, 0)), ((2, 2, 2), (0, 0, 0)), ((1, 0, 2), (0, 1, 0)))
+
+    def check(self, found, family):
+        total = self.problem.shape[0] * self.problem.shape[1]
+        exact = (family.index, family.nullity, total - family.index - family.nullity)
+        for name, number in zip(("positive", "zero", "negative"), exact, strict=True):
+            assert within(getattr(found, name), number), (name, found)
+        assert found.inertia.zero <= family.nullity
+
+    @given(st.sampled_from(families), st.floats(-15, -9.5), seeds(), st.sampled_from([8000, 1]))
+    @settings(max_examples=20)
+    def test_brackets_contain_what_the_family_has(self, ranks, exponent, seed, dense_limit):
+        family = self.problem.orthogonal_family(*ranks)
+        Z = family.point(key=seed % 1000)
+        noisy = Z + 10**exponent * np.random.default_rng(seed).standard_normal(Z.shape)
+        found = ml.inertia(self.problem, noisy, theory=False, dense_limit=dense_limit)
+        self.check(found, family)
+
+    @pytest.mark.parametrize("dense_limit", [8000, 1])
+    def test_singular_values_that_have_moved_apart(self, dense_limit):
+        family = self.problem.orthogonal_family((2, 2, 2), (0, 0, 0))
+        Z = family.point(key=0)
+        parts = [np.linalg.svd(block, full_matrices=False) for block in self.problem.parameters.blocks(Z)]
+        spread = 1 + 3e-9 * np.array([1.0, -1.0])
+        Z = np.concatenate([(U[:, :2] * (s[:2] * spread)) @ Vt[:2] for U, s, Vt in parts], axis=1)
+        self.check(ml.inertia(self.problem, Z, theory=False, dense_limit=dense_limit), family)
+
+    def test_what_ascent_leaves_is_classified(self, monkeypatch):
+        module = importlib.import_module("mcr2_landscape.landscape.classify")
+        random = np.random.default_rng(0)
+        for limit in (4096, 4):
+            monkeypatch.setattr(module, "DENSE_LIMIT", limit)
+            for _ in range(3):
+                end = ml.ascend(self.problem, 0.7 * random.standard_normal(self.problem.shape), rtol=1e-12)
+                assert end.converged
+                found = ml.classify(self.problem, end.point)
+                assert found.kind is ml.Kind.LOCAL_MAXIMIZER, found.reason
+
+    def test_the_orbit_at_what_ascent_leaves(self):
+        start = np.random.default_rng(1).standard_normal(self.problem.shape)
+        end = ml.ascend(self.problem, start, rtol=1e-12).point
+        orbit = curvature.orbit_at(self.problem, end)
+        top = curvature.eigenpairs(self.problem.hessian(end), deflate=orbit)
+        assert top.values[0] < -top.residuals[0]
+        assert top.num_products <= 40
 
 
 class TestLargeCores:

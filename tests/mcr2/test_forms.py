@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import mcr2_landscape as ml
-from mcr2_landscape import closed_form, operators, stacking
+from mcr2_landscape import closed_form, memory, operators, stacking
 from mcr2_landscape.mcr2 import forms, rank_forms
 from mcr2_landscape.mcr2 import hessian as module
 from mcr2_landscape.mcr2.hessian import FORMS
@@ -226,6 +226,33 @@ def test_small_problems_are_not_asked_for_their_ranks(monkeypatch):
     assert ml.MCR2(3, (4, 4), 0.5, 0.1).hessian(np.zeros((3, 8))).form == "fused"
 
 
+def test_flops_in_a_traced_operator():
+    """The ranks are numbers there."""
+    p = closed_form.Parameters(*TALL, 0.5, 0.1)
+    for form in FORMS:
+        H = problem_of(p).hessian(low_rank_point(p, (2, 1), 0), form=form)
+        assert isinstance(H.flops, int)
+        assert jax.jit(lambda H: H.flops)(H) == (H.flops if form == "by shape" else None)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_factors_that_do_not_fit_are_refused(form, monkeypatch):
+    monkeypatch.setattr(module, "_NOTICED", 0.0)
+    p = closed_form.Parameters(*MIXED, 0.5, 0.1)
+    Z = low_rank_point(p, (2, 2, 1, 2), 0)
+    held = sum(leaf.nbytes for leaf in jax.tree.leaves(problem_of(p).hessian(Z, form=form)))
+    asked = []
+    monkeypatch.setattr(module, "require", lambda name, needed, text: asked.append(needed))
+    problem_of(p).hessian(Z, form=form)
+    assert held <= asked[0] <= 4 * held
+    monkeypatch.undo()
+    monkeypatch.setattr(module, "_NOTICED", 0.0)
+    monkeypatch.setattr(memory, "available", lambda: 100)
+    with pytest.raises(ml.InputError, match=r"Z: needs .* are available; the factors .* float32 .* fewer classes.*ShardedMCR2"):
+        problem_of(p).hessian(Z, form=form)
+    jax.eval_shape(lambda Z: problem_of(p).hessian(Z).mv(Z), jnp.asarray(Z))  # nothing is known of a traced point
+
+
 # -- tracing ------------------------------------------------------------------------------------------------------------------
 
 
@@ -320,6 +347,51 @@ def test_value_gradient_and_scale_at_any_scale(exponent, size, rank, seed, fract
     assert abs(float(problem.value(Z)) - value) <= 1e-14 * square + 1e-13 * abs(value)
     assert np.linalg.norm(problem.gradient(Z) - gradient) <= 1e-14 * scale * square
     assert abs(float(problem.gradient_scale(Z)) / scale - 1) <= 1e-14 * square**2
+
+
+def badly_scaled(p, big, seed=0):
+    """Classes with singular values from `big` to less than one."""
+    random = np.random.default_rng(seed)
+    blocks = []
+    for width in p.widths:
+        U, V = (np.linalg.qr(random.standard_normal((rows, min(4, width))))[0] for rows in (p.dim, width))
+        blocks.append((U * [big, big**0.5, 1, 0.3][: U.shape[1]]) @ V.T)
+    return np.concatenate(blocks, axis=1)
+
+
+@pytest.mark.parametrize("shape", [(6, (8, 8, 8)), (16, (8, 8, 8)), (8, (8, 8)), (8, (8, 3))])
+def test_products_at_a_bad_scale(shape):
+    """What is said of rounding holds in every form, and the one that is taken keeps its digits: where all directions are
+    spanned, and where the whole is as badly scaled as its classes."""
+    p = closed_form.Parameters(*shape, 0.5, 0.1)
+    D = np.random.default_rng(1).standard_normal(p.shape)
+    D /= np.linalg.norm(D)
+    for big in (1.0, 1e2, 1e4, 1e6, 1e8, 1e10):
+        Z = badly_scaled(p, big)
+        for form in (*FORMS, None):
+            H = problem_of(p).hessian(Z, form=form)
+            wrong, said = error(p, Z, H, D), float(H.rounding)
+            assert wrong <= said or said > p.alpha
+        assert (H.form == "low-rank") == (growth(p, Z) - 1 > 1e6)
+        if H.form == "low-rank":
+            assert wrong <= 10 * EPS * curvature(p) * np.sqrt(growth(p, Z))
+            assert said <= 1e3 * EPS * curvature(p) * np.sqrt(growth(p, Z))
+    assert np.isnan(problem_of(p).hessian(Z, form="by shape").mv(D)).any()
+    single = problem_of(p).hessian(Z.astype(np.float32), form="low-rank")
+    assert float(single.rounding) > 1e3 * p.alpha
+
+
+def test_a_bad_scale_is_not_asked_for_where_it_is_not_known():
+    p = closed_form.Parameters(6, (8, 8, 8), 0.5, 0.1)
+    Z = jnp.asarray(badly_scaled(p, 1e6))
+    forms_taken = []
+    jax.eval_shape(lambda Z: forms_taken.append(problem_of(p).hessian(Z).form), Z)
+    jax.vmap(lambda epsilon: forms_taken.append(ml.MCR2(6, (8, 8, 8), epsilon, 0.1).hessian(Z).form))(jnp.array([0.5, 1.0]))
+    assert forms_taken == ["fused", "fused"]
+    H = problem_of(p).hessian(Z)
+    for part in (H.restrict(columns=[0, 1]), H.restrict(jnp.eye(6 * 24)[:2].reshape(2, 6, 24))):
+        assert (part.rounding, part.magnitude) == (H.rounding, H.magnitude)
+        assert float(part.rounding) > 0
 
 
 # Last in this file: the limit is not part of what a compiled program is found by, so that what was compiled is dropped.
