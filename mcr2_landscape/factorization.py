@@ -9,7 +9,7 @@ Arrays are NumPy's, or those of any library with NumPy's interface (a point on a
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -59,6 +59,13 @@ class Factorization:
         residual = self.residual + float(np.sqrt(dropped + outside**2))
         return Factorization(tuple(inside), values, right, basis, residual, max(cut, beyond), max(self.tolerance, tolerance))
 
+    def spanned(self) -> Factorization:
+        """The same with a basis in any case: where the W_k span everything, their left singular vectors, descending."""
+        if self.basis is not None:
+            return self
+        joined = _joined(list(self.scaled))
+        return replace(self, basis=_of(joined).linalg.svd(joined, full_matrices=False)[0])
+
     def coordinates(self) -> list[Any]:
         """UᵀW_k (r, r_k), the classes in the coordinates of U."""
         return [W if self.basis is None else self.basis.T @ W for W in self.scaled]
@@ -74,7 +81,8 @@ def factorize(
     seen to have a larger rank.
 
     A class is sketched by random products (always the same ones) of growing number until what they leave of it, computed in
-    full, is within the tolerance; from half of the full rank on it is decomposed as it is.
+    full, is within the tolerance; from half of the full rank on it is decomposed as it is. With `max_rank` the last sketch is
+    of a few products more than that: what it leaves shows a larger rank, and nothing is decomposed to learn it.
 
     Source: Halko, Martinsson, Tropp, *Finding structure with randomness* (SIAM Review 2011), algorithm 4.2, with the exact
     residual in place of its estimate.
@@ -128,9 +136,13 @@ def _of(X: Any) -> Any:
 def _factor_block(X: Any, tolerance: float, max_rank: int | None) -> tuple[Any, np.ndarray, Any, float, np.ndarray] | None:
     """W, the singular values and V of a block; the norm of what the sketch left of it, and the singular values left out."""
     xp, small = _of(X), min(X.shape)
-    gap, sketch = 0.0, _FIRST_SKETCH
+    largest = _DENSE_SHARE * small
+    enough = None if max_rank is None or max_rank + _OVERSAMPLING > small else max_rank + _OVERSAMPLING
+    if enough is not None:
+        largest = enough
+    gap, sketch = 0.0, min(_FIRST_SKETCH, enough or _FIRST_SKETCH)
     Q = B = None
-    while sketch <= _DENSE_SHARE * small:
+    while sketch <= largest:
         probe = xp.asarray(_probe(X.shape[1], sketch), dtype=X.dtype)
         Q, _ = xp.linalg.qr(X @ probe)
         B = Q.T @ X
@@ -138,9 +150,11 @@ def _factor_block(X: Any, tolerance: float, max_rank: int | None) -> tuple[Any, 
         if gap <= tolerance:
             break
         Q = None
-        if max_rank is not None and sketch >= max_rank + _OVERSAMPLING:
+        if sketch == enough:
             return None
         sketch *= 2
+        if enough is not None and 3 * sketch > 2 * enough:  # nearly there
+            sketch = enough
     if Q is None or B is None:
         gap = 0.0
         U, s, Vt = xp.linalg.svd(X, full_matrices=False)
@@ -158,14 +172,19 @@ def _probe(rows: int, columns: int) -> np.ndarray:
     return np.random.default_rng(0).standard_normal((rows, columns))
 
 
+def _joined(scaled: list[Any]) -> Any:
+    """All W_k side by side, or fewer columns with the same left singular vectors and singular values."""
+    xp = _of(scaled[0])
+    joined = xp.concatenate(scaled, axis=1)
+    return xp.linalg.qr(joined.T, mode="r").T if joined.shape[1] > 2 * joined.shape[0] else joined
+
+
 def _common_basis(scaled: list[Any], tolerance: float) -> tuple[Any | None, list[Any], float, float]:
     """U, the W_k projected on it, the norm of what the projection cut off, and the largest singular value in that."""
     xp, dim = _of(scaled[0]), scaled[0].shape[0]
-    joined = xp.concatenate(scaled, axis=1)
+    joined = _joined(scaled)
     if joined.shape[1] == 0:
         return joined, scaled, 0.0, 0.0
-    if joined.shape[1] > 2 * dim:  # the triangular factor has the same left vectors
-        joined = xp.linalg.qr(joined.T, mode="r").T
     U, s, _ = xp.linalg.svd(joined, full_matrices=False)
     values = np.asarray(s, dtype=np.float64)
     rank = int((values > tolerance).sum())

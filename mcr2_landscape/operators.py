@@ -65,6 +65,12 @@ class SymmetricOperator(eqx.Module):
         however small the sum is. 0 where it is not."""
         return 0.0
 
+    @property
+    def rounding(self) -> jax.Array | float:
+        """By how much rounding may change a product of a unit direction, where it is known to be more than the dtype's own
+        precision. 0 where it is not."""
+        return 0.0
+
     @abc.abstractmethod
     def product(self, D: jax.Array) -> jax.Array:
         """H[D], traced, arguments unchecked: for compiled code that contains the operator."""
@@ -202,6 +208,16 @@ class OnSubspace(SymmetricOperator):
         """Of the parent's product and of the two changes of coordinates."""
         return None if self.parent.flops is None else self.parent.flops + 4 * self.basis.size
 
+    @property
+    def magnitude(self) -> jax.Array | float:
+        """The parent's."""
+        return self.parent.magnitude
+
+    @property
+    def rounding(self) -> jax.Array | float:
+        """The parent's."""
+        return self.parent.rounding
+
     def product(self, D: jax.Array) -> jax.Array:
         """See `SymmetricOperator.product`."""
         flat = self.basis.reshape(self.basis.shape[0], -1)
@@ -235,6 +251,16 @@ class OnEntries(SymmetricOperator):
     def flops(self) -> int | None:
         """The parent's."""
         return self.parent.flops
+
+    @property
+    def magnitude(self) -> jax.Array | float:
+        """The parent's."""
+        return self.parent.magnitude
+
+    @property
+    def rounding(self) -> jax.Array | float:
+        """The parent's."""
+        return self.parent.rounding
 
     def product(self, D: jax.Array) -> jax.Array:
         """See `SymmetricOperator.product`."""

@@ -149,7 +149,7 @@ def measure_point(
     if OURS in calls:
         needed = product_bytes(H)
         entries[OURS] = dataclasses.replace(entries[OURS], memory=None if needed is None else needed / Z.nbytes)
-    return PointResult(size, shape, kind, H.form, H.flops, tuple(entries.values()))
+    return PointResult(size, shape, kind, H.form, H.flops or 0, tuple(entries.values()))
 
 
 def admit(

@@ -32,17 +32,19 @@ MOST_STARTS = 6
 @dataclass(frozen=True)
 class Start:
     """A run from one random vector: the eigenvalues of T, the first entries of its eigenvectors, its off-diagonal β_1 … β_k
-    (the last one is the norm that is left), and the rounding ρ."""
+    (the last one is the norm that is left), and the rounding ρ. `shift`: how far the eigenvalues of the operator that was
+    multiplied may be from those of the one that is meant."""
 
     values: np.ndarray
     first: np.ndarray
     off: np.ndarray
     rounding: float
+    shift: float = 0.0
 
     def blind_to(self, level: float, end: int) -> float:
         """The largest overlap that the start may have with an eigenvector whose eigenvalue is beyond the level: above it for
         `end` +1, below it for −1. Infinite where a Ritz value is beyond the level itself."""
-        distance = end * (level - self.values)
+        distance = end * (level - self.values) - self.shift
         if distance.min() <= 0:
             return np.inf
         with np.errstate(divide="ignore"):
@@ -54,7 +56,7 @@ class Start:
         """The level beyond which nothing is that the start overlaps with by more than `overlap`."""
         values = self.values
         extreme = float(values[-1] if end > 0 else values[0])
-        size = max(float(np.abs(values).max()), float(self.off.max()), self.rounding, np.finfo(float).tiny)
+        size = max(float(np.abs(values).max()), float(self.off.max()), self.rounding, self.shift, np.finfo(float).tiny)
         low, high = -60.0, 3.0  # logarithms of the distance, in units of the size
         while self.blind_to(extreme + end * size * np.exp(high), end) > overlap:
             high += 10.0

@@ -67,7 +67,7 @@ def trace(H: Any, *, num_products: int = 90, deflate: Any = None, key: Any = 0) 
             squares.append(np.sum(X * X, axis=1))
         mean, error = _regressed(np.concatenate(samples), np.concatenate(squares), sketch.rest())
         count = sum(part.size for part in samples)
-        rounding = sketch.space.resolution * sketch.scale * np.sqrt(sketch.space.size)
+        rounding = sketch.rounding * np.sqrt(sketch.space.size)
         return TraceEstimate(value + mean, float(error + rounding), count, sketch.done)
 
 
@@ -94,7 +94,7 @@ def diagonal(H: Any, *, num_products: int = 90, deflate: Any = None, key: Any = 
                 mean += step / count
                 squares += step * (sample - mean)
         error = np.sqrt(squares / (count * (count - 1))) if count > 1 else np.zeros_like(values)
-        rounding = sketch.space.resolution * sketch.scale
+        rounding = sketch.rounding
         shape = sketch.space.H.shape
         return DiagonalEstimate((values + mean).reshape(shape), (error + rounding).reshape(shape), count, sketch.done)
 
@@ -127,7 +127,7 @@ class _Sketch:
             self.images.append(rows, found)
             if found == 0 or products < block:
                 break
-        self.scale, self.done = meter.scale, meter.done
+        self.rounding, self.done = self.space.resolution * meter.scale + meter.error, meter.done
 
     def dominant(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Blocks of Q, and of H Q."""

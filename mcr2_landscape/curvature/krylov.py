@@ -18,19 +18,25 @@ import numpy as np
 from scipy.linalg import eigh_tridiagonal
 
 from mcr2_landscape.curvature.frame import Frame, orthonormalize, random_rows
-from mcr2_landscape.curvature.space import Space, check_product
+from mcr2_landscape.curvature.space import Space, check_product, rounding_of
 from mcr2_landscape.validation import InputError
 
 
 @dataclass
 class Meter:
     """Products done, of those allowed; the largest norm of a product seen, or the operator's own magnitude, which scales what
-    rounding does; and how far known products were from symmetric."""
+    rounding does; how far known products were from symmetric; and what the operator says of its rounding."""
 
     allowed: int
     done: int = 0
     scale: float = 0.0
     asymmetry: float = 0.0
+    rounding: float = 0.0
+
+    @property
+    def error(self) -> float:
+        """What products may be off by, beyond what the dtype resolves."""
+        return max(self.asymmetry, self.rounding)
 
     @property
     def left(self) -> int:
@@ -75,6 +81,7 @@ class Krylov:
     ):
         self.space, self.random, self.meter, self.block, self.refill = space, random, meter, block, refill
         meter.scale = max(meter.scale, float(space.H.magnitude))
+        meter.rounding = rounding_of(space)
         self.locked = Locked.nothing(space) if locked is None else locked
         self.frame = self.locked.frame.shared()
         self.T = np.zeros((0, 0))
@@ -89,7 +96,8 @@ class Krylov:
 
     @property
     def floor(self) -> float:
-        """What a product's rounding may amount to, absolutely; what is below is taken for zero."""
+        """What a product's rounding may amount to, absolutely; what is below is taken for zero. What the operator says of its
+        rounding is not in it: most of that lies in factors that all products share, hence is another operator nearby."""
         return self.space.resolution / 8 * self.meter.scale + self.meter.asymmetry
 
     @property
@@ -111,7 +119,7 @@ class Krylov:
             raise InputError("H: a product is not finite; take a point where the function is twice differentiable")
         self.meter.scale = max(self.meter.scale, float(sizes.max(initial=0.0)))
         if self.meter.done == 0:
-            check_product(self.space, X[:1], np.asarray(W[:1], dtype=np.float64))
+            check_product(self.space, X[:1], np.asarray(W[:1], dtype=np.float64), self.meter.rounding)
             self.meter.done += 1
         self.meter.done += rows
         self.image = W
@@ -143,7 +151,7 @@ class Krylov:
         worst = max(float(value) for value in found)
         self.meter.asymmetry = max(self.meter.asymmetry, worst)
         half = max(float(np.sqrt(np.finfo(self.space.dtype).eps)), 4 * self.space.resolution)
-        if worst > half * self.meter.scale:
+        if worst > half * self.meter.scale + 4 * self.meter.rounding:
             raise InputError(
                 f"H: not symmetric: ⟨u, H v⟩ and ⟨v, H u⟩ differ by {worst:.1e} for unit u and v, where H v is of size "
                 f"{self.meter.scale:.1e}; a Hessian is symmetric: check the product (check_derivatives does), or that it "

@@ -156,8 +156,14 @@ def _iterate(run: Krylov, which: str, num_pairs: int, basis_size: int, rtol: flo
         if run.ended:
             return "the basis spans the whole subspace: all its eigenvalues are known"
         scale = max(float(np.abs(values).max()), run.meter.scale)
-        if count >= wanted and (residuals[at] + run.space.resolution * scale + run.meter.asymmetry <= rtol * scale).all():
+        if count >= wanted and (residuals[at] + run.space.resolution * scale + run.meter.error <= rtol * scale).all():
             return f"all residuals are within {rtol:.1e} of the largest eigenvalue"
+        if (
+            count >= wanted
+            and run.meter.rounding > rtol * scale
+            and (residuals[at] + run.space.resolution * scale <= rtol * scale).all()
+        ):
+            return f"all residuals are within {run.meter.rounding:.1e}, by which rounding may change a product at this point"
         if full:
             keep = min(wanted + (basis_size - wanted) // 2, basis_size - 2 * run.block, count)
             # of the ends that are wanted, the half of the basis that is nearest to them
@@ -174,7 +180,7 @@ def _collect(run: Krylov, which: str, num_pairs: int, rtol: float, reason: str) 
     values, Y, residuals = run.ritz()
     at = picked(values, which, num_pairs)
     scale = max(float(np.abs(values).max()), run.meter.scale)
-    bounds = residuals[at] + space.resolution * scale + run.meter.asymmetry
+    bounds = residuals[at] + space.resolution * scale + run.meter.error
     vectors = [space.shaped(panel[:used]) for panel, used in run.frame.combined(Y[:, at])]
     return Eigenpairs(
         values[at], np.concatenate(vectors), bounds, bounds <= rtol * scale, run.meter.done, reason, float(np.abs(values).max())

@@ -162,15 +162,29 @@ def removal_of(H: SymmetricOperator, deflate: Any) -> Any:
     return Span(jnp.asarray(basis))
 
 
-def check_product(space: Space, row: jax.Array, image: np.ndarray) -> None:
+def rounding_of(space: Space) -> float:
+    """What the operator says of its rounding.
+
+    **Raises:** `InputError` where that is as large as the terms of a product.
+    """
+    rounding, magnitude = float(space.H.rounding), float(space.H.magnitude)
+    if not np.isfinite(rounding) or rounding > magnitude > 0:
+        raise InputError(
+            f"H: at a point of this scale rounding may change a product of a unit direction by {rounding:.1e}, and its terms "
+            f"are of size {magnitude:.1e}: no eigenvalue can be told; take a smaller point, float64, or form='low-rank'"
+        )
+    return rounding
+
+
+def check_product(space: Space, row: jax.Array, image: np.ndarray, rounding: float = 0.0) -> None:
     """Is a product a function of its argument alone, and homogeneous? One more product, of −2 times the row, says so (two more
-    where it does not, to name what is wrong).
+    where it does not, to name what is wrong). `rounding`: by how much a product of a unit direction may be off.
 
     **Raises:** `InputError` that says which of the two it is not.
     """
     doubled = np.asarray(space.products(-2 * row), dtype=np.float64)
     size = max(float(np.linalg.norm(image)), float(np.linalg.norm(doubled)) / 2)
-    allowed = 1e2 * space.resolution * size
+    allowed = 1e2 * space.resolution * size + 4 * rounding
     if float(np.linalg.norm(doubled + 2 * image)) <= 2 * allowed:
         return
     again = np.asarray(space.products(row), dtype=np.float64)

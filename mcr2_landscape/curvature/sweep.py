@@ -61,7 +61,7 @@ class Sweep:
     @property
     def rounding(self) -> float:
         """What an eigenvalue may be off by."""
-        return self.space.resolution * self.meter.scale + self.meter.asymmetry
+        return self.space.resolution * self.meter.scale + self.meter.error
 
     @property
     def coupling(self) -> float:
@@ -151,7 +151,7 @@ class Sweep:
 
     def _start(self, run: Krylov, values: np.ndarray, Y: np.ndarray) -> Start:
         off = np.append(np.diag(run.T, 1), np.linalg.norm(run.C[:, -1]))
-        return Start(values, Y[0], off, run.floor)
+        return Start(values, Y[0], off, run.floor, run.meter.rounding)
 
     def _drive(self, run: Krylov, target: Target, tolerance: float) -> np.ndarray | None:
         """Step the run: the coefficients of what is to be locked (none where nothing is beyond the level), or `None` where

@@ -23,7 +23,8 @@ from mcr2_landscape.stacking import ClassLayout
 
 
 class ByShape(eqx.Module):
-    """The factors of one point: the resolvents on their smaller sides, and for each class by its rows also B_k."""
+    """The factors of one point: the resolvents on their smaller sides, for each class by its rows also B_k; and
+    `condition`, the largest of alpha ‖Z‖² and the alpha_k ‖Z_k‖², which rounding grows with."""
 
     Z: jax.Array
     inverse: jax.Array
@@ -31,6 +32,7 @@ class ByShape(eqx.Module):
     straight: tuple[jax.Array, ...]
     scales: Scales
     regularization: jax.Array
+    condition: jax.Array
     layout: ClassLayout = eqx.field(static=True)
 
     @staticmethod
@@ -44,13 +46,23 @@ class ByShape(eqx.Module):
             by_rows = left(bucket, d)
             empty = jnp.zeros((len(bucket.classes), 0, 0), Z.dtype)
             straight.append(s.alpha * (r.inverse[None] - inverse) - identity[None] if by_rows else empty)
-        return ByShape(Z, r.inverse, r.class_inverses, tuple(straight), s, regularization, layout)
+        traces = [jnp.trace(r.gram)[None] * s.alpha]
+        traces += [
+            a * jnp.trace(gram, axis1=-2, axis2=-1) for a, gram in zip(layout.split(s.alphas), r.class_grams, strict=True)
+        ]
+        condition = jnp.max(jnp.concatenate(traces))
+        return ByShape(Z, r.inverse, r.class_inverses, tuple(straight), s, regularization, condition, layout)
 
     @property
     def name(self) -> str:
         """The form in words."""
         by_rows = {left(bucket, self.Z.shape[0]) for bucket in self.layout.buckets}
         return "fused and Gram side" if len(by_rows) == 2 else ("fused" if True in by_rows else "Gram side")
+
+    @property
+    def growth(self) -> jax.Array:
+        """By how much rounding is larger than the dtype's precision."""
+        return 1 + self.condition
 
     @property
     def flops(self) -> int:
@@ -96,6 +108,12 @@ def _gram_side(D: jax.Array, Z: jax.Array, inverse: jax.Array, alpha: jax.Array)
     """The derivative of Z ↦ Z M along D: [D − alpha Z M (G + Gᵀ)] M with G = ZᵀD."""
     G = matmul(transpose(Z), D)
     return matmul(D - alpha * matmul(Z, matmul(inverse, G + transpose(G))), inverse)
+
+
+def num_entries(dim: int, widths: tuple[int, ...]) -> int:
+    """Numbers that the factors and what they are made from take: resolvents, Gram matrices and Cholesky factors."""
+    sides = (sum(widths), *widths)
+    return dim * sum(widths) + 4 * sum(min(dim, side) ** 2 for side in sides)
 
 
 def flops(dim: int, widths: tuple[int, ...]) -> int:

@@ -39,7 +39,8 @@ class MCR2(eqx.Module):
     **Raises:** `InputError` for a number out of range, one class, or an empty class.
 
     Points Z have shape (dim, sum(sizes)), the classes in column blocks. `value`, `gradient` and `hessian` can be traced; every
-    other method is a host function in float64.
+    other method is a host function in float64. `value`, `gradient` and `gradient_scale` lose digits as alpha‖Z‖² grows, and
+    are NaN from about 1/eps on; `evaluate` does not.
 
     Source: Wang, Liu, Pai, Yu, Zhu, Qu, Ma, *A Global Geometric Analysis of Maximal Coding Rate Reduction* (ICML 2024).
 
@@ -90,7 +91,12 @@ class MCR2(eqx.Module):
         **Arguments:** `form`: by default the cheapest: where Z is known and its class blocks have low rank, "mid-rank" or
         "low-rank", else "by shape". `form` and `flops` of the result say what was taken.
 
-        **Raises:** as `value`; also for an unknown form, or a form by rank at a traced Z.
+        `rounding` of the result says by how much a product of a unit direction may be off: 10 eps (9/8 alpha + lambda) times
+        1 + max alpha_k ‖Z_k‖² by shape and mid-rank, times 1 + its root in the low-rank form. Where Z and epsilon are known and
+        that number is beyond 1e6, "low-rank" is taken by default, whatever the cost; "by shape" is NaN from about 1/eps on.
+
+        **Raises:** as `value`; also for an unknown form, a form by rank at a traced Z, or (where Z is known, and on the CPU)
+        factors that do not fit into memory.
         """
         Z = traced_array("Z", Z, self.shape)
         found = factors(Z, self._layout, _scales(self, Z.dtype), _lambda(self, Z.dtype), form)

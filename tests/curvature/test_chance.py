@@ -84,3 +84,12 @@ def test_more_steps_sharpen_the_bound(rotated):
     bounds = [lanczos(A, start, steps).bound(1e-6, 1) for steps in (5, 10, 20, 40, 80)]
     assert (np.diff(bounds) < 0).all()
     assert 0 <= bounds[-1] < 1e-2
+
+
+@pytest.mark.parametrize("end", [1, -1])
+def test_a_nearby_operator_is_bounded_with_its_distance(end):
+    values, first, off = np.array([-1.0, 0.2, 1.0]), np.full(3, 3**-0.5), np.array([0.5, 0.5, 1e-9])
+    plain, shifted = Start(values, first, off, 1e-12), Start(values, first, off, 1e-12, 0.25)
+    assert shifted.blind_to(end * 2.0, end) == plain.blind_to(end * 1.75, end)
+    assert shifted.blind_to(end * 1.2, end) == np.inf
+    assert abs(shifted.bound(1e-6, end) - plain.bound(1e-6, end) - end * 0.25) <= 1e-9
