@@ -105,7 +105,7 @@ def forms(sizes: dict[str, tuple[int, int, int]], rounds: int, rate: float) -> l
                     "milliseconds": Quartiles.of([1e3 * t for t in times["ours"]]),
                     "limit": Quartiles.of([1e3 * t for t in times["limit"]]),
                     "in_a_row": 1e3 * in_a_row,
-                    "share_of_rate": H.flops / in_a_row / rate,
+                    "share_of_rate": (H.flops or 0) / in_a_row / rate,
                     "goal": GOALS.get((size, H.form)),
                 }
             )
