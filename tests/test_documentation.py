@@ -113,7 +113,13 @@ names = [top.__name__ for top in tops]
 names += [module.name for top in tops for module in pkgutil.walk_packages(top.__path__, top.__name__ + ".")]
 for name in dict.fromkeys(names):
     if not name.endswith("__main__"):
-        outcome = doctest.testmod(importlib.import_module(name), optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE)
+        try:
+            module = importlib.import_module(name)
+        except ModuleNotFoundError as error:
+            if error.name != "torch":  # a benchmark's opponent, which the suite does without
+                raise
+            continue
+        outcome = doctest.testmod(module, optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE)
         failed, attempted = failed + outcome.failed, attempted + outcome.attempted
 print(f"{attempted} examples in {len(names)} modules, {failed} wrong")
 sys.exit(failed > 0)
