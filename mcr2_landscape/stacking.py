@@ -19,6 +19,7 @@ import numpy as np
 _INDEX = np.int32  # what JAX takes in 64-bit mode and without, under strict promotion too
 _MAX_BUCKETS = 6
 _PADDING = 1.1  # padded columns over columns that is worth no further bucket
+_FEW = 3  # distinct widths up to which each has a bucket: a window that its block fills needs no mask
 _STACKED = 2**14  # numbers in an array up to which its blocks are stacked; a loop costs microseconds a class there
 _UNROLLED = 16  # classes up to which an accelerator's loop is unrolled: it would otherwise wait for the host at every turn
 
@@ -148,18 +149,15 @@ class ClassLayout:
         function: Callable[..., jax.Array],
         arrays: Sequence[jax.Array],
         *data: Sequence[Any],
-        onto: jax.Array | None = None,
     ) -> jax.Array:
         """The flat array (rows, m) whose block of each class is function(block of each array …, item of each data …); what the
-        function gives for columns of other classes is dropped. The blocks are added to `onto`, if given: one pass over memory
-        less than a sum afterwards."""
-        if self._small([*arrays, *([] if onto is None else [onto])]):
-            flat = self._unstack(self.map(function, arrays, *data, stacked=True))
-            return flat if onto is None else onto + flat
+        function gives for columns of other classes is dropped."""
+        if self._small(arrays):
+            return self._unstack(self.map(function, arrays, *data, stacked=True))
         block = _result(function, arrays, self.buckets[0], tuple(part[0] for part in data))
-        out = jnp.zeros((block.shape[0], self.num_columns), block.dtype) if onto is None else onto
+        out = jnp.zeros((block.shape[0], self.num_columns), block.dtype)
         for number, bucket in enumerate(self.buckets):
-            out = _write(function, arrays, bucket, tuple(part[number] for part in data), out, onto is not None)
+            out = _write(function, arrays, bucket, tuple(part[number] for part in data), out)
         return out
 
     def _small(self, arrays: Sequence[jax.Array]) -> bool:
@@ -187,7 +185,8 @@ def _groups(widths: tuple[int, ...]) -> list[tuple[int, tuple[int, ...]]]:
     cumulative = np.concatenate([[0], np.cumsum(counts)])
     best = [np.concatenate([[0.0], distinct * cumulative[1:]])]
     cuts = [np.zeros(distinct.size + 1, dtype=np.int64)]
-    while best[-1][-1] > _PADDING * total and len(best) < min(_MAX_BUCKETS, distinct.size):
+    few = distinct.size <= _FEW
+    while (few or best[-1][-1] > _PADDING * total) and len(best) < min(_MAX_BUCKETS, distinct.size):
         previous, costs, cut = best[-1], np.zeros(distinct.size + 1), np.zeros(distinct.size + 1, dtype=np.int64)
         for j in range(1, distinct.size + 1):
             padded = previous[:j] + distinct[j - 1] * (cumulative[j] - cumulative[:j])
@@ -255,16 +254,12 @@ def _write(
     bucket: Bucket,
     data: tuple[Any, ...],
     out: jax.Array,
-    add: bool,
 ) -> jax.Array:
     def turn(out: jax.Array, item: Any) -> tuple[jax.Array, None]:
         (start, mask), own = item
         block = function(*_windows(arrays, bucket, start, mask), *own)
-        there = jax.lax.dynamic_slice_in_dim(out, start, bucket.width, axis=1)  # dropped by the compiler where not used
-        if add:
-            block = there + block
         if mask is not None:  # the window's other columns belong to neighbors
-            block = jnp.where(mask[None], block, there)
+            block = jnp.where(mask[None], block, jax.lax.dynamic_slice_in_dim(out, start, bucket.width, axis=1))
         return jax.lax.dynamic_update_slice_in_dim(out, block, start, axis=1), None
 
     return jax.lax.scan(turn, out, (_turns(bucket), data), unroll=_unroll(bucket))[0]

@@ -16,7 +16,7 @@ from mcr2_landscape.stacking import ClassLayout, class_inner_products
 from mcr2_landscape.testing import seeds
 
 # Even; with a class of one column and a window that the right edge moves; several buckets.
-WIDTHS = ((4, 4, 4), (10, 9, 1, 9), (10, 9, 1, 30, 2, 8))
+WIDTHS = ((4, 4, 4), (20, 19, 1, 20, 18), (10, 9, 1, 30, 2, 8))
 ROWS = 3
 
 
@@ -43,7 +43,10 @@ def test_buckets_hold_every_class_once_with_little_padding(widths):
     assert number <= 6
     assert padded(layout) <= 1.1 * sum(widths) or number == min(6, len(set(widths)))
     assert padded(layout) == least_padding(widths, number)
-    assert number == 1 or least_padding(widths, number - 1) > 1.1 * sum(widths)  # as few as will do
+    if len(set(widths)) <= 3:
+        assert all(bucket.even for bucket in layout.buckets)
+    else:
+        assert number == 1 or least_padding(widths, number - 1) > 1.1 * sum(widths)  # as few as will do
     for bucket in layout.buckets:
         assert bucket.width == max(bucket.widths)
         assert (bucket.windows >= 0).all()

@@ -56,7 +56,7 @@ def products_of(form: str, dim: int, widths: Sequence[int], rank: int, ranks: Se
     if form == "low-rank":
         for w, s in zip(widths, ranks, strict=True):
             found += [Product(rank, d, w), Product(d, w, s), Product(d, rank + s, w)]
-            found += [Product(rank, rank, w), Product(rank, s, w)]
+            found += [Product(d, rank, s)]
             found += [Product(rank, s, s), Product(s, rank, s), Product(s, rank, s), Product(rank, s, s)]
         found += [Product(rank, d, R), Product(d, R, R), Product(rank, R, R), Product(rank, rank, R)]
         return [*found, Product(rank, R, rank), Product(rank, rank, R)]

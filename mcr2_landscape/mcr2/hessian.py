@@ -132,7 +132,7 @@ def factors(Z: jax.Array, layout: ClassLayout, s: Scales, regularization: Any, f
     if not reduced:
         return _mid_rank(parts, layout, s, regularization, np.array(found.ranks, dtype=np.int32), residual)
     ranks = np.array([*found.ranks, found.rank], dtype=np.int32)
-    return _low_rank(rank_forms.padded_basis(found, Z.dtype), parts, layout, s, regularization, ranks, residual)
+    return _low_rank(rank_forms.padded_basis(found, layout, Z.dtype), parts, layout, s, regularization, ranks, residual)
 
 
 def _from_shape(Z: jax.Array, layout: ClassLayout, s: Scales, regularization: Any) -> forms.ByShape:

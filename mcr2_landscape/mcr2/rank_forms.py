@@ -29,8 +29,10 @@ from mcr2_landscape.rates import identity_like
 from mcr2_landscape.stacking import ClassLayout
 
 _PARTS = tuple[jax.Array, ...]  # one stack for each bucket
-# Ranks are padded to multiples of these. A class of rank 4 at eight columns would make a tenth more work of a product.
-_CLASS, _WHOLE = 4, 8
+# Ranks, of classes and of the whole, are padded to multiples of these, so that points of similar ranks share a program. At
+# large points a product is worth its own program: padding 50 to 56 costs a tenth of it.
+_PADDING, _LARGE_PADDING = (4, 8), (1, 2)
+_LARGE = 2**20  # numbers in a point
 
 
 class MidRank(eqx.Module):
@@ -127,7 +129,8 @@ class MidRank(eqx.Module):
 
 class LowRank(eqx.Module):
     """The factors of one point in the coordinates of U (d, r): V_k (k, w, r_k), w_k = UᵀW_k and Ã_k w_k (k, r, r_k), alpha (Ã −
-    Ã_k) (k, r, r); the whole's I − Ã, Ã w, wᵀ Ã w, and the matrix that takes E to e. The ranks r_k, then r, as in `MidRank`."""
+    Ã_k) times U (k, d, r); the whole's I − Ã, Ã w, wᵀ Ã w, and the matrix that takes E to e. The ranks r_k, then r, as in
+    `MidRank`."""
 
     basis: jax.Array
     right: _PARTS
@@ -164,7 +167,7 @@ class LowRank(eqx.Module):
         smoothed, inner, inverses = _class_factors(scaled, alphas)
         joined = _columns(scaled)
         inverse = _resolvent(s.alpha * matmul(joined, joined.T))
-        straight = tuple(s.alpha * (inverse[None] - part) for part in inverses)
+        straight = tuple(matmul(basis[None], s.alpha * (inverse[None] - part)) for part in inverses)
         whole_smoothed = matmul(inverse, joined)
         whole_inner = matmul(joined.T, whole_smoothed)
         own = [s.alpha * a[:, None, None] * n for a, n in zip(alphas, inner, strict=True)]
@@ -224,12 +227,13 @@ class LowRank(eqx.Module):
             for item in zip(_stacks(F, parts), self.scaled, self.smoothed, self.inner, alphas, inside, strict=True)
         )
 
-        def block(X_k: jax.Array, straight: jax.Array, y: jax.Array, e: jax.Array, V: jax.Array) -> jax.Array:
-            rows = jnp.concatenate([matmul(straight, X_k) + matmul(y, V.T), V.T])
-            return matmul(jnp.concatenate([self.basis, e], axis=1), rows)
+        bent = tuple(e + matmul(self.basis[None], y) for e, y in zip(outside, Y, strict=True))
 
-        rest = -self.regularization * D
-        return self.layout.assemble(block, (), across, self.straight, Y, outside, self.right, onto=rest)
+        def block(D_k: jax.Array, X_k: jax.Array, straight: jax.Array, y: jax.Array, V: jax.Array) -> jax.Array:
+            columns, rows = jnp.concatenate([straight, y], axis=1), jnp.concatenate([X_k, V.T])
+            return matmul(columns, rows) - self.regularization * D_k
+
+        return self.layout.assemble(block, (D,), across, self.straight, bent, self.right)
 
 
 def _class_factors(scaled: _PARTS, alphas: _PARTS) -> tuple[_PARTS, _PARTS, _PARTS]:
@@ -283,10 +287,10 @@ def stacks(factors: Factorization, layout: ClassLayout, dtype: Any, *, reduced: 
     all classes of the bucket fit into."""
     scaled = factors.coordinates() if reduced else factors.scaled
     height = scaled[0].shape[0]
-    rows = min(_padded(height, _WHOLE), factors.scaled[0].shape[0]) if reduced else height
+    rows = min(_padded(height, _paddings(layout, factors)[1]), factors.scaled[0].shape[0]) if reduced else height
     all_scaled, all_right = [], []
     for bucket in layout.buckets:
-        rank = _padded(max(factors.ranks[k] for k in bucket.classes), _CLASS)
+        rank = _padded(max(factors.ranks[k] for k in bucket.classes), _paddings(layout, factors)[0])
         W = np.zeros((len(bucket.classes), rows, rank), dtype=dtype)
         V = np.zeros((len(bucket.classes), bucket.width, rank), dtype=dtype)
         for i, k in enumerate(bucket.classes):
@@ -299,13 +303,18 @@ def stacks(factors: Factorization, layout: ClassLayout, dtype: Any, *, reduced: 
     return tuple(all_scaled), tuple(all_right)
 
 
-def padded_basis(factors: Factorization, dtype: Any) -> jax.Array:
+def padded_basis(factors: Factorization, layout: ClassLayout, dtype: Any) -> jax.Array:
     """U with columns of zeros behind its own."""
     assert factors.basis is not None
     d, r = factors.basis.shape
-    U = np.zeros((d, min(_padded(r, _WHOLE), d)), dtype=dtype)
+    U = np.zeros((d, min(_padded(r, _paddings(layout, factors)[1]), d)), dtype=dtype)
     U[:, :r] = factors.basis
     return jnp.asarray(U)
+
+
+def _paddings(layout: ClassLayout, factors: Factorization) -> tuple[int, int]:
+    """What the ranks of classes and of the whole are padded to multiples of."""
+    return _LARGE_PADDING if factors.scaled[0].shape[0] * layout.num_columns > _LARGE else _PADDING
 
 
 def _padded(rank: int, multiple: int) -> int:
@@ -315,14 +324,15 @@ def _padded(rank: int, multiple: int) -> int:
 def num_entries(factors: Factorization, layout: ClassLayout, *, reduced: bool) -> int:
     """Numbers that the factors and what they are made from take, padding included."""
     dim = factors.scaled[0].shape[0]
-    side = min(_padded(factors.rank, _WHOLE), dim) if reduced else dim
+    side = min(_padded(factors.rank, _paddings(layout, factors)[1]), dim) if reduced else dim
     columns = within = right = 0
     for bucket in layout.buckets:
-        count, rank = len(bucket.classes), _padded(max(factors.ranks[k] for k in bucket.classes), _CLASS)
+        count = len(bucket.classes)
+        rank = _padded(max(factors.ranks[k] for k in bucket.classes), _paddings(layout, factors)[0])
         columns += count * rank
         within += 3 * count * rank**2
         right += 2 * count * bucket.width * rank  # on the host too
-    own = 2 * layout.num_classes * side**2 + 4 * side**2 + dim * side * reduced
+    own = layout.num_classes * side * (side + dim) + 4 * side**2 + dim * side * reduced
     return right + own + within + 4 * side * columns + 2 * columns**2
 
 
@@ -336,6 +346,6 @@ def mid_rank_flops(dim: int, widths: Sequence[int], ranks: Sequence[int]) -> int
 def low_rank_flops(dim: int, widths: Sequence[int], rank: int, ranks: Sequence[int]) -> int:
     """Multiplications and additions of one low-rank product, padding left out."""
     d, r, R = dim, rank, sum(ranks)
-    whole = 2 * d * R * (r + R) + 2 * r * R**2 + 6 * r**2 * R
-    classes = sum(4 * d * w * (r + s) + 2 * r * w * (r + s) + 8 * r * s**2 for w, s in zip(widths, ranks, strict=True))
+    whole = 2 * d * R * (2 * r + R) + 2 * r * R**2 + 6 * r**2 * R
+    classes = sum(4 * d * w * (r + s) + 8 * r * s**2 for w, s in zip(widths, ranks, strict=True))
     return whole + classes
