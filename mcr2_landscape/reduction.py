@@ -159,12 +159,13 @@ class Reduction:
     def _whole(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         return _resolvents(np.concatenate(self.coordinates, axis=1), 1.0)
 
-    @property
+    @cached_property
     def _resolvent(self) -> np.ndarray:
-        return self._whole[0]
+        # without M, whose Σ r_k rows only the core and the part beyond U ask for
+        return _left_resolvent(np.concatenate(self.coordinates, axis=1), 1.0)
 
     def _class_resolvent(self, k: int) -> np.ndarray:
-        return _resolvents(self.coordinates[k], float(self.parameters.ratios[k]))[0]
+        return _left_resolvent(self.coordinates[k], float(self.parameters.ratios[k]))
 
     def _outside(self) -> np.ndarray:
         matrix = self._whole[1].copy()
@@ -201,6 +202,13 @@ class Reduction:
 
 def _number(part: Part) -> int:
     return int(part.name.removeprefix("class ")) - 1
+
+
+def _left_resolvent(W: np.ndarray, rho: float) -> np.ndarray:
+    """A = (I + rho W Wᵀ)^{-1}, from the singular value decomposition."""
+    U, s, _ = np.linalg.svd(W, full_matrices=False)
+    lost = rho * s**2 / (1 + rho * s**2)  # 1 − 1/(1 + rho s²), without cancellation
+    return np.eye(W.shape[0]) - (U * lost) @ U.T
 
 
 def _resolvents(W: np.ndarray, rho: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
