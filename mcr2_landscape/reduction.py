@@ -156,16 +156,20 @@ class Reduction:
     # -- the matrices, in units of alpha ------------------------------------------------------------------------------------
 
     @cached_property
+    def _decomposed(self) -> _SVD:
+        return _svd(np.concatenate(self.coordinates, axis=1))
+
+    @cached_property
     def _whole(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        return _resolvents(np.concatenate(self.coordinates, axis=1), 1.0)
+        return _resolvents(self._decomposed, 1.0)
 
     @cached_property
     def _resolvent(self) -> np.ndarray:
         # without M, whose Σ r_k rows only the core and the part beyond U ask for
-        return _left_resolvent(np.concatenate(self.coordinates, axis=1), 1.0)
+        return _left_resolvent(self._decomposed, 1.0)
 
     def _class_resolvent(self, k: int) -> np.ndarray:
-        return _left_resolvent(self.coordinates[k], float(self.parameters.ratios[k]))
+        return _left_resolvent(_svd(self.coordinates[k]), float(self.parameters.ratios[k]))
 
     def _outside(self) -> np.ndarray:
         matrix = self._whole[1].copy()
@@ -177,7 +181,7 @@ class Reduction:
         start = 0
         for rho, w in zip(self.parameters.ratios, self.coordinates, strict=True):
             if w.shape[1]:
-                yield float(rho), slice(start, start + w.shape[1]), _resolvents(w, float(rho))
+                yield float(rho), slice(start, start + w.shape[1]), _resolvents(_svd(w), float(rho))
             start += w.shape[1]
 
     def _core(self) -> np.ndarray:
@@ -204,20 +208,29 @@ def _number(part: Part) -> int:
     return int(part.name.removeprefix("class ")) - 1
 
 
-def _left_resolvent(W: np.ndarray, rho: float) -> np.ndarray:
-    """A = (I + rho W Wᵀ)^{-1}, from the singular value decomposition."""
-    U, s, _ = np.linalg.svd(W, full_matrices=False)
-    lost = rho * s**2 / (1 + rho * s**2)  # 1 − 1/(1 + rho s²), without cancellation
-    return np.eye(W.shape[0]) - (U * lost) @ U.T
+_SVD = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
-def _resolvents(W: np.ndarray, rho: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """A = (I + rho W Wᵀ)^{-1}, M = (I + rho Wᵀ W)^{-1} and A W, from the singular value decomposition."""
-    U, s, Vt = np.linalg.svd(W, full_matrices=False)
-    lost = rho * s**2 / (1 + rho * s**2)  # 1 − 1/(1 + rho s²), without cancellation
-    A = np.eye(W.shape[0]) - (U * lost) @ U.T
-    M = np.eye(W.shape[1]) - (Vt.T * lost) @ Vt
-    return A, M, (U * (s / (1 + rho * s**2))) @ Vt
+def _svd(W: np.ndarray) -> _SVD:
+    return np.linalg.svd(W, full_matrices=False)
+
+
+def _lost(s: np.ndarray, rho: float) -> np.ndarray:
+    """1 − 1/(1 + rho s²), without cancellation."""
+    return rho * s**2 / (1 + rho * s**2)
+
+
+def _left_resolvent(decomposed: _SVD, rho: float) -> np.ndarray:
+    """A = (I + rho W Wᵀ)^{-1}, from the singular value decomposition of W."""
+    U, s, _ = decomposed
+    return np.eye(U.shape[0]) - (U * _lost(s, rho)) @ U.T
+
+
+def _resolvents(decomposed: _SVD, rho: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """A, M = (I + rho Wᵀ W)^{-1} and A W, from the singular value decomposition of W."""
+    U, s, Vt = decomposed
+    M = np.eye(Vt.shape[1]) - (Vt.T * _lost(s, rho)) @ Vt
+    return _left_resolvent(decomposed, rho), M, (U * (s / (1 + rho * s**2))) @ Vt
 
 
 def _beyond(basis: np.ndarray) -> np.ndarray:

@@ -145,13 +145,13 @@ def inertia(
 ) -> InertiaCount:
     """Count the Hessian's eigenvalues at Z by sign.
 
-    The cheapest of three ways is taken; `regime` and `cost` say which. At a point that theory recognizes as critical: its exact
-    index and nullity. For an `MCR2` otherwise: the exact reduction to a core of r Σ r_k rows and smaller blocks, dense up to
-    `dense_limit` rows (where many singular values are small, after cutting them off within a rigorous bound). Beyond: brackets
-    from block Lanczos on the core, the other blocks still counted exactly. Landscapes without class blocks: dense, or brackets.
-    Away from critical points the counts are those of the Hessian at Z, near-zero eigenvalues being undecided; where the
-    relative gradient norm is at most `rtol`, those of the critical point nearby. Host function in float64, deterministic for a
-    given key.
+    The first of three ways that serves is taken; `regime` and `cost` say which. At a point that theory recognizes as critical:
+    its exact index and nullity. For an `MCR2` otherwise: the exact reduction to a core of r Σ r_k rows and smaller blocks,
+    dense up to `dense_limit` rows (where many singular values are small, after cutting them off within a rigorous bound).
+    Beyond: brackets from block Lanczos on the core, the other blocks still counted exactly. Landscapes without class blocks:
+    dense, or brackets. Away from critical points the counts are those of the Hessian at Z, near-zero eigenvalues being
+    undecided; where the relative gradient norm is at most `rtol`, those of the critical point nearby. Host function in float64,
+    deterministic for a given key.
 
     **Arguments:** `landscape`, `Z`, `rtol`: as for `classify`. `theory`, `truncation`: as for `spectrum`. `max_products`:
     Hessian products for each bracket.
@@ -446,7 +446,8 @@ def _from_brackets(
     positive = sum(times * int((values > tolerance).sum()) for times, values in counted)
     negative = sum(times * int((values < -tolerance).sum()) for times, values in counted)
     band = sum(times * int((np.abs(values) <= tolerance).sum()) for times, values in counted)
-    proved = min(proved, band)
+    if proved > band:  # the point is not close enough to a critical one
+        proved = 0
 
     def added(name: str, end: int) -> int:
         return sum(times * getattr(found, name)[end] for times, found in brackets)
