@@ -8,8 +8,8 @@ from mcr2_landscape.landscape.ascend import Ascent as Ascent
 from mcr2_landscape.landscape.ascend import ascend as ascend
 from mcr2_landscape.landscape.classify import CriticalPoint as CriticalPoint
 from mcr2_landscape.landscape.classify import classify as classify
-from mcr2_landscape.landscape.counting import InertiaCount as InertiaCount
 from mcr2_landscape.landscape.counting import inertia as inertia
+from mcr2_landscape.landscape.counts import InertiaCount as InertiaCount
 from mcr2_landscape.landscape.derivatives import DerivativeCheck as DerivativeCheck
 from mcr2_landscape.landscape.derivatives import check_derivatives as check_derivatives
 from mcr2_landscape.landscape.escape import Departure as Departure

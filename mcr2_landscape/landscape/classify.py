@@ -13,9 +13,11 @@ from mcr2_landscape.curvature import eigenpairs
 from mcr2_landscape.curvature.exact import core_size
 from mcr2_landscape.curvature.orbit import orthogonal_orbit
 from mcr2_landscape.curvature.parts import core_operator
-from mcr2_landscape.landscape.counting import InertiaCount, Look, count, look_at
+from mcr2_landscape.landscape.counting import count
+from mcr2_landscape.landscape.counts import InertiaCount
 from mcr2_landscape.landscape.degenerate import higher_order
 from mcr2_landscape.landscape.inertia import curvature_scale
+from mcr2_landscape.landscape.look import Look, look_at
 from mcr2_landscape.record import Record
 from mcr2_landscape.reduction import Part, Reduction
 from mcr2_landscape.validation import InputError

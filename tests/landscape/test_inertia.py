@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 import mcr2_landscape as ml
 from mcr2_landscape import curvature
 from mcr2_landscape.closed_form import Parameters, hessian_matrix
-from mcr2_landscape.landscape import counting
+from mcr2_landscape.landscape import bracketing
 from mcr2_landscape.testing import parameters, points, seeds
 
 
@@ -122,7 +122,7 @@ class TestBrackets:
     def test_no_memory_leaves_the_part_open(self, monkeypatch):
         problem = ml.MCR2(4, (5, 6), 0.5, 0.1)
         Z = np.random.default_rng(0).standard_normal(problem.shape)
-        monkeypatch.setattr(counting, "available", lambda: 1000)
+        monkeypatch.setattr(bracketing, "available", lambda: 1000)
         found = ml.inertia(problem, Z, dense_limit=20)
         positive, _, negative = truth(problem, Z, found.tolerance)
         assert within(found.positive, positive)
