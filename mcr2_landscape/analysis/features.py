@@ -73,8 +73,8 @@ def analyze_features(
         scale = 1.0
     rates = _rates(problem.parameters, spectra)
     target = dataclasses.replace(target, gap=max(target.value - rates.value, 0.0))
-    curvature, escape, signs = curvature_at(problem, small, z, random)
-    position = position_at(problem, small, Z, z, curvature, signs)
+    curvature, escape = curvature_at(problem, small, z, random)
+    position = position_at(problem, small, Z, z, curvature, random)
     climb = endpoint = None
     if ascent:
         leaves = position.relative_gradient_norm <= 1e-6 and curvature.escapes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import NamedTuple
 
 import jax
@@ -11,10 +12,10 @@ import scipy.linalg
 from mcr2_landscape import catalog
 from mcr2_landscape.analysis.results import Curvature, Position
 from mcr2_landscape.curvature import eigenpairs, spectral_density
-from mcr2_landscape.curvature.exact import core_size, rounding
+from mcr2_landscape.curvature.exact import rounding
 from mcr2_landscape.curvature.parts import core_operator, outside_operator
 from mcr2_landscape.factorization import factorize
-from mcr2_landscape.landscape import classify
+from mcr2_landscape.landscape import InertiaCount, classify
 from mcr2_landscape.mcr2 import MCR2
 from mcr2_landscape.memory import available
 from mcr2_landscape.reduction import Part, Reduction
@@ -32,23 +33,19 @@ _NEAR = 0.01
 
 
 class _Seen(NamedTuple):
-    """What was seen of one part of the reduction: quadrature of its spectral measure (weights of sum 1), its largest
-    eigenvalue with a residual and its vector, and whether the nodes are all its eigenvalues."""
+    """What was seen of one part of the reduction: quadrature of its spectral measure (weights of sum 1), and its largest
+    eigenvalue with a residual and its vector."""
 
     nodes: np.ndarray
     weights: np.ndarray
     top: float
     residual: float
     vector: np.ndarray
-    complete: bool
 
 
-def curvature_at(
-    problem: MCR2, small: MCR2, z: np.ndarray, random: np.random.Generator
-) -> tuple[Curvature, np.ndarray | None, Inertia]:
-    """The curvature at the compressed point z, all columns of the full problem counted; the steepest direction at z (`None`
-    where it lies in the columns that the compression leaves out); and the signs of the eigenvalues, as far as they are
-    known."""
+def curvature_at(problem: MCR2, small: MCR2, z: np.ndarray, random: np.random.Generator) -> tuple[Curvature, np.ndarray | None]:
+    """The curvature at the compressed point z, all columns of the full problem counted; and the steepest direction at z (`None`
+    where it lies in the columns that the compression leaves out)."""
     factors = factorize(z, small.parameters.widths)
     assert factors is not None  # no largest rank was asked for
     whole, inner = Reduction(problem.parameters, factors), Reduction(small.parameters, factors)
@@ -65,13 +62,13 @@ def curvature_at(
     escapes = best.top > max(best.residual, 1e-10 * problem.curvature_scale())
     bound = 9 / 8 * p.alpha - p.regularization
     curvature = Curvature(best.top, best.residual, escapes, bound, nodes[order], weights[order])
-    return curvature, direction, _signs(found, total, max(noise, 1e-10 * problem.curvature_scale()))
+    return curvature, direction
 
 
 def _look(reduction: Reduction, part: Part, noise: float, random: np.random.Generator) -> _Seen:
     if part.size <= _DENSE:
         values, vectors = scipy.linalg.eigh(reduction.matrix(part), overwrite_a=True, check_finite=False)
-        return _Seen(values, np.full(values.size, 1 / values.size), float(values[-1]), noise, vectors[:, -1], True)
+        return _Seen(values, np.full(values.size, 1 / values.size), float(values[-1]), noise, vectors[:, -1])
     with jax.enable_x64(True):
         H = core_operator(reduction) if part.name == "core" else outside_operator(reduction)
         products = int(np.clip(_WORK / (H.flops or 1), _FEWEST_PRODUCTS, _MOST_PRODUCTS))
@@ -84,36 +81,54 @@ def _look(reduction: Reduction, part: Part, noise: float, random: np.random.Gene
         probes = 4 if products == _MOST_PRODUCTS else 1
         steps = min(50, 5 * products // (8 * probes), rows)
         density = spectral_density(H, num_probes=probes, steps=steps, key=random)
-    return _Seen(density.nodes, density.weights, float(pairs.values[0]), float(pairs.residuals[0]), pairs.vectors[0], False)
+    return _Seen(density.nodes, density.weights, float(pairs.values[0]), float(pairs.residuals[0]), pairs.vectors[0])
 
 
-def _signs(found: list[tuple[Part, _Seen]], total: int, tolerance: float) -> Inertia:
-    """The counts over the parts whose eigenvalues are all known; of another its largest eigenvalue, if that is positive."""
-    positive = negative = 0
-    for part, seen in found:
-        if seen.complete:
-            positive += part.multiplicity * int((seen.nodes > tolerance).sum())
-            negative += part.multiplicity * int((seen.nodes < -tolerance).sum())
-        elif seen.top > max(seen.residual, tolerance):
-            positive += part.multiplicity
-    return Inertia(positive, 0, negative, total - positive - negative)
-
-
-def position_at(problem: MCR2, small: MCR2, Z: np.ndarray, z: np.ndarray, curvature: Curvature, signs: Inertia) -> Position:
-    """What kind of point Z is. Where all signs can be counted in a second or two they are; at a point that theory recognizes
-    its index is exact; elsewhere the gradient or the largest eigenvalue decides, or nothing does."""
+def position_at(
+    problem: MCR2, small: MCR2, Z: np.ndarray, z: np.ndarray, curvature: Curvature, random: np.random.Generator
+) -> Position:
+    """What kind of point Z is, with its eigenvalues counted by sign as far as some seconds of one core allow; the largest
+    eigenvalue that `curvature` has seen counts too."""
     _, gradient, scale = small.evaluate(z)
     norm = float(np.linalg.norm(gradient))
     relative = norm / scale if scale > 0 else 0.0
     near = nearest_family(small, z, norm)
     family, kind = (None, None) if near is None else (near.family.label, near.family.kind)
     distance = None if near is None else near.residual
-    if relative <= CRITICAL and core_size(problem.reduction(Z)) <= _DENSE:
-        point = classify(problem, Z, rtol=CRITICAL)
-        label = point.family or family
-        return Position(norm, relative, point.kind, point.reason, label, kind, distance, point.inertia)
-    own, reason = _kind(relative, near, curvature)
-    return Position(norm, relative, own, reason, family, kind, distance, signs)
+    point = classify(problem, Z, rtol=CRITICAL, dense_limit=_DENSE, max_products=_affordable_products(small), key=random)
+    signs = point.signs
+    counts = _Counts.of(point.inertia) if signs is None else _Counts(signs.positive, signs.zero, signs.negative)
+    own, reason, inertia = point.kind, point.reason, point.inertia
+    if signs is not None and _adds(curvature, signs):
+        counts, inertia = counts.with_a_positive_one(), dataclasses.replace(inertia, positive=1, undecided=inertia.undecided - 1)
+        if own is Kind.UNDECIDED:
+            own = Kind.STRICT_SADDLE
+            reason = f"the largest eigenvalue {curvature.top_eigenvalue:.6g} with residual {curvature.residual:.1e} leads up"
+    return Position(norm, relative, own, reason, point.family or family, kind, distance, inertia, *counts)
+
+
+def _adds(curvature: Curvature, signs: InertiaCount) -> bool:
+    """Whether the largest eigenvalue seen is one that the brackets have missed, for want of products or memory."""
+    is_open = signs.regime == "block Lanczos" and signs.positive[0] == 0 < signs.positive[1]
+    return is_open and curvature.top_eigenvalue - curvature.residual > signs.tolerance
+
+
+class _Counts(NamedTuple):
+    """Numbers of eigenvalues by sign, each (at least, at most)."""
+
+    positive: tuple[int, int]
+    zero: tuple[int, int]
+    negative: tuple[int, int]
+
+    @staticmethod
+    def of(inertia: Inertia) -> _Counts:
+        """What is undecided may be anything."""
+        return _Counts(*((number, number + inertia.undecided) for number in (inertia.positive, inertia.zero, inertia.negative)))
+
+    def with_a_positive_one(self) -> _Counts:
+        """One of those that were open is positive."""
+        zero, negative = ((low, max(low, high - 1)) for low, high in (self.zero, self.negative))
+        return _Counts((1, self.positive[1]), zero, negative)
 
 
 def affordable_gradients(small: MCR2) -> int:
@@ -123,26 +138,16 @@ def affordable_gradients(small: MCR2) -> int:
     return int(np.clip(_CLIMB / work, 50, 3000))
 
 
+def _affordable_products(small: MCR2) -> int:
+    """How many Hessian products a count of the signs may take; where they are expensive, those of the look at the curvature
+    are the ones that are spent."""
+    d, columns = small.shape
+    return int(np.clip(_WORK / (8 * d**2 * columns), 2, _MOST_PRODUCTS))
+
+
 def nearest_family(small: MCR2, z: np.ndarray, gradient_norm: float) -> catalog.Recognition | None:
     """The family of critical points within 1% of z, if there is one. None is looked for where the gradient is larger than the
     curvature allows at that distance: the look takes minutes in many dimensions."""
     if gradient_norm > _NEAR * small.curvature_scale() * float(np.linalg.norm(z)):
         return None
     return catalog.recognize(small.parameters, z, rtol=_NEAR)
-
-
-def _kind(relative: float, near: catalog.Recognition | None, curvature: Curvature) -> tuple[Kind, str]:
-    if relative > CRITICAL:
-        return Kind.NOT_CRITICAL, f"relative gradient norm {relative:.2e} exceeds {CRITICAL:.0e}"
-    top = f"largest eigenvalue {curvature.top_eigenvalue:.6g} with residual {curvature.residual:.1e}"
-    if near is not None and near.residual <= 1e-6:
-        exact = near.family
-        if (exact.index > 0) == curvature.escapes:
-            return exact.kind, f"exact index {exact.index} and nullity {exact.nullity} of {exact.label}; {top} agrees"
-        return (
-            Kind.UNDECIDED,
-            f"recognized as {exact.label} of exact index {exact.index}, but {top}; more precise features may decide",
-        )
-    if curvature.escapes:
-        return Kind.STRICT_SADDLE, f"{top} leads up"
-    return Kind.UNDECIDED, f"too many unknowns to count all signs, and the {top} alone does not decide"

@@ -75,7 +75,7 @@ class Position(Record):
 
     `relative_gradient_norm` is relative to the terms that cancel in the gradient. `family` is the theory's family of critical
     points that they belong to, or are near (within 1%); `family_distance` the distance to it relative to its norm. `inertia`
-    holds the signs that are known, the others as undecided.
+    holds the signs that are known, the others as undecided; `positive`, `zero` and `negative` are (at least, at most) of each.
     """
 
     gradient_norm: float
@@ -86,6 +86,9 @@ class Position(Record):
     family_kind: Kind | None
     family_distance: float | None
     inertia: Inertia
+    positive: tuple[int, int]
+    zero: tuple[int, int]
+    negative: tuple[int, int]
 
 
 @dataclass(frozen=True)

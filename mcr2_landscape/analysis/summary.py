@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def summarize(result: FeatureAnalysis) -> tuple[str, ...]:
-    """The objective, the kind of point, the curvature, where ascent leads."""
+    """The objective, the kind of point, the curvature, the signs, where ascent leads."""
     rates, target = result.rates, result.target
     nothing = target.gap <= 1e-12 * max(1.0, abs(target.value))
     words = [
@@ -25,6 +25,7 @@ def summarize(result: FeatureAnalysis) -> tuple[str, ...]:
     words.append(_place(result, nothing))
     if result.position.kind is not Kind.LOCAL_MAXIMIZER and result.curvature.escapes:
         words.append(_curvature(result))
+    words.append(_signs(result))
     if result.endpoint is not None:
         words.append(_climb(result))
     if any("{" in word for word in words):
@@ -61,6 +62,23 @@ def _curvature(result: FeatureAnalysis) -> str:
         f"The landscape curves upward along the steepest direction with {result.curvature.top_eigenvalue:.4g}, {percent} of "
         "the largest curvature that this problem can have anywhere."
     )
+
+
+def _signs(result: FeatureAnalysis) -> str:
+    place = result.position
+    words = [
+        f"{where} along {_between(bracket)}"
+        for bracket, where in ((place.positive, "up"), (place.negative, "down"), (place.zero, "neither way"))
+        if bracket != (0, 0)
+    ]
+    return f"Of its {place.inertia.total:,} independent directions the landscape curves {', '.join(words)}."
+
+
+def _between(bracket: tuple[int, int]) -> str:
+    low, high = bracket
+    if low == high:
+        return f"{low:,}"
+    return f"{low:,} to {high:,}" if low else f"at most {high:,}"
 
 
 def _climb(result: FeatureAnalysis) -> str:

@@ -20,13 +20,13 @@ from mcr2_landscape.landscape.inertia import curvature_scale
 from mcr2_landscape.landscape.look import Look, look_at
 from mcr2_landscape.record import Record
 from mcr2_landscape.reduction import Part, Reduction
-from mcr2_landscape.validation import InputError
+from mcr2_landscape.validation import InputError, positive_integer
 from mcr2_landscape.verdict import Inertia, Kind
 
 # Rows up to which a classification counts signs from dense factorizations (some seconds), and from which one of a recognized
 # point is cross-checked with its extreme eigenvalue alone.
 DENSE_LIMIT = 4096
-_PRODUCTS = 400
+MAX_PRODUCTS = 400
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,8 @@ class CriticalPoint(Record):
     recognized as a member of, `None` if of none. `top_eigenvalue` is the largest (for a minimization, the smallest is in
     `bottom_eigenvalue`), `eigenvalue_tolerance` what an eigenvalue had to exceed to count as signed. `reason` says in words
     what the kind rests on; `higher_order` what third and fourth derivatives say at a degenerate point. `count` is the number of
-    starts that ended here.
+    starts that ended here. `signs` is the numerical count behind the kind, with brackets where it is open; `None` where the
+    exact inertia of a recognized family was compared with the largest eigenvalue alone.
     """
 
     point: np.ndarray = field(repr=False, metadata={"json": False})
@@ -55,6 +56,7 @@ class CriticalPoint(Record):
     eigenvalue_tolerance: float | None = None
     count: int = 1
     minimize: bool = field(default=False, repr=False, metadata={"json": False})
+    signs: InertiaCount | None = field(default=None, repr=False, metadata={"json": False})
 
     _derived = ("index",)
 
@@ -67,21 +69,33 @@ class CriticalPoint(Record):
         return self.inertia.negative if self.minimize else self.inertia.positive
 
 
-def classify(landscape: Any, Z: Any, *, rtol: float = 1e-8) -> CriticalPoint:
+def classify(
+    landscape: Any,
+    Z: Any,
+    *,
+    rtol: float = 1e-8,
+    dense_limit: int = DENSE_LIMIT,
+    max_products: int = MAX_PRODUCTS,
+    key: Any = 0,
+) -> CriticalPoint:
     """Say what Z is: local maximizer (minimizer), strict saddle, degenerate, not critical, or undecided.
 
-    Host function in float64. A point with relative gradient norm above `rtol` is "not critical", unless the rounding of its
-    entries explains that norm (large singular values at a tiny lambda). Signs are counted as by `inertia`: from dense matrices
-    of up to 4,096 rows, to which an `MCR2` reduces exactly however many samples it has; beyond, from brackets. Zero eigenvalues
-    are proved by the dimension of the symmetry orbit's tangent space, or by theory at a point that is recognized as a member of
-    a known family, whose exact index must then agree with the numbers.
+    Host function in float64, deterministic for a given key. A point with relative gradient norm above `rtol` is "not critical",
+    unless the rounding of its entries explains that norm (large singular values at a tiny lambda). Signs are counted as by
+    `inertia`: from dense matrices of up to `dense_limit` rows, to which an `MCR2` reduces exactly however many samples it has;
+    beyond, from brackets. Zero eigenvalues are proved by the dimension of the symmetry orbit's tangent space, or by theory at a
+    point that is recognized as a member of a known family, whose exact index must then agree with the numbers.
 
     **Arguments:** `landscape`: an `MCR2`, a `ConstrainedMCR2`, a `Landscape`. `Z`: of the landscape's shape, float64.
+    `dense_limit`, `max_products`, `key`: as for `inertia`.
 
     **Returns:** a `CriticalPoint`.
 
-    **Raises:** `InputError` for a wrong shape, NaN, float32 (its rounding can turn a sign), or an infeasible point.
+    **Raises:** `InputError` for a wrong shape, NaN, float32 (its rounding can turn a sign), an infeasible point,
+    or numbers out of range.
     """
+    dense_limit = positive_integer("dense_limit", dense_limit)
+    max_products = positive_integer("max_products", max_products, minimum=2)
     look = look_at(landscape, Z, rtol)
     common: dict[str, Any] = {
         "point": look.point,
@@ -91,10 +105,11 @@ def classify(landscape: Any, Z: Any, *, rtol: float = 1e-8) -> CriticalPoint:
         "family": None if look.known is None else look.known[0].label,
         "minimize": landscape.minimize,
     }
-    if look.known is not None and look.settled is not None and core_size(look.settled) > DENSE_LIMIT:
-        return _with_one_eigenvalue(look, common)
-    found = count(landscape, look, truncation=None, dense_limit=DENSE_LIMIT, max_products=_PRODUCTS, key=0)
+    if look.known is not None and look.settled is not None and core_size(look.settled) > dense_limit:
+        return _with_one_eigenvalue(look, common, max_products, key)
+    found = count(landscape, look, truncation=None, dense_limit=dense_limit, max_products=max_products, key=key)
     common |= {
+        "signs": found,
         "top_eigenvalue": found.top_eigenvalue,
         "bottom_eigenvalue": found.bottom_eigenvalue,
         "eigenvalue_tolerance": found.tolerance,
@@ -158,7 +173,7 @@ def _without_theory(landscape: Any, look: Look, found: InertiaCount, common: dic
     return CriticalPoint(kind=Kind.UNDECIDED, inertia=inertia, reason=reason, **common)
 
 
-def _with_one_eigenvalue(look: Look, common: dict[str, Any]) -> CriticalPoint:
+def _with_one_eigenvalue(look: Look, common: dict[str, Any], max_products: int, key: Any) -> CriticalPoint:
     """A recognized point whose core is too large to be written down: its exact inertia, if the largest eigenvalue off the orbit
     agrees with it."""
     assert look.known is not None
@@ -173,7 +188,7 @@ def _with_one_eigenvalue(look: Look, common: dict[str, Any]) -> CriticalPoint:
         with contextlib.suppress(InputError):  # the point is too far from the family: its orbit stays in, and is seen
             orbit = orthogonal_orbit(coordinates, tuple(rank for rank in reduction.ranks if rank), look.reach)
     with jax.enable_x64(True):
-        pairs = eigenpairs(core_operator(reduction), deflate=orbit, max_products=_PRODUCTS, rtol=1e-9)
+        pairs = eigenpairs(core_operator(reduction), deflate=orbit, max_products=max_products, rtol=1e-9, key=key)
     top = max([float(pairs.values[0]), *tops])
     common |= {"top_eigenvalue": top, "eigenvalue_tolerance": tolerance}
     words = f"exact index {family.index} and nullity {family.nullity} of {family.label} ({distance:.1e} away)"

@@ -49,7 +49,7 @@ def analysis_page(result: FeatureAnalysis, provenance: Mapping[str, Any]) -> Pag
             _classes_section(result),
             Section("Similarity of the samples", pictures=(_similarity(result),)),
             *climb_section,
-            Section("Curvature", pictures=(_curvature(result),)),
+            Section("Curvature", pictures=(_curvature(result),), tables=(tables.signs(result),)),
             Section("Regularization", pictures=(_thresholds(result),)),
             Section("Rates", tables=(tables.rates(result),)),
         ),

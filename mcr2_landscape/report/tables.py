@@ -61,6 +61,17 @@ def rates(result: FeatureAnalysis) -> Table:
     return Table.of("Rates, in nats", ("quantity", "value"), rows)
 
 
+def signs(result: FeatureAnalysis) -> Table:
+    """Eigenvalues of the Hessian by sign."""
+    place = result.position
+    rows = [
+        ("positive: the objective curves up", *place.positive),
+        ("zero: it is flat", *place.zero),
+        ("negative: it curves down", *place.negative),
+    ]
+    return Table.of("Eigenvalues of the Hessian by sign", ("sign", "at least", "at most"), rows)
+
+
 def classes(result: FeatureAnalysis) -> Table:
     """One row a class."""
     reached: Sequence[int | None] = result.endpoint.ranks if result.endpoint else [None] * len(result.classes)

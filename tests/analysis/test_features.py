@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 
 from mcr2_landscape import MCR2, InputError, Kind, analyze_features
-from mcr2_landscape.analysis import FeatureAnalysis
+from mcr2_landscape.analysis import FeatureAnalysis, local
+from mcr2_landscape.curvature import exact
 from mcr2_landscape.data import gaussian_subspaces
+from mcr2_landscape.landscape import bracketing
 
 EPSILON = 0.5
 # One shape for the whole module: each costs a second of compilation.
@@ -184,6 +186,50 @@ class TestKnownPoints:
         saddle = analyze_features(low.point(key=0).T, labels, epsilon=EPSILON)
         assert saddle.position.kind is Kind.STRICT_SADDLE
         assert saddle.curvature.top_eigenvalue == pytest.approx(low.spectrum().eigenvalues[-1], rel=1e-4)
+
+
+class TestTooLargeToCount:
+    """Parts that are no longer counted from dense matrices get brackets, which hold the true numbers."""
+
+    def counted(self, mixture):
+        return analyze(mixture.features, ascent=False).position
+
+    def test_brackets_hold_the_counts(self, mixture, monkeypatch):
+        known = self.counted(mixture)
+        assert known.positive[0] == known.positive[1] > 0
+        monkeypatch.setattr(local, "_DENSE", 20)
+        monkeypatch.setattr(local, "_MOST_PRODUCTS", 30)
+        result = analyze(mixture.features, ascent=False)
+        place = result.position
+        for name in ("positive", "zero", "negative"):
+            low, high = getattr(place, name)
+            assert low <= getattr(known, name)[0] <= high
+        assert place.inertia.undecided > 0
+        low, high = place.positive
+        assert f"up along {low} to {high}" in " ".join(result.summary)
+
+    def test_the_largest_eigenvalue_counts_where_nothing_else_fits(self, mixture, monkeypatch):
+        known = self.counted(mixture)
+        monkeypatch.setattr(local, "_DENSE", 20)
+        monkeypatch.setattr(bracketing, "_steps", lambda rows: None)
+        place = analyze(mixture.features, ascent=False).position
+        assert place.positive[0] == 1 == place.inertia.positive
+        assert place.inertia.total == known.inertia.total
+        assert known.positive[0] <= place.positive[1]
+
+    def test_an_open_saddle_is_one_by_its_largest_eigenvalue(self, problem, monkeypatch):
+        """The exchange of two classes leads up; theory, which would know the point, is kept out of it."""
+        saddle = problem.orthogonal_family([1, 1, 0], [0, 0, 1])
+        monkeypatch.setattr(local, "_DENSE", 1)
+        monkeypatch.setattr(exact, "recognized", lambda *_: None)
+        monkeypatch.setattr(bracketing, "_steps", lambda rows: None)
+        place = analyze(saddle.point(key=1).T, ascent=False).position
+        assert place.kind is Kind.STRICT_SADDLE
+        assert "leads up" in place.reason
+        highest = problem.orthogonal_family([1, 1, 1])
+        place = analyze(highest.point(key=1).T, ascent=False).position
+        assert place.kind is Kind.UNDECIDED
+        assert place.positive[0] == 0
 
 
 class TestPreparation:
