@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from mcr2_landscape.curvature.frame import PANEL
 from mcr2_landscape.curvature.krylov import Krylov, Meter
 from mcr2_landscape.curvature.signs import check_memory
 from mcr2_landscape.curvature.space import make_space, operator_of, precision_of
@@ -46,7 +47,7 @@ def spectral_density(H: Any, *, num_probes: int = 4, steps: int = 60, deflate: A
     H = operator_of(H)
     num_probes = positive_integer("num_probes", num_probes)
     steps = min(positive_integer("steps", steps), H.size)
-    check_memory(H, steps)
+    check_memory(H, steps, 3 * PANEL)  # the panel that fills up, its copy, and the probe with what it is drawn from
     random = generator(key)
     nodes, weights = [], []
     with precision_of(H):

@@ -108,12 +108,12 @@ def sign_bracket(
         return count.result(reason, failure)
 
 
-def check_memory(H: Any, steps: int) -> None:
-    """Refuse runs whose rows do not fit.
+def check_memory(H: Any, steps: int, others: int = 4 * PANEL) -> None:
+    """Refuse runs whose rows do not fit, with `others` beside them.
 
     **Raises:** `InputError`.
     """
-    rows = min(steps, H.size) + 4 * PANEL
+    rows = min(steps, H.size) + others
     require(
         "steps",
         np.dtype(H.dtype).itemsize * float(H.size) * rows,

@@ -49,7 +49,7 @@ class ConstrainedMCR2(eqx.Module):
 
     minimize = False
 
-    def __init__(self, dim: int, sizes: Sequence[int], epsilon: Any, constraint: str = "spheres"):
+    def __init__(self, dim: int, sizes: Sequence[int], epsilon: Any, constraint: str = "spheres", *, _widths: Any = None):
         self.dim = positive_integer("dim", dim)
         self.sizes = class_sizes("sizes", sizes)
         self.epsilon = positive_leaf("epsilon", epsilon)
@@ -58,12 +58,12 @@ class ConstrainedMCR2(eqx.Module):
         if constraint not in _SETS:
             raise InputError(f"constraint: found {constraint!r}; pass one of " + ", ".join(repr(name) for name in _SETS))
         radii = tuple(float(np.sqrt(size)) for size in self.sizes)
+        self._layout = ClassLayout(tuple(_widths) if _widths is not None else self.sizes)
         if constraint == "unit columns":
-            self.constraint = UnitColumns(sum(self.sizes))
+            self.constraint = UnitColumns(self._layout.num_columns)
         else:
-            self.constraint = (Spheres if constraint == "spheres" else Balls)(self.sizes, radii)
+            self.constraint = (Spheres if constraint == "spheres" else Balls)(self._layout.widths, radii)
         self.kind = constraint
-        self._layout = ClassLayout(self.sizes)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -103,7 +103,19 @@ class ConstrainedMCR2(eqx.Module):
         """
         refuse_traced("epsilon", self.epsilon)
         alpha = self.dim / (sum(self.sizes) * float(self.epsilon) ** 2)
-        return Parameters(self.dim, self.sizes, float(self.epsilon), alpha)
+        return Parameters(self.dim, self.sizes, float(self.epsilon), alpha, self._layout.widths)
+
+    def with_ranks(self, ranks: Sequence[int]) -> ConstrainedMCR2:
+        """The same problem on points whose class blocks have at most these ranks, in coordinates of their row spaces: r_k
+        columns a class, ‖Z_k‖² and alpha_k as before. Not for unit columns, which those coordinates do not show.
+
+        **Raises:** `InputError` for unit columns, and for ranks that are not between one and the class's size.
+        """
+        if self.kind == "unit columns":
+            raise InputError("ranks: columns of unit length are not seen in coordinates of row spaces; pass spheres or balls")
+        refuse_traced("epsilon", self.epsilon)
+        Parameters(self.dim, self.sizes, float(self.epsilon), 1.0, tuple(ranks))
+        return ConstrainedMCR2(self.dim, self.sizes, self.epsilon, self.kind, _widths=ranks)
 
     def _held(self, Z: np.ndarray, G: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Unit normals (n, c) of the held groups, and the multiplier of each column."""

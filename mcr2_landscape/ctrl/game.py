@@ -1,0 +1,247 @@
+"""The game of multiple-subspace pursuit between a linear encoder and a linear decoder."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from mcr2_landscape.closed_form import check_epsilon
+from mcr2_landscape.ctrl import utilities
+from mcr2_landscape.ctrl.hypotheses import Hypothesis, hypotheses_of
+from mcr2_landscape.ctrl.optimum import Optimum, optimum_of
+from mcr2_landscape.ctrl.projection import Projected, project
+from mcr2_landscape.ctrl.responses import BestResponses, check_tolerance, response_error, responses_to
+from mcr2_landscape.ctrl.spans import Spans, spans_of
+from mcr2_landscape.mcr2 import ConstrainedMCR2
+from mcr2_landscape.precision import traced_array
+from mcr2_landscape.validation import InputError, float64_matrix, positive_integer, positive_real
+
+_FEASIBLE = 1e-9
+
+
+class Gradients(NamedTuple):
+    """Each player's gradient of its own utility: `encoder` (d_z, d_x), `decoder` (d_x, d_z)."""
+
+    encoder: Any
+    decoder: Any
+
+
+class SubspaceGame:
+    """The sequential game for data on several linear subspaces.
+
+    The encoder moves first: F (d_z, d_x) with ‖F X_j‖_F² ≤ n_j for every class, utility ΔR(FX) + Σ_j ΔR(FX_j, FGFX_j). The
+    decoder, any G (d_x, d_z), has the utility −Σ_j ΔR(FX_j, FGFX_j). Values and derivatives are traced and can be transformed
+    by JAX; everything else runs on the host in float64.
+
+    **Arguments:** `X` (num_samples, d_x), real; `labels`, one of any hashable kind a sample, in any order; `dim`: d_z;
+    `epsilon`: the coding precision; `rank_tolerance`: singular values of a class up to this count as zero (by default the
+    rounding of X's entries).
+
+    **Raises:** `InputError` for NaN, lengths that differ, one class, a class of zeros, a rank that is not plain, or numbers out
+    of range.
+
+    Source: Pai, Psenka, Chiu, Wu, Dobriban, Ma (arXiv 2206.09120), multiple-subspace pursuit.
+    """
+
+    def __init__(self, X: Any, labels: Any, *, dim: int, epsilon: float, rank_tolerance: float | None = None):
+        self._set(spans_of(X, labels, rank_tolerance), dim, epsilon)
+
+    @classmethod
+    def from_spans(cls, spans: Spans, *, dim: int, epsilon: float) -> SubspaceGame:
+        """The game on data that are factored already. Errors as the class."""
+        game = cls.__new__(cls)
+        game._set(spans, dim, epsilon)
+        return game
+
+    def _set(self, spans: Spans, dim: int, epsilon: float) -> None:
+        self.spans = spans
+        self.dim, self.epsilon = positive_integer("dim", dim), positive_real("epsilon", epsilon)
+        check_epsilon(self.dim, spans.sizes, self.epsilon)
+        self._by_dtype: dict[Any, utilities.Data] = {}
+
+    def __repr__(self) -> str:
+        return (
+            f"SubspaceGame(sizes={self.sizes}, ranks={self.ranks}, d_x={self.ambient_dim}, dim={self.dim}, "
+            f"epsilon={self.epsilon:g})"
+        )
+
+    @property
+    def ambient_dim(self) -> int:
+        """d_x."""
+        return self.spans.ambient_dim
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """n_j."""
+        return self.spans.sizes
+
+    @property
+    def ranks(self) -> tuple[int, ...]:
+        """r_j."""
+        return self.spans.ranks
+
+    # -- traced -------------------------------------------------------------------------------------------------------------
+
+    def data(self, dtype: Any) -> utilities.Data:
+        """What the traced utilities are evaluated on, in that dtype."""
+        dtype = np.dtype(dtype)
+        if dtype not in self._by_dtype:
+            n, sizes = sum(self.sizes), np.array(self.sizes, dtype=np.float64)
+            b, bs = self.dim / (n * self.epsilon**2), self.dim / (sizes * self.epsilon**2)
+            numbers = (utilities.stacked(self.spans.factors), np.array(b), bs, sizes / n)
+            self._by_dtype[dtype] = utilities.Data(*(jnp.asarray(number.astype(dtype)) for number in numbers))
+        return self._by_dtype[dtype]
+
+    def _both(self, F: Any, G: Any) -> tuple[utilities.Data, jax.Array, jax.Array]:
+        F = traced_array("F", F, (self.dim, self.ambient_dim))
+        G = traced_array("G", G, (self.ambient_dim, self.dim))
+        if F.dtype != G.dtype:
+            raise InputError(f"G: found {G.dtype}, but F is {F.dtype}; pass both in one dtype")
+        return self.data(F.dtype), F, G
+
+    def expressiveness(self, F: Any) -> Float[Array, ""]:
+        """Q(F) = ΔR(FX), the encoder's utility less what the decoder answers.
+
+        **Raises:** `InputError` for a wrong shape or dtype, or NaN; so do the others.
+        """
+        F = traced_array("F", F, (self.dim, self.ambient_dim))
+        return _expressiveness(self.data(F.dtype), F)
+
+    def distances(self, F: Any, G: Any) -> Float[Array, " k"]:
+        """ΔR(f(X_j), fgf(X_j)) ≥ 0 of each class."""
+        return _distances(*self._both(F, G))
+
+    def encoder_utility(self, F: Any, G: Any) -> Float[Array, ""]:
+        """ΔR(FX) + Σ_j ΔR(FX_j, FGFX_j)."""
+        return _encoder_utility(*self._both(F, G))
+
+    def decoder_utility(self, F: Any, G: Any) -> Float[Array, ""]:
+        """−Σ_j ΔR(FX_j, FGFX_j)."""
+        return _decoder_utility(*self._both(F, G))
+
+    def gradient(self, F: Any, G: Any) -> Gradients:
+        """Each player's gradient of its own utility, in closed form, before any constraint."""
+        return Gradients(*_gradients(*self._both(F, G)))
+
+    def hvp(self, F: Any, G: Any, V: Any, W: Any) -> Gradients:
+        """The derivative of `gradient` along (V, W), in closed form: for each player its own Hessian times its own direction
+        plus the mixed one times the other's.
+        """
+        data, F, G = self._both(F, G)
+        V, W = traced_array("V", V, F.shape), traced_array("W", W, G.shape)
+        return Gradients(*_hvp(data, F, G, V.astype(F.dtype), W.astype(F.dtype)))
+
+    # -- host ---------------------------------------------------------------------------------------------------------------
+
+    def encoder(self, F: Any) -> np.ndarray:
+        """F as float64 NumPy, checked.
+
+        **Raises:** `InputError` for a wrong shape, float32 or NaN.
+        """
+        return float64_matrix("F", F, (self.dim, self.ambient_dim))
+
+    def decoder(self, G: Any) -> np.ndarray:
+        """G as float64 NumPy, checked. Errors as `encoder`."""
+        return float64_matrix("G", G, (self.ambient_dim, self.dim))
+
+    def feasibility(self, F: Any) -> np.ndarray:
+        """‖F X_j‖_F²/n_j of each class, shape (K,): at most one for a feasible encoder."""
+        F = self.encoder(F)
+        return np.array([np.sum((F @ C) ** 2) / size for C, size in zip(self.spans.factors, self.sizes, strict=True)])
+
+    def project(self, F: Any, *, atol: float = 1e-12) -> np.ndarray:
+        """The nearest feasible encoder: F (I + Σ mu_j X_jX_jᵀ)⁻¹ with mu ≥ 0, by Newton's method on the dual.
+
+        **Arguments:** `F` (d_z, d_x), float64; `atol`: how far ‖F X_j‖²/n_j may be from what the optimality conditions ask for.
+
+        **Raises:** `InputError` as `encoder`.
+        """
+        return self.projection(F, atol=atol)[0]
+
+    def projection(self, F: Any, *, atol: float = 1e-12) -> Projected:
+        """`project` with the multipliers (in units in which every constraint is ‖F X_j‖²/n_j ≤ 1), steps and violation."""
+        F, atol = self.encoder(F), positive_real("atol", atol)
+        with jax.enable_x64(True):
+            data = self.data(np.float64)
+            sizes = jnp.asarray(np.array(self.sizes, dtype=np.float64))
+            found = _project(jnp.asarray(F), data.factors, sizes, jnp.asarray(self.spans.span), jnp.asarray(atol))
+            return Projected(*(np.asarray(part) for part in found))
+
+    def hypotheses(self) -> tuple[Hypothesis, ...]:
+        """The hypotheses of the theorem on equilibria, as recalled of the paper and as they must be, each with its margin."""
+        return hypotheses_of(self.spans, self.dim, self.epsilon)
+
+    def optimum(self) -> Optimum:
+        """The value of the game to the encoder, in closed form.
+
+        **Raises:** `InputError` for dependent classes, which are named.
+        """
+        self.spans.require_independent()
+        return optimum_of(self.sizes, self.ranks, self.dim, self.epsilon)
+
+    def best_response(self, F: Any) -> BestResponses:
+        """All decoders that are best responses to F: F⁺, the set's dimension, random members. Errors as `encoder`."""
+        return responses_to(self.encoder(F), self.spans.factors)
+
+    def is_best_response(self, F: Any, G: Any, *, rtol: float = 1e-8) -> bool:
+        """Whether max_j ‖M P_j Mᵀ − P_j‖/‖P_j‖ ≤ rtol for M = FG, which is linear in how far G is from being one, as the
+        distance itself is not. Errors as `encoder`.
+        """
+        check_tolerance(positive_real("rtol", rtol))
+        return response_error(self.encoder(F), self.decoder(G), self.spans.factors) <= rtol
+
+    def reduced(self, constraint: str = "balls") -> ConstrainedMCR2:
+        """The encoder's problem without decoder and data: ΔR over A = [F C_1 … F C_K], ‖A_j‖² ≤ n_j, a landscape of the
+        library.
+
+        **Raises:** `InputError` for dependent classes, or a constraint other than "balls" and "spheres".
+        """
+        self.spans.require_independent()
+        return ConstrainedMCR2(self.dim, self.sizes, self.epsilon, constraint).with_ranks(self.ranks)
+
+    def coefficients(self, F: Any) -> np.ndarray:
+        """A = F [C_1 … C_K], shape (d_z, Σ r_j): the encoder as a point of `reduced`. Errors as `encoder`."""
+        return self.encoder(F) @ self.spans.joined
+
+    def encoder_of(self, A: Any) -> np.ndarray:
+        """The encoder of least norm with these coefficients.
+
+        **Raises:** `InputError` for a wrong shape, NaN, or dependent classes.
+        """
+        self.spans.require_independent()
+        A = float64_matrix("A", A, (self.dim, sum(self.ranks)))
+        return np.linalg.lstsq(self.spans.joined.T, A.T, rcond=None)[0].T
+
+    def whitened(self) -> SubspaceGame:
+        """The same game in coefficient coordinates: data C_j = columns of the identity, F = A, G = [C_1 … C_K]⁺ times the
+        decoder. Utilities agree, the metric is the one in which the constraint sets are balls.
+
+        **Raises:** `InputError` for dependent classes.
+        """
+        self.spans.require_independent()
+        columns = np.split(np.eye(sum(self.ranks)), np.cumsum(self.ranks)[:-1], axis=1)
+        values = tuple(np.ones(rank) for rank in self.ranks)
+        old = self.spans
+        spans = Spans(old.names, old.sizes, tuple(columns), values, old.order, old.tolerance, old.cut)
+        return SubspaceGame.from_spans(spans, dim=self.dim, epsilon=self.epsilon)
+
+
+_expressiveness = jax.jit(utilities.expressiveness)
+_distances = jax.jit(utilities.distances)
+_encoder_utility = jax.jit(utilities.encoder_utility)
+_decoder_utility = jax.jit(utilities.decoder_utility)
+_project = jax.jit(project)
+
+
+@jax.jit
+def _gradients(data: utilities.Data, F: jax.Array, G: jax.Array) -> tuple[jax.Array, jax.Array]:
+    return utilities.gradients(data, utilities.point_at(data, F, G))
+
+
+@jax.jit
+def _hvp(data: utilities.Data, F: jax.Array, G: jax.Array, V: jax.Array, W: jax.Array) -> tuple[jax.Array, jax.Array]:
+    return utilities.hvp(data, utilities.point_at(data, F, G), V, W)

@@ -1,0 +1,112 @@
+"""The decoder's best responses to an encoder: a whole set of them.
+
+G is one iff M = F G satisfies M P_j Mᵀ = P_j for every class: on f(S_j) it acts as an isometry of the inner product P_j⁺, that
+is M A_j = A_j O_j with O_j orthogonal on the row space of A_j. F⁺ is one (O_j = I). For independent images the set has
+dimension
+
+    Σ m_j (m_j − 1)/2 + (d_x − rank F) Σ m_j + d_x (d_z − Σ m_j),   m_j = rank f(X_j).
+
+Source: docs/ctrl.md.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import scipy.stats
+
+from mcr2_landscape.randomness import generator
+from mcr2_landscape.record import Record
+from mcr2_landscape.validation import InputError
+
+_RANK = 1e-10
+
+
+@dataclass(frozen=True)
+class BestResponses(Record):
+    """All best responses to one encoder.
+
+    **Fields:** `decoder`: F⁺, shape (d_x, d_z). `dimension` of the set (`None` where the images f(S_j) are dependent, which
+    ties the orthogonal factors together). `ranks`: m_j. `rank`: of F.
+    """
+
+    decoder: np.ndarray = field(repr=False, metadata={"json": False})
+    dimension: int | None
+    ranks: tuple[int, ...]
+    rank: int
+    _parts: Any = field(repr=False, metadata={"json": False})
+
+    def sample(self, key: Any, *, scale: float = 1.0) -> np.ndarray:
+        """A random member (d_x, d_z): orthogonal factors by Haar's measure, the free parts Gaussian with standard deviation
+        `scale`; none of the orthogonal factors moves where the images are dependent.
+
+        **Raises:** `InputError` for a bad key.
+        """
+        random = generator(key)
+        F, blocks = self._parts
+        bases = [U for U, _ in blocks]
+        image = np.concatenate(bases, axis=1)
+        moved = []
+        for U, s in blocks:
+            size = s.size
+            if self.dimension is None or size == 0:
+                moved.append(U)
+                continue
+            turn = scipy.stats.ortho_group.rvs(size, random_state=random) if size > 1 else random.choice([-1.0, 1.0], (1, 1))
+            moved.append(U @ (s[:, None] * turn / s))
+        joined = np.linalg.pinv(image, rcond=_RANK)
+        on_image = np.concatenate(moved, axis=1) @ joined  # M on f(S), zero on its complement
+        onto = image @ joined
+        kernel = np.eye(F.shape[1]) - self.decoder @ F
+        first, second = (scale * random.standard_normal(self.decoder.shape) for _ in range(2))
+        return self.decoder @ on_image + kernel @ first @ onto + second @ (np.eye(F.shape[0]) - onto)
+
+
+def responses_to(F: np.ndarray, factors: tuple[np.ndarray, ...]) -> BestResponses:
+    """All best responses to F (d_z, d_x) for classes C_j (d_x, r_j)."""
+    U, s, Vt = np.linalg.svd(F, full_matrices=False)
+    kept = s > _RANK * max(float(s[0]), 1e-300)
+    rank = int(kept.sum())
+    decoder = (Vt[kept].T / s[kept]) @ U[:, kept].T
+    blocks = []
+    largest = 0.0
+    for C in factors:
+        U_j, s_j, _ = np.linalg.svd(F @ C, full_matrices=False)
+        largest = max(largest, float(s_j[0]))
+        blocks.append((U_j, s_j))
+    blocks = [(U_j[:, s_j > _RANK * largest], s_j[s_j > _RANK * largest]) for U_j, s_j in blocks]
+    ranks = tuple(s_j.size for _, s_j in blocks)
+    together = np.concatenate([U_j for U_j, _ in blocks], axis=1)
+    independent = together.shape[1] == 0 or (
+        together.shape[1] <= F.shape[0] and float(np.linalg.svd(together, compute_uv=False)[-1]) > 1e-8
+    )
+    dim, ambient = F.shape
+    dimension = None
+    if independent:
+        total = sum(ranks)
+        dimension = sum(m * (m - 1) // 2 for m in ranks) + (ambient - rank) * total + ambient * (dim - total)
+    return BestResponses(decoder, dimension, ranks, rank, (F, blocks))
+
+
+def response_error(F: np.ndarray, G: np.ndarray, factors: tuple[np.ndarray, ...]) -> float:
+    """max_j ‖M P_j Mᵀ − P_j‖/‖P_j‖, zero exactly at best responses; classes that F maps to zero are left out."""
+    M = F @ G
+    images = [F @ C for C in factors]
+    largest = max(float(np.linalg.norm(A)) for A in images)
+    errors = [0.0]
+    for A in images:
+        P = A @ A.T
+        if float(np.linalg.norm(A)) > _RANK * largest:
+            errors.append(float(np.linalg.norm((M @ A) @ (M @ A).T - P) / np.linalg.norm(P)))
+    return max(errors)
+
+
+def check_tolerance(rtol: float) -> None:
+    """A tolerance for `response_error` below what rounding leaves decides nothing.
+
+    **Raises:** `InputError`.
+    """
+    if not 1e-14 <= rtol < 1:
+        raise InputError(f"rtol: found {rtol:g}; pass a number between 1e-14 and 1, for instance 1e-8")
