@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR
-from fractions import Fraction
 from itertools import pairwise
 from typing import Any
 
@@ -33,6 +32,7 @@ from mcr2_landscape.certify.exact import (
 )
 from mcr2_landscape.certify.identities import check_identity
 from mcr2_landscape.certify.quadratic import degenerate
+from mcr2_landscape.certify.quantities import Number, Quantity, ValueAt, ValueThreshold, parse_quantity
 
 LARGEST_WORK = 1 << 27  # d·m·min(d, m) of an approximate saddle: about half a minute for each precision
 
@@ -183,94 +183,41 @@ def _degenerate(statement: Statement, witness: Mapping[str, Any]) -> Proof:
 
 
 def _inequality(statement: Statement, witness: Mapping[str, Any]) -> Proof:
-    """*inequality*: a strictly ascending chain of quantities. A quantity is a rational number; {"value_at": family}, F at its
-    points; or {"value_threshold": rho}, the fraction of lambda_k at which a direction of ratio rho has the value zero."""
+    """*inequality*: a strictly ascending chain of quantities (see `quantities`)."""
     _nothing(witness)
     if statement.subject is not None:
         raise CertificateError("subject: an inequality has none; its quantities name their points")
     chain = items("ascending", fields("assertion", statement.assertion, ("ascending",))["ascending"], minimum=2, maximum=20)
-    quantities = [_Quantity.parse(statement.problem, entry) for entry in chain]
-    if statement.problem is not None and not any(quantity.problem for quantity in quantities):
+    quantities = [parse_quantity(statement.problem, entry) for entry in chain]
+    if statement.problem is not None and not any(isinstance(quantity, ValueAt) for quantity in quantities):
         raise CertificateError("problem: no quantity is about it; expected null")
     bits = max(_below(*pair) for pair in pairwise(quantities))
     where = f"For {statement.problem}: " if statement.problem is not None else ""
     return Proof(f"{where}{' < '.join(str(quantity) for quantity in quantities)}.", {"precision": bits})
 
 
-@dataclass(frozen=True)
-class _Quantity:
-    number: Fraction | None = None
-    subject: ExactFamily | None = None
-    problem: ExactProblem | None = None
-    ratio: Fraction | None = None
-
-    @staticmethod
-    def parse(problem: ExactProblem | None, entry: Any) -> _Quantity:
-        if not isinstance(entry, Mapping):
-            return _Quantity(number=rational("ascending", entry))
-        if "value_threshold" in entry:
-            ratio = rational("value_threshold", fields("quantity", entry, ("value_threshold",))["value_threshold"])
-            if ratio <= 1:
-                raise CertificateError(f"value_threshold: found {ratio}; rho = m/m_k is greater than one")
-            return _Quantity(ratio=ratio)
-        if problem is None:
-            raise CertificateError("problem: missing; a value of F is about one")
-        subject = ExactFamily.from_plain(fields("quantity", entry, ("value_at",))["value_at"])
-        return _Quantity(subject=subject, problem=problem)
-
-    def enclosure(self) -> arb:
-        if self.number is not None:
-            return ball(self.number)
-        assert self.subject is not None
-        assert self.problem is not None
-        b = BallProblem(self.problem)
-        return b.value(b.point(self.subject))
-
-    def __str__(self) -> str:
-        if self.number is not None:
-            return number_text(self.number)
-        if self.ratio is not None:
-            return f"λ°/λ_k at rho = {number_text(self.ratio)}"
-        return "F(0)" if self.subject is None or not self.subject.blocks else f"F({self.subject})"
-
-
-def _below(low: _Quantity, high: _Quantity) -> int:
-    """Prove low < high, and return the bits that it took.
-
-    For a value threshold: h(s₊) falls strictly as lambda grows, since its derivative by ell is −s₊/2 (h is stationary at s₊).
-    It is positive for small lambda, where s₊ ~ (rho − 1)/(rho ell) and h ~ ½(1 − 1/rho) log s₊, and negative at lambda_k,
-    where h falls on all of s > 0 from h(0) = 0. So there is one zero, and a fraction in (0, 1) is below it exactly if h is
-    positive there.
-    """
-    if (low.ratio is None) == (high.ratio is None) and low.ratio is not None:
+def _below(low: Quantity, high: Quantity) -> int:
+    """Prove low < high, and return the bits that it took."""
+    if isinstance(low, ValueThreshold) and isinstance(high, ValueThreshold):
         raise CertificateError("ascending: two thresholds side by side; put a number between them")
     for bits in PRECISIONS:
         with ctx.workprec(bits):
-            if low.ratio is None and high.ratio is None:
-                a, b = low.enclosure(), high.enclosure()
-                if a < b:
-                    return bits
-                if a >= b:
-                    raise Disproved(f"ascending: {low} is not below {high}")
-                continue
-            ratio, number = (low.ratio, high.number) if low.ratio is not None else (high.ratio, low.number)
-            if ratio is None or number is None or not 0 < number < 1:
-                raise CertificateError("ascending: a threshold is compared with a number between 0 and 1")
-            height = _height(ratio, number)
-            if height > 0 if high.ratio is not None else height < 0:
+            margin = _margin(low, high)
+            if margin > 0:
                 return bits
-            if height < 0 if high.ratio is not None else height > 0:
+            if margin <= 0:
                 raise Disproved(f"ascending: {low} is not below {high}")
     raise Undecided(f"ascending: {low} and {high} cannot be told apart at {PRECISIONS[-1]} bits")
 
 
-def _height(ratio: Fraction, fraction: Fraction) -> arb:
-    """h_rho(s₊) = ½ [log(1 + s) − log(1 + rho s)/rho − ell s] at ell = fraction · (√rho − 1)/(√rho + 1)."""
-    rho = ball(ratio)
-    ell = ball(fraction) * (rho.sqrt() - 1) / (rho.sqrt() + 1)
-    beta = rho - 1 - ell * (1 + rho)
-    s = (beta + (beta * beta - 4 * rho * ell * ell).sqrt()) / (2 * rho * ell)
-    return ((1 + s).log() - (1 + rho * s).log() / rho - ell * s) / 2
+def _margin(low: Quantity, high: Quantity) -> arb:
+    """A number that is positive exactly if low < high."""
+    for threshold, other, sign in ((high, low, 1), (low, high, -1)):
+        if isinstance(threshold, ValueThreshold):
+            if not isinstance(other, Number) or not 0 < other.number < 1:
+                raise CertificateError("ascending: a threshold is compared with a number between 0 and 1")
+            return sign * threshold.height(other.number)
+    return high.enclosure() - low.enclosure()
 
 
 def _identity(statement: Statement, witness: Mapping[str, Any]) -> Proof:

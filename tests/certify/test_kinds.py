@@ -31,7 +31,8 @@ from mcr2_landscape.certify import (
 from mcr2_landscape.certify.balls import BallProblem
 from mcr2_landscape.certify.exact import number_text
 from mcr2_landscape.certify.make import exact_problem, float_parameters
-from mcr2_landscape.closed_form import hessian_matrix
+from mcr2_landscape.closed_form import Parameters, hessian_matrix
+from mcr2_landscape.closed_form import value as objective
 
 from .problems import SPECIMENS, at_fraction, catalog_family
 
@@ -302,6 +303,72 @@ def test_value_thresholds(ratio):
 def test_false_inequalities_are_refused(problem, chain):
     with pytest.raises(CertificateError):
         check(ascending(problem, *chain))
+
+
+def rate_reduction(moments, sizes=(10, 10), epsilon_squared="13/10"):
+    plain = [[[str(number) for number in row] for row in P] for P in moments]
+    return {
+        "rate_reduction": {
+            "dim": len(plain[0]),
+            "sizes": list(sizes),
+            "epsilon_squared": epsilon_squared,
+            "moments": plain,
+        }
+    }
+
+
+def diagonal(*numbers):
+    return [[number if i == j else 0 for j in range(len(numbers))] for i, number in enumerate(numbers)]
+
+
+def test_logarithms():
+    # log 2 = 0.6931…, log(9/8) = 2 log 3 − 3 log 2
+    check(ascending(None, "6931/10000", {"logs": [["1", "2"]]}, "6932/10000"))
+    check(ascending(None, {"logs": [["2", "3"], ["-3", "2"]]}, "1178/10000"))
+    with pytest.raises(Disproved):
+        check(ascending(None, {"logs": [["1", "2"]]}, "6931/10000"))
+    with pytest.raises(Undecided):  # equal, which no ball shows
+        check(ascending(None, {"logs": [["2", "2"]]}, {"logs": [["1", "4"]]}))
+
+
+def test_rate_reductions():
+    """One direction a class against two: the values of the theory, and those of the library at random points."""
+    one, two = (diagonal(10, 0, 0, 0), diagonal(0, 10, 0, 0)), (diagonal(5, 5, 0, 0), diagonal(0, 0, 5, 5))
+    check(ascending(None, "20953/100000", rate_reduction(two), "20954/100000", "228886/1000000", rate_reduction(one)))
+    rng = np.random.default_rng(0)
+    for _ in range(5):
+        blocks = [rng.integers(-2, 3, size=(3, 2)) for _ in range(3)]
+        sizes = tuple(int(np.sum(block**2)) + 2 for block in blocks)
+        moments = [(block @ block.T).tolist() for block in blocks]
+        widths = tuple(block.shape[1] for block in blocks)
+        p = Parameters(3, sizes, 0.5, 1.0, widths)
+        known = Fraction(objective(p, np.concatenate(blocks, axis=1).astype(float), regularized=False))
+        low, high = (str(known + Fraction(s, 10**12)) for s in (-1, 1))
+        check(ascending(None, low, rate_reduction(moments, sizes, "1/4"), high))
+
+
+@pytest.mark.parametrize(
+    ("quantity", "says"),
+    [
+        ({"logs": []}, "logs"),
+        ({"logs": [["1", "0"]]}, "above zero"),
+        ({"logs": [["1", "-2"]]}, "above zero"),
+        ({"logs": [["1"]]}, "logs"),
+        (rate_reduction([diagonal(11, 0), diagonal(0, 1)]), "trace above the class's 10"),
+        (rate_reduction([diagonal(2, -1), diagonal(0, 1)]), "positive semidefinite"),
+        (rate_reduction([[[0, 1], [1, 0]], diagonal(0, 1)]), "positive semidefinite"),
+        (rate_reduction([[[1, 2], [2, 1]], diagonal(0, 1)]), "positive semidefinite"),
+        (rate_reduction([[[1, 1], [0, 1]], diagonal(0, 1)]), "symmetric"),
+        (rate_reduction([diagonal(1, 1)]), "moments"),
+        (rate_reduction([diagonal(1, 1), diagonal(1, 1, 1)]), "moments"),
+        (rate_reduction([diagonal(1, 0), diagonal(0, 1)], epsilon_squared="0"), "epsilon_squared"),
+        (rate_reduction([diagonal(0.5, 0), diagonal(0, 1)]), "moments"),
+        (rate_reduction([diagonal(1, 0), diagonal(0, 1)], sizes=(10,)), "sizes"),
+    ],
+)
+def test_quantities_that_are_none_are_refused(quantity, says):
+    with pytest.raises(CertificateError, match=says):
+        check(ascending(None, quantity, "100"))
 
 
 def test_an_inequality_has_no_subject():
