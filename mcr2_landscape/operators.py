@@ -182,16 +182,10 @@ class SymmetricOperator(eqx.Module):
         return array
 
 
-class OnSubspace(SymmetricOperator):
-    """An operator between projections on the span of orthonormal directions, acting on coefficients."""
+class Restricted(SymmetricOperator):
+    """A `parent` operator seen on a part of its arrays. A kind has `shape` and `product`, and says in `form` which part."""
 
     parent: SymmetricOperator
-    basis: jax.Array
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """(q,)."""
-        return (self.basis.shape[0],)
 
     @property
     def dtype(self) -> np.dtype:
@@ -200,52 +194,8 @@ class OnSubspace(SymmetricOperator):
 
     @property
     def form(self) -> str:
-        """The parent's, and what it is restricted to."""
-        return f"{self.parent.form}, on a subspace"
-
-    @property
-    def flops(self) -> int | None:
-        """Of the parent's product and of the two changes of coordinates."""
-        return None if self.parent.flops is None else self.parent.flops + 4 * self.basis.size
-
-    @property
-    def magnitude(self) -> jax.Array | float:
         """The parent's."""
-        return self.parent.magnitude
-
-    @property
-    def rounding(self) -> jax.Array | float:
-        """The parent's."""
-        return self.parent.rounding
-
-    def product(self, D: jax.Array) -> jax.Array:
-        """See `SymmetricOperator.product`."""
-        flat = self.basis.reshape(self.basis.shape[0], -1)
-        inner = jnp.matmul(D, flat, precision=jax.lax.Precision.HIGHEST).reshape(self.parent.shape)
-        return jnp.matmul(flat, self.parent.product(inner).reshape(-1), precision=jax.lax.Precision.HIGHEST)
-
-
-class OnEntries(SymmetricOperator):
-    """An operator between projections on some rows and columns, acting on arrays of these alone."""
-
-    parent: SymmetricOperator
-    rows: jax.Array
-    columns: jax.Array
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """(rows, columns)."""
-        return self.rows.shape[0], self.columns.shape[0]
-
-    @property
-    def dtype(self) -> np.dtype:
-        """The parent's."""
-        return self.parent.dtype
-
-    @property
-    def form(self) -> str:
-        """The parent's, and what it is restricted to."""
-        return f"{self.parent.form}, on some rows and columns"
+        return self.parent.form
 
     @property
     def flops(self) -> int | None:
@@ -261,6 +211,50 @@ class OnEntries(SymmetricOperator):
     def rounding(self) -> jax.Array | float:
         """The parent's."""
         return self.parent.rounding
+
+
+class OnSubspace(Restricted):
+    """An operator between projections on the span of orthonormal directions, acting on coefficients."""
+
+    basis: jax.Array
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(q,)."""
+        return (self.basis.shape[0],)
+
+    @property
+    def form(self) -> str:
+        """The parent's, and what it is restricted to."""
+        return f"{self.parent.form}, on a subspace"
+
+    @property
+    def flops(self) -> int | None:
+        """Of the parent's product and of the two changes of coordinates."""
+        return None if self.parent.flops is None else self.parent.flops + 4 * self.basis.size
+
+    def product(self, D: jax.Array) -> jax.Array:
+        """See `SymmetricOperator.product`."""
+        flat = self.basis.reshape(self.basis.shape[0], -1)
+        inner = jnp.matmul(D, flat, precision=jax.lax.Precision.HIGHEST).reshape(self.parent.shape)
+        return jnp.matmul(flat, self.parent.product(inner).reshape(-1), precision=jax.lax.Precision.HIGHEST)
+
+
+class OnEntries(Restricted):
+    """An operator between projections on some rows and columns, acting on arrays of these alone."""
+
+    rows: jax.Array
+    columns: jax.Array
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(rows, columns)."""
+        return self.rows.shape[0], self.columns.shape[0]
+
+    @property
+    def form(self) -> str:
+        """The parent's, and what it is restricted to."""
+        return f"{self.parent.form}, on some rows and columns"
 
     def product(self, D: jax.Array) -> jax.Array:
         """See `SymmetricOperator.product`."""

@@ -24,7 +24,8 @@ from mcr2_landscape.closed_form import Parameters, orbit_generators
 from mcr2_landscape.factorization import Factorization
 from mcr2_landscape.memory import require
 
-_CLEAR = 1e-12  # of the squared singular values of the orbit's generators: those below are not clearly non-zero
+# Of the largest squared singular value of an orbit's generators: those below are not clearly non-zero.
+_CLEAR = 1e-12
 
 
 @dataclass(frozen=True)
@@ -140,18 +141,11 @@ class Reduction:
         across += sum(rank * (width - rank) for width, rank in zip(p.widths, self.ranks, strict=True))
         if columns == 0:
             return across
-        generators = orbit_generators(np.concatenate(self.coordinates, axis=1), self.ranks)
-        norms = np.linalg.norm(generators, axis=0)
-        keep = norms > 1e-9 * float(norms.max(initial=0.0))
-        unit = generators[:, keep] / norms[keep]
-        if unit.shape[1] == 0:
-            return across
+        unit = unit_generators(orbit_generators(np.concatenate(self.coordinates, axis=1), self.ranks))
         require("Z", 8.0 * 3 * unit.size, "the generators of its orbit do not fit; pass a truncation")
-        squares = np.linalg.eigvalsh(unit.T @ unit if unit.shape[1] <= unit.shape[0] else unit @ unit.T)
         # singular values of a class that are equal at the critical point differ here
         smallest = min(float(values[-1]) for values in self.factors.values if values.size)
-        clear = max(_CLEAR, min(10 * distance / smallest, 0.1) ** 2)
-        return across + int((squares > clear * squares[-1]).sum())
+        return across + clear_rank(unit, blur=min(10 * distance / smallest, 0.1))
 
     # -- the matrices, in units of alpha ------------------------------------------------------------------------------------
 
@@ -202,6 +196,30 @@ class Reduction:
         matrix[np.diag_indices_from(matrix)] -= self._ell
         matrix *= self.parameters.alpha
         return matrix
+
+
+def unit_generators(generators: np.ndarray) -> np.ndarray:
+    """The generators (n, g) of a symmetry orbit at a point as unit columns, those left out that are zero up to rounding."""
+    norms = np.linalg.norm(generators, axis=0)
+    keep = norms > 1e-9 * float(norms.max(initial=0.0))
+    return generators[:, keep] / norms[keep]
+
+
+def clear_rank(unit: np.ndarray, *, blur: float = 0.0) -> int:
+    """The rank of `unit_generators`, or a lower bound: singular values that are small without being clearly zero do not count.
+    `blur`: relative to the largest, what a singular value may have at this point that is zero at the one that is meant."""
+    if unit.shape[1] == 0:
+        return 0
+    squares = np.linalg.eigvalsh(unit.T @ unit if unit.shape[1] <= unit.shape[0] else unit @ unit.T)
+    return int((squares > max(_CLEAR, blur**2) * squares[-1]).sum())
+
+
+def clear_basis(unit: np.ndarray) -> np.ndarray:
+    """An orthonormal basis (n, q) of what `unit_generators` span, q as in `clear_rank`."""
+    if unit.shape[1] == 0:
+        return unit
+    U, s, _ = np.linalg.svd(unit, full_matrices=False)
+    return U[:, s**2 > _CLEAR * s[0] ** 2]
 
 
 def _number(part: Part) -> int:

@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 
 import mcr2_landscape as ml
 from mcr2_landscape import closed_form, operators
+from mcr2_landscape.bench.points import make_problem
 from mcr2_landscape.closed_form import Parameters
 from mcr2_landscape.curvature import exact
 from mcr2_landscape.factorization import factorize
-from mcr2_landscape.reduction import Reduction
+from mcr2_landscape.reduction import Reduction, clear_basis, clear_rank, unit_generators
 from mcr2_landscape.testing import parameters, points, seeds
 
 
@@ -100,6 +101,22 @@ def test_the_orbit_has_the_dimension_that_its_tangent_has(case):
     clear = int((values > 1e-4 * largest).sum()) if largest else 0
     unclear = int(((values > 1e-12 * largest) & (values <= 1e-4 * largest)).sum()) if largest else 0
     assert clear <= reduced(p, Z).orbit_dimension() <= clear + unclear
+
+
+@pytest.mark.parametrize(("apart", "length", "rank"), [(1e-5, 1e-8, 3), (1e-7, 1e-8, 2), (1e-5, 1e-10, 2), (0.0, 0.0, 1)])
+def test_the_rank_of_generators_counts_what_is_clear(apart, length, rank):
+    """Two generators that are nearly one, and a short one: how far apart, how long they must be to count."""
+    generators = np.random.default_rng(0).permutation(
+        np.array([[1.0, 1.0, 0.0, 0.0], [0.0, apart, 0.0, 0.0], [0.0, 0.0, length, 0.0], [0.0, 0.0, 0.0, 0.0]])
+    )
+    unit = unit_generators(generators)
+    basis = clear_basis(unit)
+    assert clear_rank(unit) == clear_rank(unit, blur=1e-7) == basis.shape[1] == rank
+    assert np.abs(basis.T @ basis - np.eye(rank)).max() <= 1e-12
+    assert clear_rank(unit, blur=1e-4) == rank - (apart == 1e-5)
+    tall = np.concatenate([generators, np.zeros((3, 4))])  # the other Gram matrix
+    assert clear_rank(unit_generators(tall)) == clear_rank(unit_generators(generators[:, :3])) == rank
+    assert clear_rank(unit_generators(0 * generators)) == clear_basis(unit_generators(0 * generators)).shape[1] == 0
 
 
 def test_orbit_dimension_at_a_critical_point():
@@ -261,7 +278,7 @@ def test_a_core_is_not_copied():
     assert peak <= 1.4 * 8 * core.size**2
 
 
-@pytest.mark.parametrize(("form", "copies"), [("by shape", 4), ("mid-rank", 3), ("low-rank", 3)])
+@pytest.mark.parametrize(("form", "copies"), [("by shape", 1.9), ("mid-rank", 3), ("low-rank", 3)])
 def test_a_product_needs_a_few_copies_of_the_direction(form, copies):
     """Its result among them, beside the direction and the factors."""
     problem = ml.MCR2(64, (512, 512, 500, 17), 0.5, 0.1)
@@ -270,6 +287,26 @@ def test_a_product_needs_a_few_copies_of_the_direction(form, copies):
     if used is None:
         pytest.skip("this backend does not say what a program needs")
     assert used.temp_size_in_bytes + used.output_size_in_bytes <= copies * 8 * H.size
+
+
+@pytest.mark.parametrize(
+    ("dim", "samples", "classes", "copies"),
+    [(64, 512, 4, 4.4), (256, 4096, 8, 3.95), (512, 16384, 10, 3.65), (256, 4096, 2, 4)],
+)
+def test_a_fused_product_needs_four_copies_of_the_point_in_all(dim, samples, classes, copies):
+    """Z, the other factors, the direction, the result and the work space. Shapes are enough."""
+    if jax.default_backend() != "cpu":
+        pytest.skip("an accelerator takes the classes whole")
+    problem = make_problem(dim, samples, classes)
+    Z = jax.ShapeDtypeStruct(problem.shape, jnp.float64)
+    H = jax.eval_shape(lambda Z: problem.hessian(Z, form="by shape"), Z)
+    used = operators._mv.lower(H, Z).compile().memory_analysis()
+    if used is None:
+        pytest.skip("this backend does not say what a program needs")
+    needed = used.argument_size_in_bytes + used.output_size_in_bytes + used.temp_size_in_bytes
+    size = 8 * dim * samples
+    assert needed <= copies * size
+    assert needed - size <= 4 * size  # all but the direction, which is the caller's
 
 
 def test_wide_classes_on_one_line():

@@ -9,12 +9,12 @@ import numpy as np
 
 from mcr2_landscape.curvature.chance import farthest
 from mcr2_landscape.curvature.krylov import Krylov, Meter
-from mcr2_landscape.curvature.signs import check_memory, check_resolved
+from mcr2_landscape.curvature.signs import check_resolved, checked_limits
 from mcr2_landscape.curvature.space import dimension_of, make_space, operator_of, precision_of
 from mcr2_landscape.curvature.sweep import Sweep, Target
 from mcr2_landscape.randomness import generator
 from mcr2_landscape.record import Record
-from mcr2_landscape.validation import InputError, positive_integer, positive_real
+from mcr2_landscape.validation import InputError, positive_integer
 
 
 @dataclass(frozen=True)
@@ -72,12 +72,7 @@ def eigenvalue_clusters(
     if which not in ("largest", "smallest"):
         raise InputError(f"which: found {which!r}; pass 'largest' or 'smallest'")
     num_clusters = positive_integer("num_clusters", num_clusters)
-    max_products = positive_integer("max_products", max_products, minimum=2)
-    steps = positive_integer("steps", steps, minimum=2)
-    if not 0 < positive_real("failure", failure) < 1:
-        raise InputError(f"failure: found {failure:g}; pass a probability, for instance 1e-12")
-    given = None if tolerance is None else positive_real("tolerance", tolerance)
-    check_memory(H, steps)
+    given, max_products, steps = checked_limits(H, tolerance, max_products, steps, failure)
     random = generator(key)
     end = 1 if which == "largest" else -1
     with precision_of(H):

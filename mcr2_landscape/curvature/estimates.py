@@ -75,7 +75,8 @@ def diagonal(H: Any, *, num_products: int = 90, deflate: Any = None, key: Any = 
     """The diagonal of H between projections on its own subspace, less what is deflated, in the coordinates of its shape.
 
     With P the projection on a sketch of the dominant eigenvectors, the diagonal of P H + (I − P) H P is taken exactly, that of
-    (I − P) H (I − P) sampled with random signs. Arguments and errors as `trace`.
+    (I − P) H (I − P) sampled with random signs. The samples of an entry may agree by chance: where they vary less than those of
+    the other entries, its error is moderated by theirs. Arguments and errors as `trace`.
 
     Sources: Bekas, Kokiopoulou, Saad, *An estimator for the diagonal of a matrix* (Appl. Numer. Math. 2007); Baston,
     Nakatsukasa, *Stochastic diagonal estimation: probabilistic bounds and an improved algorithm* (2022).
@@ -93,10 +94,14 @@ def diagonal(H: Any, *, num_products: int = 90, deflate: Any = None, key: Any = 
                 step = sample - mean  # Welford: no cancellation in the variance
                 mean += step / count
                 squares += step * (sample - mean)
-        error = np.sqrt(squares / (count * (count - 1))) if count > 1 else np.zeros_like(values)
+        error = np.zeros_like(values)
+        if count > 1:
+            # an entry that the space has no part of is known to be zero, and says nothing of the others
+            live = sketch.live()
+            error[live] = np.sqrt(_moderated(squares[live] / (count - 1), count - 1) / count)
         rounding = sketch.rounding
-        shape = sketch.space.H.shape
-        return DiagonalEstimate((values + mean).reshape(shape), (error + rounding).reshape(shape), count, sketch.done)
+        found, errors = sketch.space.shaped(np.stack([values + mean, error + rounding]))
+        return DiagonalEstimate(found, errors, count, sketch.done)
 
 
 class _Sketch:
@@ -143,6 +148,12 @@ class _Sketch:
         dimension = dimension_of(self.space, self.random)
         return None if dimension is None else float(dimension - self.images.count)
 
+    def live(self) -> np.ndarray:
+        """Which entries some vector of the space has, (n,)."""
+        draw = self.space.draw(self.random, 1)
+        inside = np.asarray(self.space.inside(self.space.rows(draw)), dtype=np.float64)[0]
+        return np.abs(inside) > 1e3 * float(np.finfo(self.space.dtype).eps)
+
     def outside(self, rows: np.ndarray) -> np.ndarray:
         """The rows less their parts in the span of Q."""
         return np.asarray(self.images.remove(self.space.rows(rows))[1], dtype=np.float64)
@@ -178,6 +189,27 @@ def _regressed(samples: np.ndarray, squares: np.ndarray, expected: float | None)
     residuals = samples - samples.mean() - slope * centered
     error = float(np.sqrt(residuals @ residuals / (samples.size - 2) / samples.size))
     return float(samples.mean() + slope * (expected - squares.mean())), error
+
+
+def _moderated(variances: np.ndarray, degrees: int) -> np.ndarray:
+    """Sample variances of `degrees` degrees of freedom, those below their mean moved toward it as far as chance explains that
+    they differ: the posterior mean (ν μ + degrees s²)/(ν + degrees) of each variance under a common conjugate prior, whose mean
+    μ and weight ν come from the first two moments of all (logarithms, as usual for ν, know no zero). Those above are left
+    alone: an entry that truly varies more must not have its error understated by the others.
+
+    Sources: Smyth, *Linear models and empirical Bayes methods for assessing differential expression in microarray experiments*
+    (Stat. Appl. Genet. Mol. Biol. 2004), section 3; for leaving some alone Efron, Morris, *Limiting the risk of Bayes and
+    empirical Bayes estimators* (J. Amer. Stat. Assoc. 1971, 1972).
+    """
+    largest = float(variances.max(initial=0.0))
+    if largest == 0:
+        return variances
+    scaled = variances / largest
+    mean, square = float(scaled.mean()), float(np.mean(scaled**2))
+    # s² = σ² χ²/degrees: its mean square is (1 + 2/degrees) times that of σ²
+    spread = square / (1 + 2 / degrees) - mean**2
+    weight = max(spread, 0.0) / (square - mean**2) if square > mean**2 else 0.0
+    return np.maximum(variances, largest * (mean + weight * (scaled - mean)))
 
 
 def _padded(rows: jax.Array) -> jax.Array:

@@ -7,24 +7,38 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from mcr2_landscape.curvature.padded import Padded
 from mcr2_landscape.mcr2.forms import ByShape
 from mcr2_landscape.mcr2.hessian import RateHessian
 from mcr2_landscape.mcr2.kernels import Scales, matmul
+from mcr2_landscape.mcr2.rank_forms import padded_rank
 from mcr2_landscape.operators import SymmetricOperator
 from mcr2_landscape.reduction import Reduction
 from mcr2_landscape.stacking import ClassLayout
+
+# Ranks, of the whole and of classes, are padded to multiples of these, so that points of similar ranks share their programs.
+# Beyond `_LARGE` unknowns products outweigh a compilation, and padding makes each of them dearer.
+_WHOLE, _CLASS = 8, 4
+_LARGE = 2**16
 
 
 def core_operator(reduction: Reduction) -> SymmetricOperator:
     """The core, on arrays (r, Σ r_k). To be called and used with 64-bit mode on."""
     p = reduction.parameters
     present = [k for k, rank in enumerate(reduction.ranks) if rank]
-    point = np.concatenate([reduction.coordinates[k] for k in present], axis=1) / np.sqrt(p.alpha)
-    layout = ClassLayout(tuple(reduction.ranks[k] for k in present))
+    ranks = tuple(reduction.ranks[k] for k in present)
+    large = reduction.rank * sum(ranks) > _LARGE
+    rows = reduction.rank if large else padded_rank(reduction.rank, _WHOLE)
+    layout = ClassLayout(ranks if large else tuple(padded_rank(rank, _CLASS) for rank in ranks))
+    columns = [first + number for first, rank in zip(layout.starts, ranks, strict=True) for number in range(rank)]
+    point = np.zeros((rows, layout.num_columns))
+    point[: reduction.rank, columns] = np.concatenate([reduction.coordinates[k] for k in present], axis=1) / np.sqrt(p.alpha)
     alphas = p.alphas[present]
     scales = Scales(jnp.asarray(p.alpha), jnp.asarray(alphas), jnp.asarray(p.alpha / alphas))
     regularization = jnp.asarray(p.regularization if reduction.regularized else 0.0)
-    return RateHessian(_core_factors(jnp.asarray(point), layout, scales, regularization), reduction.rank)
+    core = RateHessian(_core_factors(jnp.asarray(point), layout, scales, regularization), rows)
+    # The resolvents of the padded point are the identity on its rows and columns of zeros, which no term mixes with others.
+    return core if large else Padded(core, (tuple(range(reduction.rank)), tuple(columns)))
 
 
 _core_factors = jax.jit(ByShape.at, static_argnums=1)
@@ -35,24 +49,31 @@ def outside_operator(reduction: Reduction) -> SymmetricOperator:
     p = reduction.parameters
     w = [own / np.sqrt(p.alpha) for own in reduction.coordinates]
     whole = np.concatenate(w, axis=1)
-    spans = []
-    for own, alpha in zip(w, p.alphas, strict=True):
-        if own.shape[1]:
-            _, s, Vt = np.linalg.svd(own, full_matrices=False)
-            # M_k = 1 − alpha_k w_kᵀ A_k w_k, and w_kᵀ A_k w_k = V (s²/(1 + alpha_k s²)) Vᵀ
-            spans.append(np.sqrt(s**2 * alpha / (1 + alpha * s**2))[:, None] * Vt)
-    _, s, Vt = np.linalg.svd(whole, full_matrices=False)
-    smoothed = np.sqrt(s**2 * p.alpha / (1 + p.alpha * s**2))[:, None] * Vt
-    rank = max(span.shape[0] for span in spans)
-    widths = tuple(span.shape[1] for span in spans)
-    padded = np.zeros((rank, sum(widths)))
+    total = whole.shape[1]
+    columns = padded_rank(total, _WHOLE)
+    classes = np.zeros((padded_rank(max(reduction.ranks), _CLASS), columns))
+    owners = np.zeros(columns, dtype=np.int64)
     start = 0
-    for span in spans:
-        padded[: span.shape[0], start : start + span.shape[1]] = span
-        start += span.shape[1]
-    owners = jnp.asarray(np.repeat(np.arange(len(widths)), widths))
+    for k, (own, alpha) in enumerate(zip(w, p.alphas, strict=True)):
+        if own.shape[1]:
+            root = _root_of_lost(own, alpha)
+            stop = start + own.shape[1]
+            classes[: root.shape[0], start:stop], owners[start:stop] = root, k
+            start = stop
+    root = _root_of_lost(whole, p.alpha)
+    smoothed = np.zeros((padded_rank(root.shape[0], _WHOLE), columns))
+    smoothed[: root.shape[0], :total] = root
     shift = p.regularization if reduction.regularized else 0.0
-    return Outside(jnp.asarray(smoothed), jnp.asarray(padded), owners, jnp.asarray(p.alpha), jnp.asarray(shift), len(widths))
+    wide = Outside(
+        jnp.asarray(smoothed), jnp.asarray(classes), jnp.asarray(owners), jnp.asarray(p.alpha), jnp.asarray(shift), len(w)
+    )
+    return Padded(wide, (tuple(range(total)),))
+
+
+def _root_of_lost(own: np.ndarray, alpha: float) -> np.ndarray:
+    """G with GᵀG = I − M = alpha wᵀ A w = V (alpha s²/(1 + alpha s²)) Vᵀ, for the resolvents of one class or of the whole."""
+    _, s, Vt = np.linalg.svd(own, full_matrices=False)
+    return np.sqrt(s**2 * alpha / (1 + alpha * s**2))[:, None] * Vt
 
 
 class Outside(SymmetricOperator):

@@ -1,28 +1,28 @@
 """The regularized problem with its samples on many devices: value, gradient and Hessian products, over hosts too.
 
-The formulas are in `mcr2_landscape.curvature.on_device`, what lies where in `mcr2_landscape.curvature.device_layout`.
+The formulas are in `mcr2_landscape.curvature.on_device`, how points get to the devices and back in
+`mcr2_landscape.curvature.placement`.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
-from functools import cache, partial
+from functools import partial
 from typing import Any
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.core import Tracer
-from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Float
 
-from mcr2_landscape import memory
 from mcr2_landscape.curvature import on_device
 from mcr2_landscape.curvature.device_layout import DeviceLayout
+from mcr2_landscape.curvature.placement import Placement
+from mcr2_landscape.mcr2 import kernels
 from mcr2_landscape.operators import SymmetricOperator
-from mcr2_landscape.validation import InputError, check_finite, check_shape
+from mcr2_landscape.validation import InputError
 
 
 class ShardedMCR2(eqx.Module):
@@ -51,9 +51,7 @@ class ShardedMCR2(eqx.Module):
     sizes: tuple[int, ...] = eqx.field(static=True)
     epsilon: Any
     regularization: Any
-    mesh: Mesh = eqx.field(static=True)
-    axis: str = eqx.field(static=True)
-    layout: DeviceLayout = eqx.field(static=True)
+    placement: Placement = eqx.field(static=True)
 
     def __init__(self, problem: Any, mesh: Mesh, axis: str = "samples"):
         missing = [name for name in ("dim", "sizes", "epsilon", "regularization") if not hasattr(problem, name)]
@@ -67,24 +65,24 @@ class ShardedMCR2(eqx.Module):
                 f"problem: found one with points of shape {tuple(problem.shape)} for {sum(problem.sizes)} samples; pass the "
                 "problem with all its samples, not a narrowed one, which is small enough for one device"
             )
-        if not isinstance(mesh, Mesh):
-            raise InputError(f'mesh: found {type(mesh).__name__}; pass jax.make_mesh((number of devices,), ("{axis}",))')
-        if axis not in mesh.axis_names:
-            raise InputError(
-                f"axis: found {axis!r}, but the mesh has the axes {', '.join(map(repr, mesh.axis_names))}; pass one"
-            )
-        devices = mesh.shape[axis]
-        if devices > sum(problem.sizes):
-            raise InputError(
-                f"mesh: found {devices} devices for {sum(problem.sizes)} samples; pass at most one device a sample, for "
-                f'instance jax.make_mesh(({sum(problem.sizes)},), ("{axis}",), devices=jax.devices()[:{sum(problem.sizes)}])'
-            )
         self.dim, self.sizes = problem.dim, tuple(problem.sizes)
         self.epsilon, self.regularization = problem.epsilon, problem.regularization
-        # Axes of the kind that JAX partitions by itself, so that whatever a caller does with a point compiles.
-        self.mesh = Mesh(mesh.devices, mesh.axis_names, axis_types=(AxisType.Auto,) * len(mesh.axis_names))
-        self.axis = axis
-        self.layout = DeviceLayout(self.dim, self.sizes, devices)
+        self.placement = Placement.on(mesh, axis, self.dim, self.sizes)
+
+    @property
+    def mesh(self) -> Mesh:
+        """The devices."""
+        return self.placement.mesh
+
+    @property
+    def axis(self) -> str:
+        """The axis of the mesh along which samples are spread."""
+        return self.placement.axis
+
+    @property
+    def layout(self) -> DeviceLayout:
+        """Which columns lie where."""
+        return self.placement.layout
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -99,15 +97,14 @@ class ShardedMCR2(eqx.Module):
     @property
     def sharding(self) -> NamedSharding:
         """How a point lies on the mesh."""
-        return NamedSharding(self.mesh, PartitionSpec(self.axis))
+        return self.placement.sharding
 
     # -- to the devices and back ----------------------------------------------------------------------------------------------
 
     @property
     def local_columns(self) -> np.ndarray:
         """The numbers, ascending, of the columns of Z that lie on this process's devices, int64."""
-        ranges = [np.arange(p.start, p.stop) for device in self._local_devices for p in self.layout.parts[device]]
-        return np.sort(np.concatenate([np.zeros(0, dtype=np.int64), *ranges]))
+        return self.placement.local_columns
 
     def place(self, Z: Any) -> Array:
         """The matrix Z of shape (d, m), classes in column blocks, as an array on the devices. float32 stays float32, float64
@@ -115,7 +112,7 @@ class ShardedMCR2(eqx.Module):
 
         **Raises:** `InputError` for a wrong shape or dtype, NaN or infinity, or what does not fit into a device's memory.
         """
-        return self._placed("Z", Z, np.arange(sum(self.sizes)))
+        return self.placement.place("Z", Z, np.arange(sum(self.sizes)))
 
     def place_local(self, Z_local: Any) -> Array:
         """The array on all devices, of which every process passes its own columns: `Z_local` of shape (d, local columns) holds
@@ -123,36 +120,21 @@ class ShardedMCR2(eqx.Module):
 
         **Raises:** `InputError` as `place`; in every process, if in one.
         """
-        return self._placed("Z_local", Z_local, self.local_columns)
+        return self.placement.place("Z_local", Z_local, self.local_columns)
 
     def gather(self, Z: Array) -> np.ndarray:
         """The matrix (d, m) of a point, gradient or direction, in this process's memory. All processes call it together.
 
         **Raises:** `InputError` for a wrong shape, or what does not fit into memory.
         """
-        Z = self._point("Z", Z, finite=False)
-        size = float(Z.size * Z.dtype.itemsize)
-        memory.require("Z", 2 * size, "gather_local gives the columns of this process alone")
-        if not Z.is_fully_addressable:
-            self._require(size, "gather_local gives each process its own columns, and needs no room for the others")
-            Z = _everywhere(self.mesh)(Z)
-        return self._columns(np.asarray(Z), np.arange(sum(self.sizes)), range(self.num_devices), 0)
+        return self.placement.gather(Z)
 
     def gather_local(self, Z: Array) -> np.ndarray:
         """The columns `local_columns` of a point, gradient or direction, shape (d, local columns).
 
         **Raises:** `InputError` for a wrong shape.
         """
-        Z = self._point("Z", Z, finite=False)
-        wanted = self.local_columns
-        found = np.zeros((self.dim, wanted.size), dtype=Z.dtype)
-        seen = set()
-        for shard in Z.addressable_shards:
-            first = shard.index[0].start or 0
-            if first not in seen:  # along other axes of the mesh the same columns come again
-                seen.add(first)
-                self._columns(np.asarray(shard.data), wanted, [first // self.layout.blocks], first, found)
-        return found
+        return self.placement.gather_local(Z)
 
     # -- the objective --------------------------------------------------------------------------------------------------------
 
@@ -161,133 +143,23 @@ class ShardedMCR2(eqx.Module):
 
         **Raises:** `InputError` for a wrong shape or dtype, NaN or infinity, or what does not fit into a device's memory.
         """
-        Z = self._point("Z", Z)
-        self._require_for(Z, self.layout.factor_numbers + self.layout.work_numbers)
+        Z = self.placement.point("Z", Z)
+        self.placement.require_for(Z, self.layout.factor_numbers + self.layout.work_numbers)
         return _value(self, Z)
 
     def gradient(self, Z: Any) -> Float[Array, "b d w"]:
         """∇F(Z), with blocks alpha A Z_k − alpha A_k Z_k − lambda Z_k, as an array of the point's shape. Errors as `value`."""
-        Z = self._point("Z", Z)
-        self._require_for(Z, self.layout.numbers + self.layout.factor_numbers + self.layout.work_numbers)
+        Z = self.placement.point("Z", Z)
+        self.placement.require_for(Z, self.layout.numbers + self.layout.factor_numbers + self.layout.work_numbers)
         return _gradient(self, Z)
 
     def hessian(self, Z: Any) -> ShardedHessian:
         """The Hessian at Z as an operator on arrays of the point's shape. Errors as `value`; the memory foreseen is that of the
         factors and of one product with its direction."""
-        Z = self._point("Z", Z)
-        self._require_for(Z, 2 * self.layout.numbers + self.layout.factor_numbers + self.layout.work_numbers)
+        Z = self.placement.point("Z", Z)
+        self.placement.require_for(Z, 2 * self.layout.numbers + self.layout.factor_numbers + self.layout.work_numbers)
         inverses, linear = _factors(self, Z)
         return ShardedHessian(self, Z, inverses, linear)
-
-    # -- checks ---------------------------------------------------------------------------------------------------------------
-
-    @property
-    def _local_devices(self) -> list[int]:
-        """Where along the axis this process has devices."""
-        rows = np.moveaxis(self.mesh.devices, self.mesh.axis_names.index(self.axis), 0).reshape(self.num_devices, -1)
-        here = jax.process_index()
-        return [number for number, row in enumerate(rows) if any(device.process_index == here for device in row)]
-
-    @property
-    def _several_processes(self) -> bool:
-        return len({device.process_index for device in self.mesh.devices.flat}) > 1
-
-    def _point(self, name: str, value: Any, *, leading: int = 0, finite: bool = True) -> Array:
-        """`value` as an array on the devices of the point's shape, behind `leading` axes of any length."""
-        array = _device_array(name, value)
-        if array.shape == (self.dim, sum(self.sizes)):
-            raise InputError(f"{name}: found a matrix of shape {array.shape}; bring it to the devices with `place` first")
-        check_shape(name, array.shape, (None,) * leading + self.shape)
-        if isinstance(array, Tracer):
-            return array
-        sharding = NamedSharding(self.mesh, PartitionSpec(*(None,) * leading, self.axis))
-        if not (isinstance(array, jax.Array) and array.sharding.is_equivalent_to(sharding, array.ndim)):
-            if self._several_processes and not isinstance(array, jax.Array):
-                raise InputError(
-                    f"{name}: found a NumPy array where several processes have the mesh; place it with place_local"
-                )
-            array = jax.device_put(array, sharding)
-        with jax.ensure_compile_time_eval():  # an array that is known stays so while something else is traced
-            number = int(_num_bad(array)) if finite else 0
-        if number:
-            raise InputError(f"{name}: found NaN or infinity in {number} of its columns; remove or repair those samples")
-        return array
-
-    def _placed(self, name: str, value: Any, columns: np.ndarray) -> Array:
-        """`value`, the given columns of Z in their order, on the devices."""
-        refused: InputError | None = None
-        array = np.zeros((self.dim, 0))
-        try:
-            array = _host_array(name, value)
-            check_shape(name, array.shape, (self.dim, columns.size))
-            check_finite(name, array)
-            refused = self._lack(self.layout.numbers * float(array.dtype.itemsize))
-        except InputError as error:
-            refused = error
-        if len(self._together(name, refused, array.dtype.itemsize)) > 1:
-            raise InputError(f"{name}: found float32 in one process and float64 in another; pass the same in all")
-
-        def shard(index: tuple[slice, ...] | None) -> np.ndarray:
-            assert index is not None
-            start = index[0].start or 0
-            filled = np.zeros((self.layout.blocks, self.dim, self.layout.width), dtype=array.dtype)
-            for block, (_, first, count) in zip(filled, self.layout.table[start // self.layout.blocks], strict=True):
-                if count:
-                    here = int(np.searchsorted(columns, first))
-                    block[:, :count] = array[:, here : here + count]
-            return filled
-
-        return jax.make_array_from_callback(self.shape, self.sharding, shard, dtype=array.dtype)
-
-    def _together(self, name: str, refused: InputError | None, number: int = 1) -> set[int]:
-        """The numbers (above zero) that the processes that have the mesh say here, where none refuses what it was given.
-
-        A process that left on its own would make the others wait for ever at their next sum.
-
-        **Raises:** `InputError` in every process, if one refuses.
-        """
-        said = {0 if refused else number}
-        if self._several_processes:
-            told = jax.make_array_from_callback(
-                (self.num_devices,), self.sharding, lambda index: np.array(list(said), dtype=np.int32), dtype=np.int32
-            )
-            with jax.ensure_compile_time_eval():
-                said = set(np.asarray(_everywhere(self.mesh)(told)).tolist())
-        if refused:
-            raise refused
-        if 0 in said:
-            raise InputError(f"{name}: refused in another process, whose message says why")
-        return said
-
-    def _columns(self, blocks, wanted, devices, first, out=None) -> np.ndarray:
-        """Write the columns in the blocks of some devices, of which number `first` comes first, where `wanted` has them."""
-        out = np.zeros((self.dim, wanted.size), dtype=blocks.dtype) if out is None else out
-        for device in devices:
-            for number, (_, start, count) in enumerate(self.layout.table[device], device * self.layout.blocks - first):
-                if count:
-                    here = int(np.searchsorted(wanted, start))
-                    out[:, here : here + count] = blocks[number][:, :count]
-        return out
-
-    def _require_for(self, Z: Array, numbers: int) -> None:
-        if not isinstance(Z, Tracer):
-            self._require(float(numbers * Z.dtype.itemsize))
-
-    def _require(self, needed: float, advice: str = "") -> None:
-        """Refuse what does not fit beside what already lies on one of the devices."""
-        self._together("mesh", self._lack(needed, advice))
-
-    def _lack(self, needed: float, advice: str = "") -> InputError | None:
-        """What to raise where `needed` bytes are not free on one of this process's devices."""
-        own = [device for device in self.mesh.devices.flat if device.process_index == jax.process_index()]
-        free = [amount for device in own if (amount := _free(device, len(own))) is not None]
-        if not free or needed <= min(free):
-            return None
-        more = math.ceil(self.num_devices * needed / max(min(free), 1))
-        return InputError(
-            f"mesh: needs {needed / 1e9:.3g} GB on each of {self.num_devices} devices, and {min(free) / 1e9:.3g} GB are free; "
-            + (advice or f"take {more} devices or more, float32, or fewer samples")
-        )
 
 
 class ShardedHessian(SymmetricOperator):
@@ -338,21 +210,16 @@ class ShardedHessian(SymmetricOperator):
     def mv(self, D: Any) -> Array:  # pyright: ignore[reportIncompatibleVariableOverride]
         """H[D] for a direction on the devices; a NumPy array of the operator's shape is brought there, unless several processes
         have them. Errors as for other operators."""
-        return super().mv(self.problem._point("D", D, finite=False))
+        return super().mv(self.problem.placement.point("D", D, finite=False))
 
     def mm(self, Ds: Any) -> Array:  # pyright: ignore[reportIncompatibleVariableOverride]
         """(H[D_i])_i for directions of shape (number, *shape), sharded along the second axis. Errors as `mv`."""
-        return super().mm(self.problem._point("Ds", Ds, leading=1, finite=False))
+        return super().mm(self.problem.placement.point("Ds", Ds, leading=1, finite=False))
 
 
 def _scales(problem: ShardedMCR2, dtype: Any) -> on_device.Scales:
-    sizes = np.array(problem.sizes, dtype=np.float64)
-    square = jnp.asarray(problem.epsilon, dtype=dtype) ** 2
-    alpha = jnp.asarray(problem.dim / sizes.sum(), dtype=dtype) / square
-    alphas = jnp.asarray(problem.dim / sizes, dtype=dtype) / square
-    return on_device.Scales(
-        alpha, alphas, jnp.asarray(sizes / sizes.sum(), dtype=dtype), jnp.asarray(problem.regularization, dtype=dtype)
-    )
+    found = kernels.scales(problem.dim, problem.sizes, problem.epsilon, dtype)
+    return on_device.Scales(*found, jnp.asarray(problem.regularization, dtype=dtype))
 
 
 def _mapped(problem: ShardedMCR2, local: Callable[..., Any], in_specs: Any, out_specs: Any) -> Callable[..., Any]:
@@ -380,59 +247,6 @@ def _factors(problem: ShardedMCR2, Z: Array) -> tuple[Array, Array]:
     return _mapped(problem, local, (split, PartitionSpec()), (split, split))(Z, _scales(problem, Z.dtype))
 
 
-# -- arrays and memory -------------------------------------------------------------------------------------------------------
-
-
 def _without_padding(layout: DeviceLayout, D: Array) -> Array:
     counts = layout.table[:, :, 2].reshape(-1, 1, 1)
     return jnp.where(np.arange(layout.width) < counts, D, 0)
-
-
-@cache
-def _everywhere(mesh: Mesh) -> Callable[[Array], Array]:
-    """An array with all of it on every device, so that every process can read it."""
-    return jax.jit(lambda array: array, out_shardings=NamedSharding(mesh, PartitionSpec()))
-
-
-@jax.jit
-def _num_bad(array: Array) -> Array:
-    """How many columns hold NaN or infinity."""
-    return jnp.sum(~jnp.all(jnp.isfinite(array), axis=-2))
-
-
-def _device_array(name: str, value: Any) -> Any:
-    """A JAX array or tracer as it is, anything else as a NumPy array, of a dtype that the formulas take."""
-    if not isinstance(value, jax.Array):
-        return _host_array(name, value)
-    if value.dtype not in (jnp.float32, jnp.float64):
-        raise InputError(f"{name}: found {value.dtype}; pass float32 or float64")
-    return value
-
-
-def _host_array(name: str, value: Any) -> np.ndarray:
-    if isinstance(value, (str, bytes)) or value is None:
-        raise InputError(f"{name}: found {value!r}; pass a numeric array")
-    try:
-        array = np.asarray(value)
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise InputError(f"{name}: cannot be read as an array ({error}); pass rows of equal length") from None
-    wide = jax.config.read("jax_enable_x64")
-    if array.dtype.kind in "iub":
-        return array.astype(np.float64 if wide else np.float32)
-    if array.dtype not in (np.float32, np.float64):
-        raise InputError(f"{name}: found {array.dtype}; pass float32 or float64")
-    if array.dtype == np.float64 and not wide:
-        raise InputError(
-            f"{name}: found float64 while JAX's 64-bit mode is off, which would silently round to float32; call "
-            'jax.config.update("jax_enable_x64", True) at the start of the program, or pass float32'
-        )
-    return array
-
-
-def _free(device: Any, sharing: int) -> float | None:
-    """Bytes that are free on a device; of this machine's memory, its share where devices are the machine's processors."""
-    statistics = device.memory_stats() or {}
-    if "bytes_limit" in statistics:
-        return float(statistics["bytes_limit"] - statistics.get("bytes_in_use", 0))
-    found = memory.available() if device.platform == "cpu" else None
-    return None if found is None else found / sharing

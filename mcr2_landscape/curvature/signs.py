@@ -89,12 +89,7 @@ def sign_bracket(
     H = operator_of(H)
     if which not in _ALL:
         raise InputError(f"which: found {which!r}; pass 'all', 'positive' or 'negative'")
-    max_products = positive_integer("max_products", max_products, minimum=2)
-    steps = positive_integer("steps", steps, minimum=2)
-    if not 0 < positive_real("failure", failure) < 1:
-        raise InputError(f"failure: found {failure:g}; pass a probability, for instance 1e-12")
-    given = None if tolerance is None else positive_real("tolerance", tolerance)
-    check_memory(H, steps)
+    given, max_products, steps = checked_limits(H, tolerance, max_products, steps, failure)
     random = generator(key)
     with precision_of(H):
         space = make_space(H, deflate, random)
@@ -106,6 +101,22 @@ def sign_bracket(
         count = _Count(sweep, given, H.size)
         reason = count.pursue(which)
         return count.result(reason, failure)
+
+
+def checked_limits(
+    H: Any, tolerance: float | None, max_products: int, steps: int, failure: float
+) -> tuple[float | None, int, int]:
+    """The tolerance, if one is given, the products and the steps of runs that may mislead with probability `failure`.
+
+    **Raises:** `InputError` for numbers out of range, and for steps whose rows do not fit.
+    """
+    max_products = positive_integer("max_products", max_products, minimum=2)
+    steps = positive_integer("steps", steps, minimum=2)
+    if not 0 < positive_real("failure", failure) < 1:
+        raise InputError(f"failure: found {failure:g}; pass a probability, for instance 1e-12")
+    given = None if tolerance is None else positive_real("tolerance", tolerance)
+    check_memory(H, steps)
+    return given, max_products, steps
 
 
 def check_memory(H: Any, steps: int, others: int = 4 * PANEL) -> None:

@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from mcr2_landscape.curvature.padded import Padded, Widened
 from mcr2_landscape.operators import SymmetricOperator
 from mcr2_landscape.validation import InputError, check_finite, check_shape
 
@@ -38,17 +39,18 @@ class Span(eqx.Module):
         return D - part.reshape(D.shape)
 
 
-class Space(eqx.Module):
-    """An operator H between projections on V: H's own subspace (`H.tangent_part`) less what `removal` takes away. A pytree, so
-    that another operator of the same kind and shape compiles nothing. Directions are rows of flat arrays (b, n) here."""
+class Space:
+    """An operator H between projections on V: H's own subspace (`H.tangent_part`) less what `removal` takes away. Directions
+    are rows of flat arrays (b, n) here; those of a padded operator are its wide arrays, zero where it has no unknown."""
 
-    H: SymmetricOperator
-    removal: Any
+    def __init__(self, H: SymmetricOperator, removal: Any):
+        self.H, self.removal = H, removal
+        self._projected = _projected(H, removal)
 
     @property
     def size(self) -> int:
-        """n, the number of unknowns."""
-        return self.H.size
+        """n, the length of a row."""
+        return self._projected.H.size
 
     @property
     def dtype(self) -> np.dtype:
@@ -60,33 +62,57 @@ class Space(eqx.Module):
         """What rounding may do to an eigenvalue, relative to the largest: 32 eps max(4, √n)."""
         return 32 * float(np.finfo(self.dtype).eps) * max(4.0, float(np.sqrt(self.size)))
 
-    def part(self, D: jax.Array) -> jax.Array:
-        """D of the operator's shape projected on V, traced."""
-        D = self.H.tangent_part(D)
-        if self.removal is None:
-            return D
-        return self.removal.remove(D) if hasattr(self.removal, "remove") else self.removal(D)
+    def draw(self, random: np.random.Generator, number: int) -> np.ndarray:
+        """Normally distributed rows, zero where the operator has no unknown; not projected on V."""
+        rows = random.standard_normal((number, self.size))
+        return rows * self.H.mask.ravel() if isinstance(self.H, Padded) else rows
 
     def inside(self, rows: jax.Array) -> jax.Array:
         """The rows projected on V."""
-        return _inside(self, rows)
+        return _inside(self._projected, rows)
 
     def products(self, rows: jax.Array) -> jax.Array:
         """H of the rows, which lie in V, projected on V."""
         if self.size < _ONE_BY_ONE or rows.shape[0] == 1:
-            return _products(self, rows)
+            return _products(self._projected, rows)
         images = []
         for number in range(rows.shape[0]):
-            images.append(_products(self, rows[number : number + 1]).block_until_ready())
+            images.append(_products(self._projected, rows[number : number + 1]).block_until_ready())
         return jnp.concatenate(images)
 
     def rows(self, values: np.ndarray) -> jax.Array:
         """NumPy rows on the device, in the operator's dtype."""
         return jnp.asarray(values.astype(self.dtype))
 
-    def shaped(self, rows: jax.Array) -> np.ndarray:
+    def shaped(self, rows: jax.Array | np.ndarray) -> np.ndarray:
         """Rows as NumPy arrays of the operator's shape, (number, *shape)."""
-        return np.array(rows).reshape(rows.shape[0], *self.H.shape)
+        arrays = np.array(rows).reshape(rows.shape[0], *self._projected.H.shape)
+        return np.stack([self.H.narrow(array) for array in arrays]) if isinstance(self.H, Padded) else arrays
+
+
+class _Projected(eqx.Module):
+    """What compiled code sees of a space: a pytree, so that another operator of the same kind and shape compiles nothing."""
+
+    H: SymmetricOperator
+    removal: Any
+    mask: jax.Array | None
+
+    def part(self, D: jax.Array) -> jax.Array:
+        """D of the operator's shape projected on V, traced."""
+        D = self.H.tangent_part(D if self.mask is None else jnp.where(self.mask, D, 0))
+        if self.removal is None:
+            return D
+        return self.removal.remove(D) if hasattr(self.removal, "remove") else self.removal(D)
+
+
+def _projected(H: SymmetricOperator, removal: Any) -> _Projected:
+    if not isinstance(H, Padded):
+        return _Projected(H, removal, None)
+    if isinstance(removal, Span):
+        removal = Span(jax.vmap(H.widen)(removal.basis))
+    elif removal is not None:
+        removal = Widened(H, removal)
+    return _Projected(H.parent, removal, jnp.asarray(H.mask))
 
 
 @contextlib.contextmanager
@@ -107,7 +133,7 @@ def make_space(H: Any, deflate: Any, random: np.random.Generator) -> Space:
     """
     space = Space(H, removal_of(H, deflate))
     eps = float(np.finfo(space.dtype).eps)
-    X = random.standard_normal((2, space.size))
+    X = space.draw(random, 2)
     P = np.asarray(space.inside(space.rows(X)), dtype=np.float64)
     check_finite("H, deflate: projection on their subspace", P)
     if space.removal is not None:
@@ -212,25 +238,25 @@ def dimension_of(space: Space, random: np.random.Generator) -> int | None:
         missing += int(said)
     for part in parts:
         for count in (8, 64):
-            X = random.standard_normal((min(count, space.size), space.size))
-            taken = X - np.asarray(_inside(part, space.rows(X)), dtype=np.float64)
+            X = space.draw(random, min(count, space.H.size))
+            taken = X - np.asarray(part.inside(space.rows(X)), dtype=np.float64)
             s = np.linalg.svd(taken, compute_uv=False)
             floor = 1e3 * float(np.finfo(space.dtype).eps) * float(np.linalg.norm(X))
             rank = int((s > floor).sum())
-            if rank < len(X) or len(X) == space.size:
+            if rank < len(X) or len(X) == space.H.size:
                 missing += rank
                 break
         else:
             return None
-    return space.size - missing
+    return space.H.size - missing
 
 
 @jax.jit
-def _inside(space: Space, rows: jax.Array) -> jax.Array:
+def _inside(space: _Projected, rows: jax.Array) -> jax.Array:
     return jax.vmap(space.part)(rows.reshape(-1, *space.H.shape)).reshape(rows.shape)
 
 
 @jax.jit
-def _products(space: Space, rows: jax.Array) -> jax.Array:
+def _products(space: _Projected, rows: jax.Array) -> jax.Array:
     images = space.H.product_block(rows.reshape(-1, *space.H.shape))
     return jax.vmap(space.part)(images).reshape(rows.shape)

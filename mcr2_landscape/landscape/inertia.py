@@ -12,6 +12,7 @@ import numpy as np
 from mcr2_landscape.curvature.exact import EPS as EPS
 from mcr2_landscape.curvature.exact import PointSpectrum
 from mcr2_landscape.curvature.exact import normals_of as normals_of
+from mcr2_landscape.reduction import clear_basis, clear_rank, unit_generators
 
 _DENSE = 1000  # unknowns up to which a dense Hessian costs nothing to speak of
 
@@ -99,30 +100,12 @@ def _difference(landscape: Any, Z: np.ndarray, moved: np.ndarray) -> float:
     return size
 
 
-_CLEAR = 1e-12  # of the squared singular values of the generators: those below are not clearly non-zero
-
-
 def orbit_dimension(landscape: Any, Z: np.ndarray) -> int:
     """The dimension of the symmetry orbit at Z, or a lower bound: singular values of the generators that are small without
     being clearly zero are left out, so that every zero eigenvalue it proves is one."""
-    unit = _unit_generators(landscape, Z)
-    if unit.shape[1] == 0:
-        return 0
-    squares = np.linalg.eigvalsh(unit.T @ unit if unit.shape[1] <= unit.shape[0] else unit @ unit.T)
-    return int((squares > _CLEAR * squares[-1]).sum())
+    return clear_rank(unit_generators(landscape.orbit_tangent(Z)))
 
 
 def orbit_basis(landscape: Any, Z: np.ndarray) -> np.ndarray:
     """Orthonormal basis (n, q) of the orbit's tangent space at Z, q as in `orbit_dimension`."""
-    unit = _unit_generators(landscape, Z)
-    if unit.shape[1] == 0:
-        return unit
-    U, s, _ = np.linalg.svd(unit, full_matrices=False)
-    return U[:, s**2 > _CLEAR * s[0] ** 2]
-
-
-def _unit_generators(landscape: Any, Z: np.ndarray) -> np.ndarray:
-    generators = landscape.orbit_tangent(Z)
-    norms = np.linalg.norm(generators, axis=0)
-    keep = norms > 1e-9 * float(norms.max(initial=0.0))
-    return generators[:, keep] / norms[keep]
+    return clear_basis(unit_generators(landscape.orbit_tangent(Z)))

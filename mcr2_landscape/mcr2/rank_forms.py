@@ -35,16 +35,16 @@ _PADDING, _LARGE_PADDING = (4, 8), (1, 2)
 _LARGE = 2**20  # numbers in a point
 
 
-class MidRank(eqx.Module):
-    """The factors of one point, stacked by buckets: V_k (k, w, r_k), W_k and A_k W_k (k, d, r_k), W_kᵀ A_k W_k, B_k; the
-    whole's A, A W and Wᵀ A W. The ranks r_k are numbers: part of the shape, they would ask for a program of their own."""
+class _ByRank(eqx.Module):
+    """What both forms keep of a point, stacked by buckets: V_k (k, w, r_k), W_k and A_k W_k (k, d, r_k), W_kᵀ A_k W_k, a
+    matrix that D_k or its coordinates are multiplied by; the whole's A W and Wᵀ A W. The ranks r_k are numbers: part of the
+    shape, they would ask for a program of their own."""
 
     right: _PARTS
     scaled: _PARTS
     smoothed: _PARTS
     inner: _PARTS
     straight: _PARTS
-    inverse: jax.Array
     whole_smoothed: jax.Array
     whole_inner: jax.Array
     scales: Scales
@@ -53,6 +53,12 @@ class MidRank(eqx.Module):
     condition: jax.Array
     residual: jax.Array
     layout: ClassLayout = eqx.field(static=True)
+
+
+class MidRank(_ByRank):
+    """The factors of one point, with B_k in `straight`, and the whole's A."""
+
+    inverse: jax.Array
 
     name = "mid-rank"
 
@@ -66,30 +72,10 @@ class MidRank(eqx.Module):
         residual: jax.Array,
     ) -> MidRank:
         """From W_k and V_k in stacks (`stacks`), and the norm of what they leave of Z, traced."""
-        scaled, right = parts
-        smoothed, inner, inverses = _class_factors(scaled, layout.split(s.alphas))
-        joined = _columns(scaled)
-        inverse = _resolvent(s.alpha * matmul(joined, joined.T))
-        identity = regularization * jnp.eye(joined.shape[0], dtype=joined.dtype)
+        common, inverse, inverses = _common(parts, layout, s, regularization, ranks, residual)
+        identity = regularization * identity_like(inverse)
         straight = tuple(s.alpha * (inverse[None] - part) - identity[None] for part in inverses)
-        whole_smoothed = matmul(inverse, joined)
-        whole_inner = matmul(joined.T, whole_smoothed)
-        return MidRank(
-            right,
-            scaled,
-            smoothed,
-            inner,
-            straight,
-            inverse,
-            whole_smoothed,
-            whole_inner,
-            s,
-            regularization,
-            ranks,
-            _condition(scaled, layout, s),
-            residual,
-            layout,
-        )
+        return MidRank(**common, straight=straight, inverse=inverse)
 
     @property
     def growth(self) -> jax.Array:
@@ -127,27 +113,14 @@ class MidRank(eqx.Module):
         )
 
 
-class LowRank(eqx.Module):
-    """The factors of one point in the coordinates of U (d, r): V_k (k, w, r_k), w_k = UᵀW_k and Ã_k w_k (k, r, r_k), alpha (Ã −
-    Ã_k) times U (k, d, r); the whole's I − Ã, Ã w, wᵀ Ã w, and the matrix that takes E to e. The ranks r_k, then r, as in
-    `MidRank`."""
+class LowRank(_ByRank):
+    """The factors of one point in the coordinates of U (d, r): w_k = UᵀW_k takes the place of W_k, à and Ã_k (r, r) those of A
+    and A_k, and alpha (à − Ã_k) times U is in `straight` (k, d, r); the whole's I − Ã, and the matrix that takes E to e. The
+    last of the ranks is r."""
 
     basis: jax.Array
-    right: _PARTS
-    scaled: _PARTS
-    smoothed: _PARTS
-    inner: _PARTS
-    straight: _PARTS
     lost: jax.Array
-    whole_smoothed: jax.Array
-    whole_inner: jax.Array
     mixing: jax.Array
-    scales: Scales
-    regularization: jax.Array
-    ranks: jax.Array
-    condition: jax.Array
-    residual: jax.Array
-    layout: ClassLayout = eqx.field(static=True)
 
     name = "low-rank"
 
@@ -162,35 +135,12 @@ class LowRank(eqx.Module):
         residual: jax.Array,
     ) -> LowRank:
         """From U (`padded_basis`), the w_k and the V_k in stacks (`stacks`), and the norm of what they leave of Z, traced."""
-        scaled, right = parts
-        alphas = layout.split(s.alphas)
-        smoothed, inner, inverses = _class_factors(scaled, alphas)
-        joined = _columns(scaled)
-        inverse = _resolvent(s.alpha * matmul(joined, joined.T))
+        common, inverse, inverses = _common(parts, layout, s, regularization, ranks, residual)
         straight = tuple(matmul(basis[None], s.alpha * (inverse[None] - part)) for part in inverses)
-        whole_smoothed = matmul(inverse, joined)
-        whole_inner = matmul(joined.T, whole_smoothed)
-        own = [s.alpha * a[:, None, None] * n for a, n in zip(alphas, inner, strict=True)]
-        mixing = -(s.alpha**2) * whole_inner + _block_diagonal(own)
+        own = [s.alpha * a[:, None, None] * n for a, n in zip(layout.split(s.alphas), common["inner"], strict=True)]
+        mixing = -(s.alpha**2) * common["whole_inner"] + _block_diagonal(own)
         lost = identity_like(inverse) - inverse
-        return LowRank(
-            basis,
-            right,
-            scaled,
-            smoothed,
-            inner,
-            straight,
-            lost,
-            whole_smoothed,
-            whole_inner,
-            mixing,
-            s,
-            regularization,
-            ranks,
-            _condition(scaled, layout, s),
-            residual,
-            layout,
-        )
+        return LowRank(**common, straight=straight, basis=basis, lost=lost, mixing=mixing)
 
     @property
     def growth(self) -> jax.Array:
@@ -234,6 +184,37 @@ class LowRank(eqx.Module):
             return matmul(columns, rows) - self.regularization * D_k
 
         return self.layout.assemble(block, (D,), across, self.straight, bent, self.right)
+
+
+def _common(
+    parts: tuple[_PARTS, _PARTS],
+    layout: ClassLayout,
+    s: Scales,
+    regularization: jax.Array,
+    ranks: jax.Array,
+    residual: jax.Array,
+) -> tuple[dict[str, Any], jax.Array, _PARTS]:
+    """The fields of `_ByRank` but for `straight`, A, and the A_k."""
+    scaled, right = parts
+    smoothed, inner, inverses = _class_factors(scaled, layout.split(s.alphas))
+    joined = _columns(scaled)
+    inverse = _resolvent(s.alpha * matmul(joined, joined.T))
+    whole_smoothed = matmul(inverse, joined)
+    found = {
+        "right": right,
+        "scaled": scaled,
+        "smoothed": smoothed,
+        "inner": inner,
+        "whole_smoothed": whole_smoothed,
+        "whole_inner": matmul(joined.T, whole_smoothed),
+        "scales": s,
+        "regularization": regularization,
+        "ranks": ranks,
+        "condition": _condition(scaled, layout, s),
+        "residual": residual,
+        "layout": layout,
+    }
+    return found, inverse, inverses
 
 
 def _class_factors(scaled: _PARTS, alphas: _PARTS) -> tuple[_PARTS, _PARTS, _PARTS]:
@@ -287,10 +268,10 @@ def stacks(factors: Factorization, layout: ClassLayout, dtype: Any, *, reduced: 
     all classes of the bucket fit into."""
     scaled = factors.coordinates() if reduced else factors.scaled
     height = scaled[0].shape[0]
-    rows = min(_padded(height, _paddings(layout, factors)[1]), factors.scaled[0].shape[0]) if reduced else height
+    rows = min(padded_rank(height, _paddings(layout, factors)[1]), factors.scaled[0].shape[0]) if reduced else height
     all_scaled, all_right = [], []
     for bucket in layout.buckets:
-        rank = _padded(max(factors.ranks[k] for k in bucket.classes), _paddings(layout, factors)[0])
+        rank = padded_rank(max(factors.ranks[k] for k in bucket.classes), _paddings(layout, factors)[0])
         W = np.zeros((len(bucket.classes), rows, rank), dtype=dtype)
         V = np.zeros((len(bucket.classes), bucket.width, rank), dtype=dtype)
         for i, k in enumerate(bucket.classes):
@@ -307,7 +288,7 @@ def padded_basis(factors: Factorization, layout: ClassLayout, dtype: Any) -> jax
     """U with columns of zeros behind its own."""
     assert factors.basis is not None
     d, r = factors.basis.shape
-    U = np.zeros((d, min(_padded(r, _paddings(layout, factors)[1]), d)), dtype=dtype)
+    U = np.zeros((d, min(padded_rank(r, _paddings(layout, factors)[1]), d)), dtype=dtype)
     U[:, :r] = factors.basis
     return jnp.asarray(U)
 
@@ -317,18 +298,19 @@ def _paddings(layout: ClassLayout, factors: Factorization) -> tuple[int, int]:
     return _LARGE_PADDING if factors.scaled[0].shape[0] * layout.num_columns > _LARGE else _PADDING
 
 
-def _padded(rank: int, multiple: int) -> int:
+def padded_rank(rank: int, multiple: int) -> int:
+    """The rank rounded up to a multiple, which is at least one."""
     return max(multiple * -(-rank // multiple), multiple)
 
 
 def num_entries(factors: Factorization, layout: ClassLayout, *, reduced: bool) -> int:
     """Numbers that the factors and what they are made from take, padding included."""
     dim = factors.scaled[0].shape[0]
-    side = min(_padded(factors.rank, _paddings(layout, factors)[1]), dim) if reduced else dim
+    side = min(padded_rank(factors.rank, _paddings(layout, factors)[1]), dim) if reduced else dim
     columns = within = right = 0
     for bucket in layout.buckets:
         count = len(bucket.classes)
-        rank = _padded(max(factors.ranks[k] for k in bucket.classes), _paddings(layout, factors)[0])
+        rank = padded_rank(max(factors.ranks[k] for k in bucket.classes), _paddings(layout, factors)[0])
         columns += count * rank
         within += 3 * count * rank**2
         right += 2 * count * bucket.width * rank  # on the host too

@@ -13,7 +13,7 @@ import numpy as np
 
 import mcr2_landscape as ml
 from mcr2_landscape import closed_form
-from mcr2_landscape.curvature import on_device, sharded
+from mcr2_landscape.curvature import on_device, placement, sharded
 from mcr2_landscape.curvature.device_layout import DeviceLayout
 from mcr2_landscape.curvature.sharded import ShardedMCR2
 
@@ -128,7 +128,8 @@ def planted(case):
     on_device._filled = lambda at, block, count: block
     found["columns without a sample counted"] = product()
     on_device._filled = right
-    object.__setattr__(on, "layout", DeviceLayout(on.dim, on.sizes, on.num_devices))
+    layout = DeviceLayout(on.dim, on.sizes, on.num_devices)
+    object.__setattr__(on, "placement", placement.Placement(on.mesh, on.axis, layout))
     on.layout.__dict__["is_first"] = on.layout.labels >= 0
     found["classes counted once a device"] = abs(float(on.value(Z)) / case.value - 1)
     jax.clear_caches()
@@ -189,15 +190,15 @@ def refusals(case):
             said[name] = "not refused"
         except ml.InputError as error:
             said[name] = str(error)
-    free = sharded._free
-    sharded._free = lambda device, sharing: 1000.0
+    free = placement._free
+    placement._free = lambda device, sharing: 1000.0
     for name, call in (("place", lambda: on.place(case.Z)), ("hessian", lambda: on.hessian(Z))):
         try:
             call()
             said[f"memory of {name}"] = "not refused"
         except ml.InputError as error:
             said[f"memory of {name}"] = str(error)
-    sharded._free = free
+    placement._free = free
     return said
 
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 
 import mcr2_landscape as ml
 from mcr2_landscape import memory
-from mcr2_landscape.curvature import diagonal, trace
+from mcr2_landscape.curvature import diagonal, estimates, trace
 from mcr2_landscape.testing import seeds, spectra
 
 N = 60
@@ -42,6 +42,75 @@ def test_the_diagonal_is_calibrated(matrix, rotated):
     assert np.abs(scores.mean(axis=0)).max() <= 5 / np.sqrt(30)  # no coordinate is biased
     with pytest.raises(AssertionError, match="wrong size"):
         check_calibrated(errors, 3 * bars)
+
+
+def check_coverage(errors, bars):
+    """Few errors are beyond two bars, few entries have most of those, and none is infinitely beyond."""
+    assert (bars > 0).all(), "no bar at all"
+    beyond = np.abs(errors) > 2 * bars
+    assert beyond.mean() <= 0.15, "bars too small"
+    assert beyond.mean(axis=0).max() <= 0.35, "an entry's bar too small"
+
+
+def pairs_of_entries(weights):
+    """Each entry is coupled to one other: the samples of an entry are ± one number, and three agree once in four times."""
+    return np.kron(np.diag(weights), np.array([[0.5, 1.0], [1.0, 0.5]]))
+
+
+HETEROGENEOUS = np.where(np.arange(N // 2) % 10 == 0, 30.0, 1.0)
+FEW_SAMPLES = {
+    "pairs": lambda rotated: pairs_of_entries(np.ones(N // 2)),
+    "pairs, some of them strong": lambda rotated: pairs_of_entries(HETEROGENEOUS),
+    "a rotated line": lambda rotated: rotated(np.linspace(-1, 2, N), 1),
+}
+
+
+@pytest.mark.parametrize("name", FEW_SAMPLES)
+def test_bars_from_few_samples_cover(matrix, rotated, name, monkeypatch):
+    A = FEW_SAMPLES[name](rotated)
+
+    def look():
+        found = [diagonal(matrix(A), num_products=8, key=seed) for seed in range(40)]
+        assert {f.num_samples for f in found} == {3}
+        return np.array([f.values for f in found]) - np.diag(A), np.array([f.standard_errors for f in found])
+
+    check_coverage(*look())
+    monkeypatch.setattr(estimates, "_moderated", lambda variances, degrees: variances)
+    with pytest.raises(AssertionError, match=r"too small|no bar"):
+        check_coverage(*look())
+
+
+def test_moderated_variances():
+    moderated = estimates._moderated
+    random = np.random.default_rng(0)
+    degrees, n = 4, 4000
+    chance = random.chisquare(degrees, n) / degrees
+    # one true variance: what is below is the mean, what is above is left alone
+    found = moderated(chance, degrees)
+    assert np.abs(found[chance < 0.9] - 1).max() <= 0.1
+    assert (found >= chance).all()
+    # variances of a conjugate prior: those that are small by chance get the mean of their posterior
+    prior = 12.0
+    true = prior / random.chisquare(prior, n)
+    seen = true * chance
+    posterior = (prior + degrees * seen) / (prior + degrees - 2)
+    low = seen < 0.5
+    assert np.abs(moderated(seen, degrees)[low] / posterior[low] - 1).max() <= 0.1
+    assert np.array_equal(moderated(np.zeros(3), 2), np.zeros(3))
+    assert np.array_equal(moderated(np.full(3, 2.0), 2), np.full(3, 2.0))
+    # with samples enough nothing is moved
+    assert np.abs(moderated(true, 10**6) / true - 1).max() <= 1e-3
+    assert np.allclose(moderated(1e-300 * seen, degrees), 1e-300 * moderated(seen, degrees), rtol=1e-12, atol=0)
+
+
+def test_entries_outside_of_the_space_do_not_count(matrix, rotated):
+    """Ten entries are none of the space's: they have no error, and the others that of a matrix without them."""
+    A = np.zeros((N, N))
+    A[:50, :50] = rotated(np.linspace(-1, 2, 50))
+    found = diagonal(matrix(A, np.eye(N)[:, 50:]), num_products=8)
+    assert np.abs(found.values[50:]).max() == 0
+    assert found.standard_errors[50:].max() <= 1e-12
+    assert found.standard_errors[:50].min() >= 0.05
 
 
 @settings(max_examples=8)

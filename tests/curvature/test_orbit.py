@@ -1,4 +1,4 @@
-"""The orbit's tangent space in closed form against a dense projector, and the large parts of the reduction as operators."""
+"""The orbit's tangent space in closed form against a dense projector."""
 
 import equinox as eqx
 import jax
@@ -7,11 +7,7 @@ import numpy as np
 import pytest
 
 import mcr2_landscape as ml
-from mcr2_landscape.closed_form import Parameters
 from mcr2_landscape.curvature.orbit import orbit_at
-from mcr2_landscape.curvature.parts import core_operator, outside_operator
-from mcr2_landscape.factorization import factorize
-from mcr2_landscape.reduction import Reduction
 
 
 def orthogonal_point(dim, sizes, values, seed=0):
@@ -130,28 +126,3 @@ def test_classes_that_are_slightly_askew():
     assert np.abs(projector(orbit_at(problem, near), Z.shape) - wanted).max() <= 1e-6
     with pytest.raises(ml.InputError, match="cosines up to"):
         orbit_at(problem, Z + 1e-5 * np.concatenate([tilt @ Z[:, :3], -tilt @ Z[:, 3:]], axis=1))
-
-
-# -- the parts of the reduction as operators ----------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("regularized", [True, False])
-@pytest.mark.parametrize(("sizes", "ranks"), [((3, 9, 4), (2, 3, 1)), ((5, 4, 3), (3, 0, 2)), ((2, 2, 9), (1, 1, 5))])
-def test_large_parts_are_the_dense_ones(sizes, ranks, regularized):
-    p = Parameters(7, sizes, 0.5, 0.3)
-    random = np.random.default_rng(0)
-    blocks = [random.standard_normal((7, r)) @ random.standard_normal((r, m)) for m, r in zip(sizes, ranks, strict=True)]
-    found = factorize(np.concatenate(blocks, axis=1), sizes)
-    assert found is not None
-    reduction = Reduction(p, found, regularized)
-    scale = 9 / 8 * p.alpha + p.regularization
-    made = {"core": core_operator(reduction), "outside": outside_operator(reduction)}
-    for part in reduction.parts:
-        if part.name in made:
-            operator = made.pop(part.name)
-            assert operator.size == part.size
-            vectors = random.standard_normal((3, part.size))
-            products = np.asarray(operator.mm(vectors.reshape(3, *operator.shape))).reshape(3, -1)
-            assert np.abs(products - vectors @ reduction.matrix(part)).max() <= 1e-11 * scale
-    assert set(made) <= {"outside"}  # there is none where r = d
-    assert not made or reduction.rank == 7

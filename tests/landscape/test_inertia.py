@@ -1,6 +1,5 @@
 """The numbers of directions that lead up, down and nowhere, in every regime, against dense eigenvalues."""
 
-import importlib
 
 import jax.numpy as jnp
 import numpy as np
@@ -162,15 +161,13 @@ class TestNoise:
         Z = np.concatenate([(U[:, :2] * (s[:2] * spread)) @ Vt[:2] for U, s, Vt in parts], axis=1)
         self.check(ml.inertia(self.problem, Z, theory=False, dense_limit=dense_limit), family)
 
-    def test_what_ascent_leaves_is_classified(self, monkeypatch):
-        module = importlib.import_module("mcr2_landscape.landscape.classify")
+    def test_what_ascent_leaves_is_classified(self):
         random = np.random.default_rng(0)
         for limit in (4096, 4):
-            monkeypatch.setattr(module, "DENSE_LIMIT", limit)
             for _ in range(3):
                 end = ml.ascend(self.problem, 0.7 * random.standard_normal(self.problem.shape), rtol=1e-12)
                 assert end.converged
-                found = ml.classify(self.problem, end.point)
+                found = ml.classify(self.problem, end.point, dense_limit=limit)
                 assert found.kind is ml.Kind.LOCAL_MAXIMIZER, found.reason
 
     def test_the_orbit_at_what_ascent_leaves(self):
@@ -185,18 +182,12 @@ class TestNoise:
 class TestLargeCores:
     """Recognized points beyond the dense limit: theory's inertia, cross-checked with one eigenvalue."""
 
-    @pytest.fixture(autouse=True)
-    def small_limit(self, monkeypatch):
-        # by name the package gives the function, which hides the module
-        module = importlib.import_module("mcr2_landscape.landscape.classify")
-        monkeypatch.setattr(module, "DENSE_LIMIT", 4)
-
     problem = ml.MCR2(5, (3, 4, 4), 0.5, 0.2)
 
     @pytest.mark.parametrize(("large", "small"), [((1, 2, 1), (0, 0, 0)), ((1, 1, 1), (0, 1, 0)), ((2, 1, 1), (0, 0, 1))])
     def test_kind_and_inertia_are_the_family_s(self, large, small):
         family = self.problem.orthogonal_family(large, small)
-        found = ml.classify(self.problem, family.point(key=0))
+        found = ml.classify(self.problem, family.point(key=0), dense_limit=4)
         assert found.kind is family.kind
         assert (found.inertia.positive, found.inertia.zero) == (family.index, family.nullity)
         assert "agrees" in found.reason
@@ -211,7 +202,7 @@ class TestLargeCores:
 
         Wrong.family = maximizer
         monkeypatch.setattr(ml.MCR2, "recognize", lambda self, Z: Wrong)
-        found = ml.classify(self.problem, Z)
+        found = ml.classify(self.problem, Z, dense_limit=4)
         assert found.kind is ml.Kind.UNDECIDED
         assert "does not agree" in found.reason
 
