@@ -19,6 +19,7 @@ _COMMANDS = {
     "analyze": "Say where labeled features sit in the landscape, and what to change.",
     "catalog": "List the families of critical points that theory knows, with exact value, index and nullity.",
     "survey": "Search for critical points of every index, and match what is found with the catalog.",
+    "ctrl": "Play the game of a linear encoder and a linear decoder on labeled data, and say what is kept of each class.",
     "study": "Sweep a task over a space of parameters: plan, run, resume, status, export, diff.",
     "train": "Train features on labeled data, and say how close to a maximizer they came.",
     "bench": "Time Hessian products and the inertia against their own limit and against other libraries, on one core.",

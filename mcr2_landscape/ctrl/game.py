@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -11,10 +12,13 @@ from jaxtyping import Array, Float
 
 from mcr2_landscape.closed_form import check_epsilon
 from mcr2_landscape.ctrl import utilities
+from mcr2_landscape.ctrl.ellipsoids import EncoderLandscape, encoder_landscape
+from mcr2_landscape.ctrl.equilibrium import EquilibriumReport, verify
 from mcr2_landscape.ctrl.hypotheses import Hypothesis, hypotheses_of
 from mcr2_landscape.ctrl.optimum import Optimum, optimum_of
 from mcr2_landscape.ctrl.projection import Projected, project
 from mcr2_landscape.ctrl.responses import BestResponses, check_tolerance, response_error, responses_to
+from mcr2_landscape.ctrl.solve import NUM_STARTS, Equilibrium, solve
 from mcr2_landscape.ctrl.spans import Spans, spans_of
 from mcr2_landscape.mcr2 import ConstrainedMCR2
 from mcr2_landscape.precision import traced_array
@@ -62,6 +66,7 @@ class SubspaceGame:
         self.dim, self.epsilon = positive_integer("dim", dim), positive_real("epsilon", epsilon)
         check_epsilon(self.dim, spans.sizes, self.epsilon)
         self._by_dtype: dict[Any, utilities.Data] = {}
+        self._landscape: EncoderLandscape | None = None
 
     def __repr__(self) -> str:
         return (
@@ -93,7 +98,8 @@ class SubspaceGame:
             n, sizes = sum(self.sizes), np.array(self.sizes, dtype=np.float64)
             b, bs = self.dim / (n * self.epsilon**2), self.dim / (sizes * self.epsilon**2)
             numbers = (utilities.stacked(self.spans.factors), np.array(b), bs, sizes / n)
-            self._by_dtype[dtype] = utilities.Data(*(jnp.asarray(number.astype(dtype)) for number in numbers))
+            with jax.ensure_compile_time_eval():  # kept beyond the trace that may be under way
+                self._by_dtype[dtype] = utilities.Data(*(jnp.asarray(number.astype(dtype)) for number in numbers))
         return self._by_dtype[dtype]
 
     def _both(self, F: Any, G: Any) -> tuple[utilities.Data, jax.Array, jax.Array]:
@@ -109,19 +115,19 @@ class SubspaceGame:
         **Raises:** `InputError` for a wrong shape or dtype, or NaN; so do the others.
         """
         F = traced_array("F", F, (self.dim, self.ambient_dim))
-        return _expressiveness(self.data(F.dtype), F)
+        return utilities.finite(_expressiveness(self.data(F.dtype), F))
 
     def distances(self, F: Any, G: Any) -> Float[Array, " k"]:
         """ΔR(f(X_j), fgf(X_j)) ≥ 0 of each class."""
-        return _distances(*self._both(F, G))
+        return utilities.finite(_distances(*self._both(F, G)))
 
     def encoder_utility(self, F: Any, G: Any) -> Float[Array, ""]:
         """ΔR(FX) + Σ_j ΔR(FX_j, FGFX_j)."""
-        return _encoder_utility(*self._both(F, G))
+        return utilities.finite(_encoder_utility(*self._both(F, G)))
 
     def decoder_utility(self, F: Any, G: Any) -> Float[Array, ""]:
         """−Σ_j ΔR(FX_j, FGFX_j)."""
-        return _decoder_utility(*self._both(F, G))
+        return utilities.finite(_decoder_utility(*self._both(F, G)))
 
     def gradient(self, F: Any, G: Any) -> Gradients:
         """Each player's gradient of its own utility, in closed form, before any constraint."""
@@ -168,7 +174,7 @@ class SubspaceGame:
         with jax.enable_x64(True):
             data = self.data(np.float64)
             sizes = jnp.asarray(np.array(self.sizes, dtype=np.float64))
-            found = _project(jnp.asarray(F), data.factors, sizes, jnp.asarray(self.spans.span), jnp.asarray(atol))
+            found = _project(jnp.asarray(F), data.factors, sizes, jnp.asarray(self.spans.span), jnp.asarray(atol / 2))
             return Projected(*(np.asarray(part) for part in found))
 
     def hypotheses(self) -> tuple[Hypothesis, ...]:
@@ -188,11 +194,15 @@ class SubspaceGame:
         return responses_to(self.encoder(F), self.spans.factors)
 
     def is_best_response(self, F: Any, G: Any, *, rtol: float = 1e-8) -> bool:
-        """Whether max_j ‖M P_j Mᵀ − P_j‖/‖P_j‖ ≤ rtol for M = FG, which is linear in how far G is from being one, as the
-        distance itself is not. Errors as `encoder`.
-        """
+        """Whether `response_error` is at most rtol. Errors as `encoder`."""
         check_tolerance(positive_real("rtol", rtol))
-        return response_error(self.encoder(F), self.decoder(G), self.spans.factors) <= rtol
+        return self.response_error(F, G) <= rtol
+
+    def response_error(self, F: Any, G: Any) -> float:
+        """max_j ‖M P_j Mᵀ − P_j‖/‖P_j‖ for M = FG, in norms in which small directions count (see `responses`): zero exactly at
+        best responses, and linear in how far G is from being one, as the distance itself is not. Errors as `encoder`."""
+        scales = self.dim / (np.array(self.sizes) * self.epsilon**2)
+        return response_error(self.encoder(F), self.decoder(G), self.spans.factors, scales)
 
     def reduced(self, constraint: str = "balls") -> ConstrainedMCR2:
         """The encoder's problem without decoder and data: ΔR over A = [F C_1 … F C_K], ‖A_j‖² ≤ n_j, a landscape of the
@@ -202,6 +212,41 @@ class SubspaceGame:
         """
         self.spans.require_independent()
         return ConstrainedMCR2(self.dim, self.sizes, self.epsilon, constraint).with_ranks(self.ranks)
+
+    def landscape(self) -> EncoderLandscape:
+        """The encoder's problem without decoder for classes in any position, dependent ones too: a landscape of the library on
+        a product of ellipsoids, with how its points and encoders belong together.
+        """
+        if self._landscape is None:
+            self._landscape = encoder_landscape(self.spans, self.dim, self.epsilon)
+        return self._landscape
+
+    def solve(
+        self, *, key: Any, num_starts: int = NUM_STARTS, progress: bool | Callable[[int, int, int], None] = False
+    ) -> Equilibrium:
+        """An equilibrium: the best encoder that is known, and a decoder that answers it.
+
+        In closed form where the classes are independent and their best dimensions fit into d_z, or an orthogonal encoder
+        attains the upper bound anyway; otherwise the best end of ascents, which counts as optimal where it attains the bound.
+
+        **Arguments:** `key`: a JAX key or integer seed, for the frames or the starts; `num_starts`: random starts of a search,
+        which adds some of its own, with collapsed classes; `progress`: a bar, or a function of (done, total, done).
+
+        **Raises:** `InputError` for a bad key or number of starts.
+        """
+        return solve(self, key=key, num_starts=num_starts, progress=progress)
+
+    def verify_equilibrium(self, F: Any, G: Any, *, attainable: float | None = None) -> EquilibriumReport:
+        """Which conditions of an equilibrium (F, G) meets, each with its evidence: feasible, best response, Stackelberg, what F
+        is as a point of the reduced problem, injective, local Nash, and from which ratio of rates on simultaneous gradient
+        ascent is stable there.
+
+        **Arguments:** `F` (d_z, d_x), `G` (d_x, d_z), float64; `attainable`: a utility that some encoder is known to reach, for
+        instance the value of `solve`; the closed form of `optimum` is used anyway.
+
+        **Raises:** `InputError` for wrong shapes, float32 or NaN.
+        """
+        return verify(self, self.encoder(F), self.decoder(G), attainable)
 
     def coefficients(self, F: Any) -> np.ndarray:
         """A = F [C_1 … C_K], shape (d_z, Σ r_j): the encoder as a point of `reduced`. Errors as `encoder`."""

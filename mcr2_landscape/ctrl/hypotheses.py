@@ -52,7 +52,7 @@ def _independence(spans: Spans) -> Hypothesis:
     margin = spans.independence
     if spans.independent:
         K = len(spans.sizes)
-        i, j = divmod(int((spans.cosines - np.eye(K)).argmax()), K)
+        i, j = divmod(int((spans.cosines - 2 * np.eye(K)).argmax()), K)
         angle = float(np.degrees(np.arccos(min(1.0, spans.cosines[i, j]))))
         words = f"the smallest principal angle is {angle:.3g}°, between {spans.names[i]} and {spans.names[j]}"
     else:

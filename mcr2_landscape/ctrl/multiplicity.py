@@ -24,11 +24,13 @@ import numpy as np
 import scipy.optimize
 
 from mcr2_landscape.catalog.scalar import height as direction_height
+from mcr2_landscape.catalog.scalar import log_excess
 from mcr2_landscape.record import Record
 from mcr2_landscape.validation import InputError, positive_integer, positive_real, real
 
 _EPS = float(np.finfo(np.float64).eps)
 _TIE = 64 * _EPS
+_FEW = 1e-3  # a class of a smaller share has log(1 + √gamma y) near √gamma y, which cancels in the equations of both thresholds
 
 
 @dataclass(frozen=True)
@@ -96,7 +98,11 @@ def injectivity_bound(proportion: float) -> float:
     gamma = checked_proportion(proportion)
 
     def excess(y: float) -> float:
-        return _height(y, gamma) - y * slope(y, gamma)
+        if gamma >= _FEW:
+            return _height(y, gamma) - y * slope(y, gamma)
+        u, v = math.sqrt(gamma) * y, y / math.sqrt(gamma)
+        # log(1 + x) − x/(1 + x) of both, where the terms of first order in u are gone
+        return log_excess(-u / (1 + u)) - gamma * (math.log1p(v) - v / (1 + v))
 
     high = 2.0
     while excess(high) < 0:
@@ -122,7 +128,12 @@ def full_rank_threshold(rank: int, proportion: float) -> float:
     tau = injectivity_bound(gamma)
 
     def excess(y: float) -> float:
-        return rank * _height(y, gamma) - (rank - 1) * _height(y * rank / (rank - 1), gamma)
+        more = y * rank / (rank - 1)
+        if gamma >= _FEW:
+            return rank * _height(y, gamma) - (rank - 1) * _height(more, gamma)
+        root = math.sqrt(gamma)
+        linear = (rank - 1) * log_excess(root * more) - rank * log_excess(root * y)
+        return linear - gamma * (rank * math.log1p(y / root) - (rank - 1) * math.log1p(more / root))
 
     # at the lower end r − 1 directions are the best real number of them, at the upper end r are
     return _root(excess, tau * (rank - 1) / rank, tau)

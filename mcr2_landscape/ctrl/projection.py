@@ -1,8 +1,10 @@
 """The Euclidean projection on the encoders with ‖F X_j‖_F² ≤ n_j for every class.
 
 The nearest such F' is F (I + Σ mu_j Σ_j)⁻¹ with mu ≥ 0 that maximize a concave dual with K unknowns. Newton's method on it,
-with the unknowns that zero holds back left out, ends in about six steps. Source: docs/ctrl.md; Bertsekas, *Projected Newton
-methods for optimization problems with simple constraints* (SIAM J. Control Optim. 1982).
+with the unknowns that zero holds back left out, ends in about six steps; far away the secular form of the equations, as in
+trust region methods, gets near in a few. Source: docs/ctrl.md; Bertsekas, *Projected Newton methods for optimization problems
+with simple constraints* (SIAM J. Control Optim. 1982); Moré, Sorensen, *Computing a trust region step* (SIAM J. Sci. Stat.
+Comput. 1983).
 """
 
 from __future__ import annotations
@@ -46,15 +48,15 @@ def project(F: jax.Array, factors: jax.Array, sizes: jax.Array, span: jax.Array,
 
     def look(mu: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
         """The dual's value and slope, and its negative second derivative. Its value is ½ ‖F‖² − ½ tr(F S⁻¹ Fᵀ) − ½ Σ mu with
-        S = I + Σ mu_j Σ_j."""
+        S = I + Σ mu_j Σ_j. The slope is taken from the F' own_j themselves: Gram matrices would square how far apart the units
+        of the classes are."""
         inverse = jnp.linalg.inv(eye + jnp.tensordot(mu, moments, axes=1))
-        moved = matmul(inverse, matmul(square, inverse))  # of F' ᵀF'
-        images = matmul(moments, moved)
-        slope = 0.5 * (jnp.trace(images, axis1=-2, axis2=-1) - 1)
+        images = matmul(matmul(inside, inverse), own)
+        slope = 0.5 * (jnp.sum(images**2, axis=(-2, -1)) - 1)
         value = 0.5 * (jnp.sum((eye - inverse) * square) - jnp.sum(mu))
-        bent = matmul(moments, inverse)
-        curvature = jnp.einsum("jab,kba->jk", images, bent)
-        return value, slope, 0.5 * (curvature + curvature.T)
+        between = jnp.einsum("jdr,kds->jkrs", images, images, precision=jax.lax.Precision.HIGHEST)
+        bent = jnp.einsum("jar,kas->jkrs", own, matmul(inverse, own), precision=jax.lax.Precision.HIGHEST)
+        return value, slope, jnp.sum(between * bent, axis=(-2, -1))
 
     def off(mu: jax.Array, slope: jax.Array) -> jax.Array:
         return jnp.max(jnp.where(mu > 0, jnp.abs(slope), jnp.maximum(slope, 0)))
@@ -63,7 +65,11 @@ def project(F: jax.Array, factors: jax.Array, sizes: jax.Array, span: jax.Array,
         _, slope, curvature = look(state.mu)
         free = (state.mu > 0) | (slope > 0)
         held = jnp.where(free[:, None] & free[None, :], curvature, 0) + jnp.diag(jnp.where(free, 1e-14, 1.0))
-        direction = jnp.linalg.solve(held.astype(F.dtype), jnp.where(free, slope, 0))
+        norms = jnp.maximum(2 * slope + 1, 0)  # ‖F' own_j‖²
+        # Newton's step for the slope, and for norms^−½ − 1, which is nearly linear where a norm is far above one
+        aims = jnp.stack([slope, norms * (jnp.sqrt(norms) - 1)], axis=1)
+        directions = jnp.linalg.solve(held.astype(F.dtype), jnp.where(free[:, None], aims, 0))
+        direction = directions[:, 0]
 
         def tried(length: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
             mu = jnp.maximum(state.mu + length * direction, 0)
@@ -82,7 +88,13 @@ def project(F: jax.Array, factors: jax.Array, sizes: jax.Array, span: jax.Array,
             return (length, *tried(length))
 
         one = jnp.ones((), F.dtype)
-        length, mu, value, own_slope = jax.lax.while_loop(worse, halve, (one, *tried(one)))
+        bold = jnp.maximum(state.mu + directions[:, 1], 0)
+        bold_value, bold_slope, _ = look(bold)
+        taken = (bold_value > state.value) & (off(bold, bold_slope) < 0.25 * off(state.mu, slope))
+        mu, value, own_slope = tried(one)
+        mu, value = jnp.where(taken, bold, mu), jnp.where(taken, bold_value, value)
+        own_slope = jnp.where(taken, bold_slope, own_slope)
+        length, mu, value, own_slope = jax.lax.while_loop(worse, halve, (one, mu, value, own_slope))
         stalled = (length <= 1e-10) | (off(mu, own_slope) >= off(state.mu, slope)) & (value <= state.value)
         better = ~stalled
         return _State(
@@ -100,6 +112,8 @@ def project(F: jax.Array, factors: jax.Array, sizes: jax.Array, span: jax.Array,
         step,
         _State(start, value, slope, jnp.zeros((), jnp.int32), jnp.zeros((), bool)),
     )
-    inverse = jnp.linalg.inv(eye + jnp.tensordot(state.mu, moments, axes=1))
-    found = F + matmul(matmul(inside, inverse - eye), span.T)
+    held = jax.scipy.linalg.solve(eye + jnp.tensordot(state.mu, moments, axes=1), inside.T, assume_a="pos").T
+    outside = F - matmul(inside, span.T)
+    outside = outside - matmul(matmul(outside, span), span.T)  # once more: F may be far larger than what is left of it
+    found = jnp.where(jnp.any(state.mu > 0), outside + matmul(held, span.T), F)
     return Projected(found, state.mu, state.steps, 2 * off(state.mu, state.slope))

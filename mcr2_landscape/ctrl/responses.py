@@ -70,13 +70,12 @@ def responses_to(F: np.ndarray, factors: tuple[np.ndarray, ...]) -> BestResponse
     kept = s > _RANK * max(float(s[0]), 1e-300)
     rank = int(kept.sum())
     decoder = (Vt[kept].T / s[kept]) @ U[:, kept].T
+    images = [F @ C for C in factors]
+    cut = _cut(F, images, factors)
     blocks = []
-    largest = 0.0
-    for C in factors:
-        U_j, s_j, _ = np.linalg.svd(F @ C, full_matrices=False)
-        largest = max(largest, float(s_j[0]))
-        blocks.append((U_j, s_j))
-    blocks = [(U_j[:, s_j > _RANK * largest], s_j[s_j > _RANK * largest]) for U_j, s_j in blocks]
+    for A in images:
+        U_j, s_j, _ = np.linalg.svd(A, full_matrices=False)
+        blocks.append((U_j[:, s_j > cut], s_j[s_j > cut]))
     ranks = tuple(s_j.size for _, s_j in blocks)
     together = np.concatenate([U_j for U_j, _ in blocks], axis=1)
     independent = together.shape[1] == 0 or (
@@ -90,16 +89,33 @@ def responses_to(F: np.ndarray, factors: tuple[np.ndarray, ...]) -> BestResponse
     return BestResponses(decoder, dimension, ranks, rank, (F, blocks))
 
 
-def response_error(F: np.ndarray, G: np.ndarray, factors: tuple[np.ndarray, ...]) -> float:
-    """max_j ‖M P_j Mᵀ − P_j‖/‖P_j‖, zero exactly at best responses; classes that F maps to zero are left out."""
+def _cut(F: np.ndarray, images: list[np.ndarray], factors: tuple[np.ndarray, ...]) -> float:
+    """Singular values of the images up to this count as zero: small beside the largest, or beside the rounding of the product
+    where F does not see the data."""
+    rounding = 64 * np.finfo(np.float64).eps * float(np.linalg.norm(F)) * max(float(np.linalg.norm(C)) for C in factors)
+    return max(_RANK * max(float(np.linalg.norm(A, 2)) for A in images), rounding)
+
+
+def response_error(F: np.ndarray, G: np.ndarray, factors: tuple[np.ndarray, ...], scales: np.ndarray) -> float:
+    """max_j ‖M P_j Mᵀ − P_j‖/‖P_j‖, zero exactly at best responses; classes that F maps to zero are left out.
+
+    Norms are those of E_j^½ (·) E_j^½ with E_j = (I + b_j P_j)⁻¹ and `scales` b_j, shape (K,): the distance D is quadratic in
+    that error, however small a direction of f(X_j) is beside the largest one. In the plain norm a small direction that the
+    decoder loses would go unseen, where D may be large.
+    """
     M = F @ G
     images = [F @ C for C in factors]
-    largest = max(float(np.linalg.norm(A)) for A in images)
+    cut = _cut(F, images, factors)
     errors = [0.0]
-    for A in images:
-        P = A @ A.T
-        if float(np.linalg.norm(A)) > _RANK * largest:
-            errors.append(float(np.linalg.norm((M @ A) @ (M @ A).T - P) / np.linalg.norm(P)))
+    for j, A in enumerate(images):
+        if float(np.linalg.norm(A, 2)) <= cut:
+            continue
+        image = M @ A
+        U, s, _ = np.linalg.svd(A, full_matrices=False)
+        root = np.sqrt(scales[j]) * s
+        less = U * (1 / np.sqrt(1 + root**2) - 1) @ U.T  # E_j^½ − I
+        A, image = A + less @ A, image + less @ image
+        errors.append(float(np.linalg.norm(image @ image.T - A @ A.T) / np.linalg.norm(A @ A.T)))
     return max(errors)
 
 

@@ -128,11 +128,12 @@ def spans_of(X: Any, labels: Any, rank_tolerance: float | None = None) -> Spans:
     Z, sizes, order = sort_features(X, labels)
     _, names = encode_labels(labels)
     found = _factored(Z, sizes, names, given, eps)
+    factors, values = _own_factors(Z, sizes, found)
     return Spans(
         tuple(names),
         sizes,
-        tuple(np.ascontiguousarray(W) for W in found.scaled),
-        found.values,
+        factors,
+        values,
         order,
         found.tolerance,
         found.cut,
@@ -147,14 +148,14 @@ def span_of(X: Any, rank_tolerance: float | None = None) -> tuple[np.ndarray, np
     if 0 in Z.shape:
         raise InputError(f"X: found shape {Z.shape[::-1]}; pass at least one sample and one feature")
     found = _factored(Z, (Z.shape[1],), ("all",), given, eps)
-    return np.ascontiguousarray(found.scaled[0]), found.values[0]
+    factors, values = _own_factors(Z, (Z.shape[1],), found)
+    return factors[0], values[0]
 
 
 def _eps_of(X: Any) -> float:
     """The rounding of X's entries: data that were float32 once are no more precise for being read as float64."""
-    dtype = getattr(X, "dtype", None)
-    single = dtype is not None and np.dtype(str(dtype)).kind == "f" and np.dtype(str(dtype)).itemsize < 8
-    return float(np.finfo(np.float32 if single else np.float64).eps)
+    name = str(getattr(X, "dtype", ""))
+    return {"float32": 2.0**-23, "float16": 2.0**-10, "bfloat16": 2.0**-7}.get(name, float(np.finfo(np.float64).eps))
 
 
 def _factored(Z: np.ndarray, sizes: Sequence[int], names: Sequence[Any], given: float | None, eps: float) -> Factorization:
@@ -180,6 +181,22 @@ def _factored(Z: np.ndarray, sizes: Sequence[int], names: Sequence[Any], given: 
                 "units of X, or more precise data"
             )
     return found
+
+
+def _own_factors(
+    Z: np.ndarray, sizes: Sequence[int], found: Factorization
+) -> tuple[tuple[np.ndarray, ...], tuple[np.ndarray, ...]]:
+    """C_j and its singular values from X_j V_j. Those of the factorization lie in the basis that all classes have in common,
+    from which directions up to the tolerance are left out too: with a tolerance far above rounding they are other subspaces,
+    and dependent ones.
+    """
+    factors, values, start = [], [], 0
+    for size, V in zip(sizes, found.right, strict=True):
+        U, s, _ = np.linalg.svd(Z[:, start : start + size] @ V, full_matrices=False)
+        factors.append(np.ascontiguousarray(U * s))
+        values.append(s)
+        start += size
+    return tuple(factors), tuple(values)
 
 
 def _gap(values: np.ndarray) -> str:

@@ -11,8 +11,11 @@ C̄_j = (I + (b_j/2)(P_j + P̂_j))⁻¹, K_j = (b_j/2)(C̄_j − E_j), L_j = (b_
 
     ∇_F (Q + D) = Σ (b (E − E_j) + K_j + Mᵀ L_j M) A_j C_jᵀ + T Gᵀ,   ∇_G D = Fᵀ T.
 
-The differences are formed as products, C̄_j − E_j = (b_j/2) C̄_j (P_j − P̂_j) E_j: near a best response, where both players'
-gradients of D vanish, nothing cancels. Source: docs/ctrl.md.
+The differences are formed as products, C̄_j − E_j = (b_j/2) C̄_j (P_j − P̂_j) E_j, P_j − P̂_j from A_j − M A_j: near a best
+response, where both players' gradients of D vanish, that subtraction alone cancels. The products cost precision elsewhere: with
+kappa = 1 + max b_j ‖P_j‖, or P̂_j, relative errors are about kappa times the dtype's epsilon for gradients, kappa² for
+Hessian–vector products; where kappa comes near the inverse of epsilon, the Cholesky factorizations of images without full rank
+can fail: NaN. Source: docs/ctrl.md.
 """
 
 from __future__ import annotations
@@ -22,13 +25,17 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 from mcr2_landscape.mcr2.kernels import matmul
+from mcr2_landscape.rates import identity_like
+from mcr2_landscape.validation import InputError
 
 
 class Data(NamedTuple):
     """What a utility is evaluated on: `factors` (K, d_x, r), classes of lower rank filled up with zero columns; `b` (), `bs`
-    (K,) and `proportions` (K,)."""
+    (K,) and `proportions` (K,). One class of proportion 0 stands for the game of a single subspace: Q is then the coding rate
+    ½ logdet(I + bP), of which no class's rate is taken off."""
 
     factors: jax.Array
     b: jax.Array
@@ -56,7 +63,7 @@ def _t(A: jax.Array) -> jax.Array:
 def _log_det(B: jax.Array, scale: jax.Array) -> jax.Array:
     """logdet(I + scale B Bᵀ) of matrices (…, p, q), on the smaller side."""
     gram = _mm(B, _t(B)) if B.shape[-2] <= B.shape[-1] else _mm(_t(B), B)
-    gram = jnp.eye(gram.shape[-1], dtype=B.dtype) + scale[..., None, None] * gram
+    gram = identity_like(gram) + scale[..., None, None] * gram
     return 2 * jnp.sum(jnp.log(jnp.diagonal(jnp.linalg.cholesky(gram), axis1=-2, axis2=-1)), axis=-1)
 
 
@@ -104,9 +111,10 @@ class Point(NamedTuple):
 
 def _inverse(B: jax.Array, scale: jax.Array) -> jax.Array:
     """(I + scale B Bᵀ)⁻¹."""
-    eye = jnp.eye(B.shape[-2], dtype=B.dtype)
-    factor = jnp.linalg.cholesky(eye + scale[..., None, None] * _mm(B, _t(B)))
-    half = jax.scipy.linalg.solve_triangular(factor, jnp.broadcast_to(eye, factor.shape), lower=True)
+    gram = _mm(B, _t(B))
+    eye = identity_like(gram)
+    factor = jnp.linalg.cholesky(eye + scale[..., None, None] * gram)
+    half = jax.scipy.linalg.solve_triangular(factor, eye, lower=True)
     return _mm(_t(half), half)
 
 
@@ -132,7 +140,12 @@ def _moved(A: jax.Array, image: jax.Array) -> jax.Array:
 
 def _weights(data: Data, at: Point) -> jax.Array:
     """What multiplies A_j C_jᵀ in the encoder's gradient, less the part through G."""
-    return data.b * (at.whole - at.classes) + at.own + _mm(_t(at.M), _mm(at.across, at.M))
+    return data.b * (at.whole[None] - _parted(data) * at.classes) + at.own + _mm(_t(at.M), _mm(at.across, at.M))
+
+
+def _parted(data: Data) -> jax.Array:
+    """gamma_j b_j/b, shape (K, 1, 1): one, or zero for a class of proportion 0."""
+    return jnp.sign(data.proportions)[:, None, None]
 
 
 def _coupling(at: Point) -> jax.Array:
@@ -155,7 +168,7 @@ def expressiveness_gradient(data: Data, F: jax.Array) -> jax.Array:
     """∇Q(F)."""
     A = _mm(F, data.factors)
     joined = jnp.moveaxis(A, 0, 1).reshape(F.shape[0], -1)
-    return _spread(data.b * _mm(_inverse(joined, data.b) - _inverse(A, data.bs), A), data)
+    return _spread(data.b * _mm(_inverse(joined, data.b)[None] - _parted(data) * _inverse(A, data.bs), A), data)
 
 
 def hvp(data: Data, at: Point, V: jax.Array, W: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -172,7 +185,7 @@ def hvp(data: Data, at: Point, V: jax.Array, W: jax.Array) -> tuple[jax.Array, j
     dmiddles = -half * _mm(_mm(at.middles, dP + dP_hat), at.middles)
     down, dacross = half * (dmiddles - dclasses), half * (dmiddles - dimages)
     through = _mm(_t(dM), _mm(at.across, at.M))
-    dweights = b * (dwhole - dclasses) + down + through + _t(through) + _mm(_t(at.M), _mm(dacross, at.M))
+    dweights = b * (dwhole[None] - _parted(data) * dclasses) + down + through + _t(through) + _mm(_t(at.M), _mm(dacross, at.M))
     T = _coupling(at)
     dT = jnp.sum(_mm(_mm(dacross, at.image) + _mm(at.across, dimage), _t(at.A)) + _mm(_mm(at.across, at.image), _t(dA)), axis=0)
     encoder = _spread(_mm(dweights, at.A) + _mm(_weights(data, at), dA), data) + _mm(dT, _t(at.G)) + _mm(T, _t(W))
@@ -181,3 +194,16 @@ def hvp(data: Data, at: Point, V: jax.Array, W: jax.Array) -> tuple[jax.Array, j
 
 def _both(B: jax.Array) -> jax.Array:
     return B + _t(B)
+
+
+def finite(value: jax.Array) -> jax.Array:
+    """A utility, if it is a number, or traced.
+
+    **Raises:** `InputError`.
+    """
+    if not isinstance(value, Tracer) and not bool(jnp.isfinite(value).all()):
+        raise InputError(
+            f"epsilon: the images f(X) or fgf(X) are too large beside it for {value.dtype}; pass a larger epsilon, smaller "
+            "matrices, or float64"
+        )
+    return value

@@ -4,3 +4,4 @@ from mcr2_landscape.data.builtin import digits as digits
 from mcr2_landscape.data.files import load_features as load_features
 from mcr2_landscape.data.labeled import LabeledFeatures as LabeledFeatures
 from mcr2_landscape.data.synthetic import gaussian_subspaces as gaussian_subspaces
+from mcr2_landscape.data.synthetic import subspace_mixture as subspace_mixture

@@ -1,0 +1,480 @@
+"""The game of single-subspace pursuit, its encoder and decoder on Stiefel manifolds.
+
+With Σ = XXᵀ = C Cᵀ of eigenvalues σ_1² ≥ … ≥ σ_r² > 0 on S = Col X, b = d_z/(n ε²), P = FΣFᵀ and M = FG, the encoder's utility
+is R + D, the decoder's −D:
+
+    R = ½ logdet(I + bP),   D = ½ logdet(I + (b/2)(P + MPMᵀ)) − ¼ logdet(I + bP) − ¼ logdet(I + bMPMᵀ).
+
+F (d_z, d_x) and G (d_x, d_z) have orthonormal rows or columns, whichever they have fewer of: for d_z ≤ d_x F Fᵀ = I and GᵀG =
+I, for d_z ≥ d_x FᵀF = I and G Gᵀ = I.
+
+**The decoder** answers with D = 0: M = F Fᵀ is the identity on the image of F. D = 0 iff MPMᵀ = P, that is M P^½ = P^½ Q with Q
+orthogonal on f(S). There M is similar to Q, hence of determinant ±1; being a product of contractions it is a contraction, so
+that all its singular values are one: M is orthogonal on f(S) and commutes with P, an orthogonal block for each eigenvalue of P.
+Since ‖FGw‖ = ‖w‖ for w in f(S), Gw lies where F is isometric, and G = FᵀM on f(S). On the orthogonal complement of f(S) G is
+any isometry (or its transpose is) to the complement of Fᵀf(S). With m = rank P, eigenvalues of multiplicities mu_i, p ≥ q the
+larger and the smaller of d_x − m and d_z − m, the best responses are a manifold of dimension
+
+    Σ mu_i (mu_i − 1)/2 + pq − q(q + 1)/2.
+
+**The encoder** is left with R. For d_z ≥ d_x P has the nonzero eigenvalues of Σ, and every F is optimal. For d_z ≤ d_x Cauchy's
+interlacing gives λ_i(P) ≤ σ_i², so R ≤ ½ Σ_{i ≤ k} log(1 + bσ_i²), k = min(d_z, r). Equality asks for tr P = Σ_{i ≤ k} σ_i².
+Where d_z ≥ r this says tr((I − FᵀF)Σ) = 0: the rows of F span all of S, on which F is an isometry. Where d_z < r it is Ky Fan's
+maximum, attained by the spans of d_z principal directions alone (one span, if σ_k > σ_{k+1}).
+
+At an equilibrium gf is orthogonal on what is kept of S and commutes with Σ there: ±1 along each principal direction of simple
+σ_i. S is recovered, a single x need not be. An equilibrium is not Nash unless P is a multiple of the identity: for skew Ω that
+does not commute with P, e^{tΩ}F leaves R as it is, and D grows with t². Source: docs/ctrl.md; Pai, Psenka, Chiu, Wu, Dobriban,
+Ma (arXiv 2206.09120).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import scipy.sparse.linalg
+from jaxtyping import Array, Float
+
+from mcr2_landscape.closed_form import check_epsilon
+from mcr2_landscape.ctrl import stiefel, utilities
+from mcr2_landscape.ctrl.game import Gradients
+from mcr2_landscape.ctrl.hypotheses import Hypothesis
+from mcr2_landscape.ctrl.responses import check_tolerance, response_error
+from mcr2_landscape.ctrl.spans import span_of
+from mcr2_landscape.precision import traced_array
+from mcr2_landscape.randomness import generator
+from mcr2_landscape.record import Record
+from mcr2_landscape.validation import InputError, float64_matrix, positive_integer, positive_real
+from mcr2_landscape.verdict import Verdict
+
+_ZERO, _PLAIN = 1e-12, 1e-8  # of the largest singular value: below the first nothing, above the second plainly something
+_DENSE = 400  # entries of F up to which the encoder's Hessian is formed
+
+
+@dataclass(frozen=True)
+class SingleOptimum(Record):
+    """The encoder's best utility, its decoder answering.
+
+    **Fields:** `value`; `singular_values` of f(X), descending, shape (k,); `kept` and `lost`: dimensions of S that the encoder
+    keeps, k = min(d_z, d_S), and maps to zero; `unique`: whether what is kept of S is one subspace, for all optimal encoders;
+    `reason`: in words.
+    """
+
+    value: float
+    singular_values: np.ndarray = field(repr=False)
+    kept: int
+    lost: int
+    unique: Verdict
+    reason: str
+
+
+@dataclass(frozen=True)
+class StiefelResponses(Record):
+    """All best responses to one encoder.
+
+    **Fields:** `decoder`: Fᵀ, shape (d_x, d_z). `dimension` of the set, `None` where rounding does not tell whether two
+    singular values of f(X) are equal, or one is zero. `multiplicities` of the distinct singular values of f(X), descending.
+    """
+
+    decoder: np.ndarray = field(repr=False, metadata={"json": False})
+    dimension: int | None
+    multiplicities: tuple[int, ...]
+    _image: np.ndarray = field(repr=False, metadata={"json": False})  # principal axes of f(S), (d_z, m)
+
+    def sample(self, key: Any) -> np.ndarray:
+        """A random member (d_x, d_z), every part by Haar's measure. Where `dimension` is `None`, singular values of f(X) that
+        may be equal are taken as different: members still, but not all of them.
+
+        **Raises:** `InputError` for a bad key.
+        """
+        random = generator(key)
+        W, (d_x, d_z) = self._image, self.decoder.shape
+        turned = [W[:, :0]]
+        start = 0
+        for size in self.multiplicities:
+            turned.append(W[:, start : start + size] @ stiefel.haar(random, size, size))
+            start += size
+        back = self.decoder @ W
+        found = self.decoder @ np.concatenate(turned, axis=1) @ W.T
+        if d_x >= d_z:
+            rest = stiefel.complement(W)
+            return found + stiefel.haar(random, d_x, rest.shape[1], back) @ rest.T
+        rest = stiefel.complement(back)
+        return found + rest @ stiefel.haar(random, d_z, rest.shape[1], W).T
+
+
+@dataclass(frozen=True)
+class SingleSolution(Record):
+    """An equilibrium.
+
+    **Fields:** `encoder` F, `decoder` G; `value`, the encoder's utility R(FX) there; `upper_bound` by interlacing; `gap`, their
+    difference.
+    """
+
+    encoder: np.ndarray = field(repr=False, metadata={"json": False})
+    decoder: np.ndarray = field(repr=False, metadata={"json": False})
+    value: float
+    upper_bound: float
+    gap: float
+
+
+@dataclass(frozen=True)
+class SingleVerification(Record):
+    """What a pair (F, G) is.
+
+    **Fields:** `stackelberg`: whether F is optimal and G a best response, both to `rtol`; `gap`: what R(FX) lacks of the
+    optimum; `response_error`: see `SingleSubspaceGame.is_best_response`. `local_nash`: whether neither player gains to second
+    order by moving alone; undecided where the encoder's Hessian is singular. `gradient_norms`: Riemannian, of both players,
+    relative to the size of ∇R. `curvature`: the largest eigenvalue of the encoder's Riemannian Hessian; `nan` where there is
+    nowhere to move or the gradients decide. `subspace_error`: sine of the largest angle between fgf(S) and f(S).
+    `reconstruction_error`: ‖gf(X) − X‖/‖X‖, which an equilibrium need not make small. `reason`: in words.
+    """
+
+    stackelberg: Verdict
+    gap: float
+    response_error: float
+    local_nash: Verdict
+    gradient_norms: tuple[float, float]
+    curvature: float
+    subspace_error: float
+    reconstruction_error: float
+    reason: str
+
+
+class SingleSubspaceGame:
+    """The sequential game for data on one linear subspace.
+
+    The encoder moves first. F (d_z, d_x) has orthonormal rows for d_z ≤ d_x, orthonormal columns for d_z ≥ d_x; G (d_x, d_z)
+    orthonormal columns for d_z ≤ d_x, orthonormal rows for d_z ≥ d_x. The encoder's utility is R(FX) + ΔR(FX, FGFX), the
+    decoder's −ΔR(FX, FGFX). Values and derivatives are traced, take any matrices and can be transformed by JAX; everything else
+    runs on the host in float64 and refuses matrices off the manifolds.
+
+    **Arguments:** `X` (num_samples, d_x), real; `dim`: d_z; `epsilon`: the coding precision; `rank_tolerance`: singular values
+    of X up to this count as zero (by default the rounding of X's entries).
+
+    **Raises:** `InputError` for NaN, samples that are all zero, a rank that is not plain, or numbers out of range.
+
+    Source: Pai, Psenka, Chiu, Wu, Dobriban, Ma (arXiv 2206.09120), single-subspace pursuit.
+    """
+
+    def __init__(self, X: Any, *, dim: int, epsilon: float, rank_tolerance: float | None = None):
+        self.dim, self.epsilon = positive_integer("dim", dim), positive_real("epsilon", epsilon)
+        self.factor, self.values = span_of(X, rank_tolerance)
+        self.num_samples = int(np.shape(X)[0])
+        check_epsilon(self.dim, (self.num_samples,), self.epsilon)
+        self._by_dtype: dict[Any, utilities.Data] = {}
+
+    def __repr__(self) -> str:
+        return (
+            f"SingleSubspaceGame(num_samples={self.num_samples}, rank={self.rank}, d_x={self.ambient_dim}, dim={self.dim}, "
+            f"epsilon={self.epsilon:g})"
+        )
+
+    @property
+    def ambient_dim(self) -> int:
+        """d_x."""
+        return self.factor.shape[0]
+
+    @property
+    def rank(self) -> int:
+        """d_S."""
+        return self.values.size
+
+    @property
+    def _b(self) -> float:
+        return self.dim / (self.num_samples * self.epsilon**2)
+
+    # -- traced -------------------------------------------------------------------------------------------------------------
+
+    def data(self, dtype: Any) -> utilities.Data:
+        """What the traced utilities are evaluated on, in that dtype."""
+        dtype = np.dtype(dtype)
+        if dtype not in self._by_dtype:
+            numbers = (self.factor[None], np.array(self._b), np.array([self._b]), np.zeros(1))
+            with jax.ensure_compile_time_eval():  # what is kept must not belong to the trace that asked first
+                self._by_dtype[dtype] = utilities.Data(*(jnp.asarray(number.astype(dtype)) for number in numbers))
+        return self._by_dtype[dtype]
+
+    def _both(self, F: Any, G: Any) -> tuple[utilities.Data, jax.Array, jax.Array]:
+        F = traced_array("F", F, (self.dim, self.ambient_dim))
+        G = traced_array("G", G, (self.ambient_dim, self.dim))
+        if F.dtype != G.dtype:
+            raise InputError(f"G: found {G.dtype}, but F is {F.dtype}; pass both in one dtype")
+        return self.data(F.dtype), F, G
+
+    def _directions(self, F: jax.Array, V: Any, W: Any) -> tuple[jax.Array, jax.Array]:
+        V, W = traced_array("V", V, F.shape), traced_array("W", W, F.shape[::-1])
+        return V.astype(F.dtype), W.astype(F.dtype)
+
+    def expressiveness(self, F: Any) -> Float[Array, ""]:
+        """R(FX), the encoder's utility less what the decoder answers.
+
+        **Raises:** `InputError` for a wrong shape or dtype, NaN, or images too large for the dtype's precision; the others
+        likewise.
+        """
+        F = traced_array("F", F, (self.dim, self.ambient_dim))
+        return utilities.finite(_expressiveness(self.data(F.dtype), F))
+
+    def distance(self, F: Any, G: Any) -> Float[Array, ""]:
+        """ΔR(f(X), fgf(X)) ≥ 0."""
+        return utilities.finite(_distance(*self._both(F, G)))
+
+    def encoder_utility(self, F: Any, G: Any) -> Float[Array, ""]:
+        """R(FX) + ΔR(FX, FGFX)."""
+        return utilities.finite(_encoder_utility(*self._both(F, G)))
+
+    def decoder_utility(self, F: Any, G: Any) -> Float[Array, ""]:
+        """−ΔR(FX, FGFX)."""
+        return -self.distance(F, G)
+
+    def gradient(self, F: Any, G: Any) -> Gradients:
+        """Each player's gradient of its own utility, in closed form, in the space of all matrices."""
+        return Gradients(*_gradients(*self._both(F, G)))
+
+    def riemannian_gradient(self, F: Any, G: Any) -> Gradients:
+        """`gradient` projected on the tangent spaces of the Stiefel manifolds at F and G."""
+        return Gradients(*_riemannian_gradients(*self._both(F, G)))
+
+    def hvp(self, F: Any, G: Any, V: Any, W: Any) -> Gradients:
+        """The derivative of `gradient` along (V, W), in closed form."""
+        data, F, G = self._both(F, G)
+        return Gradients(*_hvp(data, F, G, *self._directions(F, V, W)))
+
+    def riemannian_hvp(self, F: Any, G: Any, V: Any, W: Any) -> Gradients:
+        """The covariant derivative of `riemannian_gradient` along tangent (V, W): for each player its own Riemannian Hessian
+        times its own direction plus the mixed one times the other's."""
+        data, F, G = self._both(F, G)
+        return Gradients(*_riemannian_hvp(data, F, G, *self._directions(F, V, W)))
+
+    # -- host ---------------------------------------------------------------------------------------------------------------
+
+    def encoder(self, F: Any) -> np.ndarray:
+        """F as float64 NumPy, checked.
+
+        **Raises:** `InputError` for a wrong shape, float32, NaN, or rows (columns) that are not orthonormal.
+        """
+        return stiefel.checked("F", float64_matrix("F", F, (self.dim, self.ambient_dim)), "project(F)")
+
+    def decoder(self, G: Any) -> np.ndarray:
+        """G as float64 NumPy, checked. Errors as `encoder`."""
+        return stiefel.checked("G", float64_matrix("G", G, (self.ambient_dim, self.dim)), "project_decoder(G)")
+
+    def project(self, F: Any) -> np.ndarray:
+        """The nearest encoder on the Stiefel manifold: the orthonormal polar factor of F.
+
+        **Raises:** `InputError` for a wrong shape, float32, NaN, or a matrix without full rank, which has several.
+        """
+        return stiefel.polar("F", float64_matrix("F", F, (self.dim, self.ambient_dim)))
+
+    def project_decoder(self, G: Any) -> np.ndarray:
+        """The nearest decoder on the Stiefel manifold. Errors as `project`."""
+        return stiefel.polar("G", float64_matrix("G", G, (self.ambient_dim, self.dim)))
+
+    def hypotheses(self) -> tuple[Hypothesis, ...]:
+        """What the theorem assumes: d_z ≥ d_S, for all of S to be kept; what is kept is one subspace; and, for gf to be ±1
+        along each principal direction, different σ_i."""
+        optimum, k = self.optimum(), min(self.dim, self.rank)
+        margin = self.dim - self.rank
+        fits = Verdict.HOLDS if margin >= 0 else Verdict.REFUTED
+        words = f"d_S = {self.rank}, d_z = {self.dim}"
+        cut = float(1 - self.values[k] / self.values[k - 1]) if k < self.rank else np.inf
+        gaps = -np.diff(self.values[:k]) / self.values[0]
+        simple = float(gaps.min(initial=np.inf))
+        spread = "no two singular values are equal" if gaps.size else "one singular value alone"
+        if gaps.size and simple < _PLAIN:
+            at = int(gaps.argmin())
+            spread = f"singular values {at + 1} and {at + 2} differ by {simple:.3g} of the largest"
+        verdict = _differs(simple)
+        return (
+            Hypothesis("dimension", "d_z ≥ d_S (difference)", fits, float(margin), None, words),
+            Hypothesis("one kept subspace", "d_z ≥ d_S, or 1 − σ_{k+1}/σ_k > 0", optimum.unique, cut, None, optimum.reason),
+            Hypothesis("simple spectrum", "min (σ_i − σ_{i+1})/σ_1 > 0 for i < k", verdict, simple, None, spread),
+        )
+
+    def optimum(self) -> SingleOptimum:
+        """The value of the game to the encoder, in closed form (the module's text proves it)."""
+        k = min(self.dim, self.rank)
+        kept = self.values[:k]
+        value = 0.5 * float(np.log1p(self._b * kept**2).sum())
+        if k == self.rank:
+            words = f"d_z = {self.dim} holds all {k} dimensions of S"
+            return SingleOptimum(value, kept.copy(), k, 0, Verdict.HOLDS, words)
+        unique = _differs(float((self.values[k - 1] - self.values[k]) / self.values[0]))
+        words = f"d_z = {self.dim} holds the first {k} of {self.rank} principal directions, σ_k = {self.values[k - 1]:.6g}"
+        words += f" and σ_(k+1) = {self.values[k]:.6g}"
+        return SingleOptimum(value, kept.copy(), k, self.rank - k, unique, words)
+
+    def best_response(self, F: Any) -> StiefelResponses:
+        """All decoders that are best responses to F: Fᵀ, the set's dimension, random members. Errors as `encoder`."""
+        F = self.encoder(F)
+        W, s, _ = np.linalg.svd(F @ self.factor, full_matrices=False)
+        largest = float(s[0])
+        # an encoder that maps all of S to zero has s of rounding alone
+        if largest <= _ZERO * self.values[0]:
+            W, s, ratios = W[:, :0], s[:0], np.zeros(0)
+        else:
+            ratios = s / largest
+            kept = ratios > _ZERO
+            W, ratios = W[:, kept], ratios[kept]
+        gaps = ratios[:-1] - ratios[1:] if ratios.size else ratios
+        plain = bool(((gaps <= _ZERO) | (gaps >= _PLAIN)).all()) and (ratios.size == 0 or float(ratios[-1]) >= _PLAIN)
+        ends = np.flatnonzero(gaps > _ZERO) + 1
+        counts = tuple(int(c) for c in np.diff(np.concatenate([[0], ends, [ratios.size]]))) if ratios.size else ()
+        m = ratios.size
+        p, q = self.ambient_dim - m, self.dim - m
+        p, q = max(p, q), min(p, q)
+        dimension = sum(c * (c - 1) // 2 for c in counts) + p * q - q * (q + 1) // 2
+        return StiefelResponses(F.T.copy(), dimension if plain else None, counts, W)
+
+    def is_best_response(self, F: Any, G: Any, *, rtol: float = 1e-8) -> bool:
+        """Whether ‖E^½(MPMᵀ − P)E^½‖ ≤ rtol ‖E^½PE^½‖ for M = FG and E = (I + bP)⁻¹, in which the distance is quadratic.
+        Errors as `encoder`."""
+        check_tolerance(positive_real("rtol", rtol))
+        return self._response_error(self.encoder(F), self.decoder(G)) <= rtol
+
+    def _response_error(self, F: np.ndarray, G: np.ndarray) -> float:
+        if np.linalg.norm(F @ self.factor) <= _ZERO * self.values[0]:
+            return 0.0  # every decoder answers an encoder that sees nothing
+        return response_error(F, G, (self.factor,), np.array([self._b]))
+
+    def solve(self, *, key: Any) -> SingleSolution:
+        """A random equilibrium: an optimal encoder and a best response, the free parts of both by Haar's measure.
+
+        **Raises:** `InputError` for a bad key.
+        """
+        random = generator(key)
+        if self.dim >= self.ambient_dim:
+            F = stiefel.haar(random, self.dim, self.ambient_dim)
+        else:
+            k = min(self.dim, self.rank)
+            kept = self.factor[:, :k] / self.values[:k]
+            span = np.concatenate([kept, stiefel.haar(random, self.ambient_dim, self.dim - k, kept)], axis=1)
+            F = stiefel.haar(random, self.dim, self.dim) @ span.T
+        G = self.best_response(F).sample(random)
+        value, bound = self._rate(F), self.optimum().value
+        return SingleSolution(F, G, value, bound, bound - value)
+
+    def _rate(self, F: np.ndarray) -> float:
+        return 0.5 * float(np.log1p(self._b * np.linalg.svd(F @ self.factor, compute_uv=False) ** 2).sum())
+
+    def verify_equilibrium(self, F: Any, G: Any, *, rtol: float = 1e-8) -> SingleVerification:
+        """Whether (F, G) is a Stackelberg equilibrium, and a local Nash equilibrium. Errors as `encoder`."""
+        check_tolerance(positive_real("rtol", rtol))
+        F, G = self.encoder(F), self.decoder(G)
+        best = self.optimum().value
+        gap, error = best - self._rate(F), self._response_error(F, G)
+        stackelberg = Verdict.HOLDS if gap <= rtol * best and error <= rtol else Verdict.REFUTED
+        words = [f"R(FX) is {gap:.3g} below the optimum, the decoder {error:.3g} off a best response"]
+        with jax.enable_x64(True):
+            data = self.data(np.float64)
+            grown = _riemannian_gradients(data, jnp.asarray(F), jnp.asarray(G))
+            scale = self._b * float(np.linalg.norm(self.values**2 / (1 + self._b * self.values**2)))
+            norms = tuple(float(jnp.linalg.norm(part)) / scale for part in grown)
+            nash, curvature, more = self._nash(F, G, norms, error, rtol)
+        words.append(more)
+        return SingleVerification(
+            stackelberg, gap, error, nash, (norms[0], norms[1]), curvature, *self._recovery(F, G), "; ".join(words)
+        )
+
+    def _nash(
+        self, F: np.ndarray, G: np.ndarray, norms: tuple[float, ...], error: float, rtol: float
+    ) -> tuple[Verdict, float, str]:
+        off = max(1e-6, rtol)  # gradients vanish linearly where utilities do quadratically
+        if max(norms) > off:
+            player = "encoder" if norms[0] >= norms[1] else "decoder"
+            return Verdict.REFUTED, np.nan, f"the {player} gains to first order (relative gradient {max(norms):.3g})"
+        if stiefel.dimension(*F.shape) == 0:
+            return (Verdict.HOLDS if error <= rtol else Verdict.UNDECIDED), np.nan, "the manifolds have no directions"
+        curvature = self._curvature(F, G)
+        small = 1e-8 * self._b * float(self.values[0]) ** 2
+        if curvature > small:
+            return Verdict.REFUTED, curvature, f"the encoder gains to second order (curvature {curvature:.3g})"
+        if curvature < -small and error <= rtol:
+            return Verdict.HOLDS, curvature, f"the encoder loses to second order (curvature {curvature:.3g})"
+        return Verdict.UNDECIDED, curvature, "second order does not decide whether the players gain by moving alone"
+
+    def _curvature(self, F: np.ndarray, G: np.ndarray) -> float:
+        """The largest eigenvalue of the encoder's Riemannian Hessian on the tangent space."""
+        data, at = self.data(np.float64), (jnp.asarray(F), jnp.asarray(G))
+        below = 4 * self._b * float(self.values[0]) ** 2  # normal directions get this, with the sign turned
+        if F.size <= _DENSE:
+            return float(np.linalg.eigvalsh(np.asarray(_hessian(data, *at, below)))[-1])
+
+        def product(V: np.ndarray) -> np.ndarray:
+            return np.asarray(_shifted(data, *at, jnp.asarray(V.reshape(F.shape)), below)).ravel()
+
+        operator = scipy.sparse.linalg.LinearOperator((F.size, F.size), matvec=product, dtype=np.float64)  # type: ignore[call-arg]
+        accuracy: dict[str, Any] = {"tol": 1e-6, "return_eigenvectors": False}
+        start = np.random.default_rng(0).standard_normal(F.size)
+        return float(scipy.sparse.linalg.eigsh(operator, k=1, which="LA", v0=start, **accuracy)[0])
+
+    def _recovery(self, F: np.ndarray, G: np.ndarray) -> tuple[float, float]:
+        A = F @ self.factor
+        U, s, _ = np.linalg.svd(A, full_matrices=False)
+        kept = U[:, s > _PLAIN * max(float(s[0]), 1e-300)]
+        again, _ = np.linalg.qr(F @ G @ kept)
+        sine = float(np.linalg.norm(again - kept @ (kept.T @ again), 2)) if kept.shape[1] else 0.0
+        return sine, float(np.linalg.norm(G @ A - self.factor) / np.linalg.norm(self.factor))
+
+
+def _differs(gap: float) -> Verdict:
+    """Whether singular values with that relative gap are different."""
+    if gap <= _ZERO:
+        return Verdict.REFUTED
+    return Verdict.HOLDS if gap >= _PLAIN else Verdict.UNDECIDED
+
+
+# -- traced -----------------------------------------------------------------------------------------------------------------
+
+
+_expressiveness = jax.jit(utilities.expressiveness)
+_encoder_utility = jax.jit(utilities.encoder_utility)
+
+
+@jax.jit
+def _distance(data: utilities.Data, F: jax.Array, G: jax.Array) -> jax.Array:
+    return jnp.sum(utilities.distances(data, F, G))
+
+
+@jax.jit
+def _gradients(data: utilities.Data, F: jax.Array, G: jax.Array) -> tuple[jax.Array, jax.Array]:
+    return utilities.gradients(data, utilities.point_at(data, F, G))
+
+
+@jax.jit
+def _riemannian_gradients(data: utilities.Data, F: jax.Array, G: jax.Array) -> tuple[jax.Array, jax.Array]:
+    encoder, decoder = _gradients(data, F, G)
+    return stiefel.tangent(F, encoder), stiefel.tangent(G, decoder)
+
+
+@jax.jit
+def _hvp(data: utilities.Data, F: jax.Array, G: jax.Array, V: jax.Array, W: jax.Array) -> tuple[jax.Array, jax.Array]:
+    return utilities.hvp(data, utilities.point_at(data, F, G), V, W)
+
+
+@jax.jit
+def _riemannian_hvp(
+    data: utilities.Data, F: jax.Array, G: jax.Array, V: jax.Array, W: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    at = utilities.point_at(data, F, G)
+    encoder, decoder = utilities.gradients(data, at)
+    first, second = utilities.hvp(data, at, V, W)
+    return stiefel.tangent(F, first - stiefel.normal(F, encoder, V)), stiefel.tangent(G, second - stiefel.normal(G, decoder, W))
+
+
+@jax.jit
+def _shifted(data: utilities.Data, F: jax.Array, G: jax.Array, V: jax.Array, below: jax.Array) -> jax.Array:
+    """The encoder's Riemannian Hessian on tangent directions, −below on normal ones."""
+    inside = stiefel.tangent(F, V)
+    return _riemannian_hvp(data, F, G, inside, jnp.zeros_like(G))[0] - below * (V - inside)
+
+
+@jax.jit
+def _hessian(data: utilities.Data, F: jax.Array, G: jax.Array, below: jax.Array) -> jax.Array:
+    directions = jnp.eye(F.size, dtype=F.dtype).reshape(F.size, *F.shape)
+    found = jax.vmap(lambda V: _shifted(data, F, G, V, below).reshape(-1))(directions)
+    return 0.5 * (found + found.T)

@@ -1,0 +1,229 @@
+"""An equilibrium of the game: an encoder of the largest value that is known, and the decoder that answers it.
+
+The decoder's best responses give every encoder its own Q (see `responses`), so that the equilibria are the maximizers of Q over
+the constraint set, each with a best response. For independent classes whose optimal directions fit into d_z dimensions they are
+written down; otherwise the library's own search climbs from many starts, and the upper bound of `optimum` says whether what it
+found is the best. Source: docs/ctrl.md; the games are those of Pai, Psenka, Chiu, Wu, Dobriban, Ma (arXiv 2206.09120).
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from mcr2_landscape import closed_form
+from mcr2_landscape.closed_form import Parameters
+from mcr2_landscape.ctrl.optimum import upper_bound
+from mcr2_landscape.landscape import ascend
+from mcr2_landscape.landscape.progress import Progress
+from mcr2_landscape.randomness import generator
+from mcr2_landscape.record import Record
+from mcr2_landscape.validation import positive_integer
+from mcr2_landscape.verdict import Verdict
+
+if TYPE_CHECKING:
+    from mcr2_landscape.ctrl.game import SubspaceGame
+
+NUM_STARTS = 24
+_SUBSETS = 4  # classes up to which every set of collapsed ones is a start
+_RTOL = 1e-11
+_FIRST, _LAST = 500, 5000  # gradients of an ascent, and of the highest one again
+_RANK = 1e-6  # of the largest singular value of all f(X_j): what ascent has not brought to zero exactly
+
+
+@dataclass(frozen=True)
+class Equilibrium(Record):
+    """An encoder `F` (d_z, d_x), and `G` (d_x, d_z), its pseudo-inverse, a best response.
+
+    **Fields:** `value`: the encoder's utility. `upper_bound`: no encoder exceeds it; `gap`: what is missing; `tolerance`: what
+    of the gap rounding explains. `verdict` on optimality: holds where the gap is within it, undecided otherwise; `decided`:
+    whether it holds. `multiplicities`: the dimensions of each class that the encoder keeps. `feasibility`: ‖F X_j‖²/n_j, shape
+    (K,). `response_error`: max_j ‖M P_j Mᵀ − P_j‖/‖P_j‖. `num_starts` of a search, 0 for the closed form; `interrupted`: Ctrl-C
+    ended it early. `reason`: in words.
+    """
+
+    F: np.ndarray = field(repr=False, metadata={"json": False})
+    G: np.ndarray = field(repr=False, metadata={"json": False})
+    value: float
+    upper_bound: float
+    gap: float
+    tolerance: float
+    verdict: Verdict
+    multiplicities: tuple[int, ...]
+    feasibility: np.ndarray
+    response_error: float
+    num_starts: int
+    reason: str
+    interrupted: bool = False
+
+    _derived = ("decided",)
+
+    @property
+    def decided(self) -> bool:
+        """Whether `value` is the optimum."""
+        return self.verdict is Verdict.HOLDS
+
+
+def value_of_encoder(game: SubspaceGame, F: np.ndarray) -> float:
+    """Q(F) on the host, from singular values."""
+    p = Parameters(game.dim, game.sizes, game.epsilon, 1.0, game.ranks)
+    return closed_form.value(p, F @ game.spans.joined, regularized=False)
+
+
+def value_tolerance(game: SubspaceGame, value: float) -> float:
+    """What rounding of F's entries explains in Q: small singular values of X make large entries of F."""
+    s = np.concatenate(game.spans.values)
+    condition = float(s.max() / (s.min() * max(game.spans.independence if game.spans.independent else 1.0, 1e-16)))
+    return (1e-12 + 64 * float(np.finfo(np.float64).eps) * condition) * max(1.0, value)
+
+
+def solve(
+    game: SubspaceGame, *, key: Any, num_starts: int = NUM_STARTS, progress: bool | Callable[[int, int, int], None] = False
+) -> Equilibrium:
+    """See `SubspaceGame.solve`."""
+    num_starts = positive_integer("num_starts", num_starts)
+    random = generator(key)
+    if not game.spans.independent:
+        F, ends, interrupted = _searched_dependent(game, random, num_starts, progress)
+        return _made(game, F, ends, f"the classes are dependent: {game.spans.describe_overlap()}", interrupted)
+    best = game.optimum()
+    if best.decided:
+        F = game.encoder_of(orthogonal_coefficients(game, best.multiplicities, random))
+        return _made(game, F, 0, f"closed form: {best.reason}", False)
+    F, ends, interrupted = _searched(game, best.multiplicities, random, num_starts, progress)
+    return _made(game, F, ends, best.reason, interrupted)
+
+
+def orthogonal_coefficients(game: SubspaceGame, multiplicities: tuple[int, ...], random: np.random.Generator) -> np.ndarray:
+    """A (d_z, Σ r_j) with mutually orthogonal classes of m_j singular values √(n_j/m_j), in random orthonormal frames."""
+    total = sum(multiplicities)
+    left = np.linalg.qr(random.standard_normal((game.dim, total)))[0] if total else np.zeros((game.dim, 0))
+    blocks, start = [], 0
+    for m, rank, size in zip(multiplicities, game.ranks, game.sizes, strict=True):
+        right = np.linalg.qr(random.standard_normal((rank, m)))[0] if m else np.zeros((rank, 0))
+        scale = np.sqrt(size / m) if m else 0.0
+        blocks.append(scale * left[:, start : start + m] @ right.T)
+        start += m
+    return np.concatenate(blocks, axis=1)
+
+
+def _made(game: SubspaceGame, F: np.ndarray, num_starts: int, reason: str, interrupted: bool) -> Equilibrium:
+    value, bound = value_of_encoder(game, F), upper_bound(game.sizes, game.ranks, game.dim, game.epsilon)
+    tolerance = value_tolerance(game, value)
+    feasibility = game.feasibility(F)
+    responses = game.best_response(F)
+    optimal = Verdict.HOLDS if bound - value <= tolerance and feasibility.max() <= 1 + 1e-9 else Verdict.UNDECIDED
+    if num_starts:
+        reason = f"the best of {num_starts} starts; {reason}"
+        gap = f"{bound - value:.3g} below the upper bound, which may not be attained"
+        reason += "; it closes the gap to the upper bound" if optimal is Verdict.HOLDS else f"; {gap}: not proved optimal"
+    error = game.response_error(F, responses.decoder)
+    return Equilibrium(
+        F,
+        responses.decoder,
+        value,
+        bound,
+        bound - value,
+        tolerance,
+        optimal,
+        kept_dimensions(game, F),
+        feasibility,
+        error,
+        num_starts,
+        reason,
+        interrupted,
+    )
+
+
+def kept_dimensions(game: SubspaceGame, F: np.ndarray, rtol: float = _RANK) -> tuple[int, ...]:
+    """rank f(X_j) of each class, to `rtol` of the largest singular value of all."""
+    spectra = [np.linalg.svd(F @ C, compute_uv=False) for C in game.spans.factors]
+    largest = max(float(s[0]) for s in spectra)
+    return tuple(int((s > rtol * largest).sum()) for s in spectra)
+
+
+def _collapses(game: SubspaceGame) -> Iterator[tuple[bool, ...]]:
+    """Which classes are left, for starts with collapsed ones: all proper subsets of a few classes, else those without one."""
+    K = len(game.sizes)
+    if K <= _SUBSETS:
+        yield from (kept for kept in itertools.product((True, False), repeat=K) if any(kept) and not all(kept))
+    else:
+        for j in range(K):
+            yield tuple(i != j for i in range(K))
+
+
+def _searched(
+    game: SubspaceGame, allocated: tuple[int, ...], random: np.random.Generator, num_starts: int, progress: Any
+) -> tuple[np.ndarray, int, bool]:
+    """The best of ascents on the balls: from the best orthogonal encoder, with classes collapsed (a zero class stays so), and
+    from random starts."""
+    problem = game.reduced("balls")
+    starts = [orthogonal_coefficients(game, allocated, random)]
+    for kept in _collapses(game):
+        start = problem.random_starts(random, 1)[0]
+        for block, keep in zip(problem.parameters.blocks(start), kept, strict=True):
+            block *= keep
+        starts.append(start)
+    starts += list(problem.random_starts(random, num_starts))
+    A, ends, interrupted = _best(problem, starts, progress)
+    return game.encoder_of(A), ends, interrupted
+
+
+def _searched_dependent(
+    game: SubspaceGame, random: np.random.Generator, num_starts: int, progress: Any
+) -> tuple[np.ndarray, int, bool]:
+    """The best of ascents over F on Col X, on the product of ellipsoids with slack."""
+    problem = game.landscape()
+    rank = problem.span.shape[1]
+    starts = []
+    for kept in ((True,) * len(game.sizes), *_collapses(game)):
+        # a generic encoder that maps the collapsed classes to zero, as far as anything is left of the others
+        gone = [C for C, keep in zip(problem.factors, kept, strict=True) if not keep]
+        inside = random.standard_normal((game.dim, rank))
+        if gone:
+            U, s, _ = np.linalg.svd(np.concatenate(gone, axis=1), full_matrices=False)
+            U = U[:, s > 1e-10 * s[0]]
+            inside -= inside @ U @ U.T
+        if np.linalg.norm(inside) > 1e-8:
+            starts.append(inside)
+    starts += list(10 ** random.uniform(-1, 1, size=(num_starts, 1, 1)) * random.standard_normal((num_starts, game.dim, rank)))
+    scale = np.sqrt(max(game.sizes)) / np.linalg.norm(np.concatenate(problem.factors, axis=1))
+    # inside the set: a slack vector that is zero stays so
+    points = [problem.point(random.uniform(0.5, 0.97) * game.project(scale * start @ problem.span.T)) for start in starts]
+    Z, ends, interrupted = _best(problem.landscape, points, progress)
+    return game.project(problem.encoder(Z)), ends, interrupted
+
+
+def _best(landscape: Any, starts: list[np.ndarray], progress: Any) -> tuple[np.ndarray, int, bool]:
+    """The highest end of ascents, how many there were, and whether Ctrl-C cut them short. An ascent that has not converged
+    after some hundreds of gradients goes on only if it is the highest."""
+    best, value, interrupted, done = starts[0], landscape.evaluate(_feasible(landscape, starts[0]))[0], False, 0
+    converged = False
+    with Progress.of(progress, len(starts), "climbing") as bar:
+        try:
+            for start in starts:
+                found = ascend(landscape, start, rtol=_RTOL, max_steps=_FIRST)
+                if found.value > value:
+                    best, value, converged = found.point, found.value, found.converged
+                if found.interrupted:
+                    interrupted = True
+                    break
+                done += 1
+                bar.update(done, done)
+            if not converged and not interrupted:
+                found = ascend(landscape, best, rtol=_RTOL, max_steps=_LAST)
+                best, interrupted = found.point, found.interrupted
+        except KeyboardInterrupt:
+            interrupted = True
+    return _feasible(landscape, best), done, interrupted
+
+
+def _feasible(landscape: Any, point: np.ndarray) -> np.ndarray:
+    with jax.enable_x64(True):
+        return np.array(landscape.constraint.project(jnp.asarray(point)))
