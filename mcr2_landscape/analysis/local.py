@@ -100,7 +100,8 @@ def position_at(
     counts = _Counts.of(point.inertia) if signs is None else _Counts(signs.positive, signs.zero, signs.negative)
     own, reason, inertia = point.kind, point.reason, point.inertia
     if signs is not None and _adds(curvature, signs):
-        counts, inertia = counts.with_a_positive_one(), dataclasses.replace(inertia, positive=1, undecided=inertia.undecided - 1)
+        counts = counts.with_a_positive_one()
+        inertia = dataclasses.replace(inertia, positive=1, undecided=inertia.undecided - 1)
         if own is Kind.UNDECIDED:
             own = Kind.STRICT_SADDLE
             reason = f"the largest eigenvalue {curvature.top_eigenvalue:.6g} with residual {curvature.residual:.1e} leads up"

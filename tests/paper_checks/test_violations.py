@@ -15,7 +15,12 @@ from mcr2_landscape import Kind, Verdict, catalog, closed_form
 from mcr2_landscape.catalog import GlobalMaximum
 from mcr2_landscape.certify import ExactProblem, Threshold
 from mcr2_landscape.claims import Case, Claim, Outcome, Run, evidence, load
+from mcr2_landscape.ctrl.optimum import Optimum, optimum_of, upper_bound
+from mcr2_landscape.study.tasks.ctrl_survey import ctrl_survey
 from paper_checks.landscape_theory.statements import Space, index_formula, nullity_formula
+from paper_checks.pai_2022.cases import SingularFrame
+from paper_checks.pai_2022.decoder_checks import response_dimension
+from paper_checks.pai_2022.encoder_checks import predicted_maximum
 from paper_checks.wang_2024.checks import corrected_form
 from paper_checks.yu_2020.checks import exchange_curvature, predicted_maximizer
 
@@ -80,6 +85,18 @@ def beyond_existence(case: Case) -> Case:
     """No maximizer with these ranks exists above the threshold; nor is there a degenerate point."""
     problem = case.statement.problem
     return case if problem is None else restated(case, problem=moved(problem, Fraction(20)))
+
+
+def descending(case: Case) -> Case:
+    """Its quantities the other way round."""
+    if "ascending" not in case.statement.assertion:
+        return case
+    return asserting(case, ascending=list(reversed(case.statement.assertion["ascending"])))
+
+
+def lower_optimum(*problem: Any) -> Optimum:
+    found = optimum_of(*problem)
+    return dataclasses.replace(found, value=0.99 * found.value)
 
 
 def scaled_spectrum(family: Any) -> Any:
@@ -214,6 +231,73 @@ def plants() -> Iterator[tuple[str, str, Plant]]:
     )
     yield keyword("mcr2.unit-columns", "rank one expected", form=lambda where, point: np.linalg.matrix_rank(point.point) < 2)
     yield keyword("mcr2.constrained-regularized-equivalence", "a λ without ρ", matched=lambda alpha, s, rho: alpha / (1 + s))
+    yield from game_plants(keyword, cases)
+
+
+def game_plants(keyword: Callable[..., tuple[str, str, Plant]], cases: Callable[..., tuple[str, str, Plant]]) -> Any:
+    """Of the claims on the games of linear subspaces."""
+    wrong_slope = {"slope": "(1 - c**2)*y/(2*(1 + c*y))"}
+    yield cases("ctrl.precision.printed", "values the other way round", descending)
+    yield cases("ctrl.precision.printed", "no exchange", false_identity)
+    yield keyword("ctrl.precision.printed", "another slope", **wrong_slope)
+    yield cases("ctrl.injectivity", "intervals that miss", descending)
+    yield keyword("ctrl.injectivity", "the recalled threshold", threshold=lambda rank, proportion: 1.0)
+    yield cases("ctrl.last-singular-value.printed", "no exchange", false_identity)
+    yield cases("ctrl.last-singular-value.printed", "an example that is better", descending)
+    yield keyword("ctrl.last-singular-value.printed", "another slope", **wrong_slope)
+    yield cases("ctrl.optimum", "values the other way round", descending)
+    yield keyword("ctrl.optimum", "a lower optimum", predicted=lower_optimum)
+    yield keyword("ctrl.optimum", "a lower bound", bound=lambda *problem: 0.6 * upper_bound(*problem))
+    yield cases("ctrl.no-other-maxima.printed", "values the other way round", descending)
+    yield cases(
+        "ctrl.no-other-maxima.printed",
+        "another multiplier",
+        lambda case: (
+            case if case.statement.problem is None else restated(case, problem=moved(case.statement.problem, Fraction(9, 10)))
+        ),
+    )
+    yield keyword("ctrl.local-maxima", "any equal values", form=lambda values, cosine: cosine < 1e-5)
+    yield keyword(
+        "ctrl.local-maxima",
+        "two directions at least",
+        form=lambda values, cosine: predicted_maximum(values, cosine) and all(own.size > 1 for own in values),
+    )
+    yield keyword("ctrl.strict-saddles-on-balls", "a line that draws others near", square=Fraction(-1))
+    yield cases("ctrl.strict-saddles-on-balls", "lower values beside it", descending)
+    yield cases("ctrl.strict-saddles-on-balls", "another power", false_identity)
+    frame = SingularFrame(20, 2, Fraction(13, 2), Fraction(1, 2))
+    yield keyword("ctrl.strict-saddles-on-spheres", "a frame that is not critical", frame=frame)
+    yield cases("ctrl.strict-saddles-on-spheres", "lower values near it", descending)
+    yield keyword("ctrl.inflection-on-spheres", "one direction", count=1)
+    yield cases("ctrl.inflection-on-spheres", "equal values better", descending)
+    yield keyword(
+        "ctrl.survey-on-spheres",
+        "an exception in every problem",
+        task=lambda **given: dataclasses.replace(ctrl_survey(**given), exceptions=1, exception=0.0),
+    )
+    yield cases("ctrl.crossover", "the other way round", descending)
+    yield keyword("ctrl.crossover", "the frame always", formula=lambda a: np.log1p(a / 2) - 0.5 * np.log1p(a))
+    yield cases("ctrl.coherent", "factors that do not cancel", false_identity)
+    yield keyword("ctrl.coherent", "as if independent", value=float(2 * np.log(3) - np.log(5)))
+    yield cases("ctrl.decoder-eliminated", "distances that fall", descending)
+    yield keyword("ctrl.decoder-eliminated", "the transpose", decoder=lambda F: F.T)
+    yield keyword("ctrl.decoder-eliminated", "another form", spectral=lambda P, P_hat, scale: 0.0)
+    yield keyword("ctrl.best-responses.printed", "no rotation", cosine=Fraction(4, 5))
+    yield cases("ctrl.best-responses.printed", "P that moves", false_identity)
+    yield keyword("ctrl.best-responses", "one dimension less", dimension=lambda F, factors: response_dimension(F, factors) - 1)
+    yield keyword(
+        "ctrl.best-responses",
+        "FGF = F",
+        dimension=lambda F, factors: F.size - np.linalg.matrix_rank(F) * sum(C.shape[1] for C in factors),
+    )
+    yield keyword("ctrl.single-subspace", "a decoder that turns", stretched=0.1)
+    yield cases("ctrl.single-subspace", "rotations that commute", false_identity)
+    yield keyword("ctrl.envelope.printed", "a term that cancels", example=lambda: (Fraction(1, 8), Fraction(1, 8)))
+    yield cases("ctrl.envelope.printed", "another determinant", false_identity)
+    yield keyword("ctrl.envelope.corrected", "any rank", kinds=("full", "deficient"))
+    yield keyword("ctrl.stackelberg-not-nash", "a class turned within itself", mixing=False)
+    yield cases("ctrl.stackelberg-not-nash", "no distance", descending)
+    yield keyword("ctrl.timescale-threshold", "four times the threshold", factor=4.0)
 
 
 PLANTS = list(plants())

@@ -16,6 +16,12 @@ TASKS = (
     Task("ascend", "Ascent from a random start: the way, and where it ends.", f"{_HERE}.ascend:ascend"),
     Task("rates", "Measures how fast ascent approaches a maximizer, or leaves a saddle.", f"{_HERE}.rates:rates", 1 << 28),
     Task("verify", "Checks one claim.", f"{_HERE}.verify:verify", 3 << 29),
+    Task(
+        "ctrl_survey",
+        "Critical points on spheres of a random problem with too few dimensions: what they are.",
+        f"{_HERE}.ctrl_survey:ctrl_survey",
+        1 << 28,
+    ),
     Task("nothing", "Nothing: what a study itself costs.", f"{_HERE}.nothing:nothing", 1 << 28),
     Task("train", "Trains a small network on the digits, and says where it ends.", f"{_HERE}.train:train", 3 << 29, "float32"),
 )

@@ -20,6 +20,7 @@ EXPECTED = {
     "ascent",
     "claims",
     "constrained",
+    "ctrl_survey",
     "families",
     "phase",
     "profiles",
