@@ -11,7 +11,7 @@ import numpy as np
 from mcr2_landscape import catalog
 from mcr2_landscape.analysis import measures
 from mcr2_landscape.analysis.advice import advise
-from mcr2_landscape.analysis.local import affordable_gradients, curvature_at, nearest_family, position_at
+from mcr2_landscape.analysis.local import Reductions, affordable_gradients, curvature_at, nearest_family, position_at
 from mcr2_landscape.analysis.preparation import Prepared, prepare
 from mcr2_landscape.analysis.results import ClassSummary, Endpoint, FeatureAnalysis, Rates, Target
 from mcr2_landscape.analysis.summary import summarize
@@ -73,8 +73,10 @@ def analyze_features(
         scale = 1.0
     rates = _rates(problem.parameters, spectra)
     target = dataclasses.replace(target, gap=max(target.value - rates.value, 0.0))
-    curvature, escape = curvature_at(problem, small, z, random)
-    position = position_at(problem, small, Z, z, curvature, random)
+    reductions = Reductions.at(problem, small, z)
+    curvature, escape = curvature_at(problem, reductions, random)
+    position = position_at(problem, small, Z, z, reductions.whole, curvature, random)
+    del reductions
     climb = endpoint = None
     if ascent:
         leaves = position.relative_gradient_norm <= 1e-6 and curvature.escapes

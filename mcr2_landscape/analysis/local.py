@@ -43,12 +43,24 @@ class _Seen(NamedTuple):
     vector: np.ndarray
 
 
-def curvature_at(problem: MCR2, small: MCR2, z: np.ndarray, random: np.random.Generator) -> tuple[Curvature, np.ndarray | None]:
-    """The curvature at the compressed point z, all columns of the full problem counted; and the steepest direction at z (`None`
-    where it lies in the columns that the compression leaves out)."""
-    factors = factorize(z, small.parameters.widths)
-    assert factors is not None  # no largest rank was asked for
-    whole, inner = Reduction(problem.parameters, factors), Reduction(small.parameters, factors)
+class Reductions(NamedTuple):
+    """The exact reduction at a point of the full problem, and at the compressed point, in one basis."""
+
+    whole: Reduction
+    inner: Reduction
+
+    @staticmethod
+    def at(problem: MCR2, small: MCR2, z: np.ndarray) -> Reductions:
+        """From the compressed point: it has the singular vectors that the full one has, less those that no sample sees."""
+        factors = factorize(z, small.parameters.widths)
+        assert factors is not None  # no largest rank was asked for
+        return Reductions(Reduction(problem.parameters, factors), Reduction(small.parameters, factors))
+
+
+def curvature_at(problem: MCR2, reductions: Reductions, random: np.random.Generator) -> tuple[Curvature, np.ndarray | None]:
+    """The curvature, all columns of the full problem counted; and the steepest direction at the compressed point (`None` where
+    it lies in the columns that the compression leaves out)."""
+    whole, inner = reductions
     noise = rounding(problem, max(part.size for part in whole.parts))
     found = [(part, _look(whole, part, noise, random)) for part in whole.parts]
     total = sum(part.dimension for part in whole.parts)
@@ -85,7 +97,13 @@ def _look(reduction: Reduction, part: Part, noise: float, random: np.random.Gene
 
 
 def position_at(
-    problem: MCR2, small: MCR2, Z: np.ndarray, z: np.ndarray, curvature: Curvature, random: np.random.Generator
+    problem: MCR2,
+    small: MCR2,
+    Z: np.ndarray,
+    z: np.ndarray,
+    reduction: Reduction,
+    curvature: Curvature,
+    random: np.random.Generator,
 ) -> Position:
     """What kind of point Z is, with its eigenvalues counted by sign as far as some seconds of one core allow; the largest
     eigenvalue that `curvature` has seen counts too."""
@@ -95,7 +113,10 @@ def position_at(
     near = nearest_family(small, z, norm)
     family, kind = (None, None) if near is None else (near.family.label, near.family.kind)
     distance = None if near is None else near.residual
-    point = classify(problem, Z, rtol=CRITICAL, dense_limit=_DENSE, max_products=_affordable_products(small), key=random)
+    products = _affordable_products(small)
+    point = classify(
+        problem, Z, rtol=CRITICAL, dense_limit=_DENSE, max_products=products, key=random, reduction=reduction
+    )  # fmt: skip
     signs = point.signs
     counts = _Counts.of(point.inertia) if signs is None else _Counts(signs.positive, signs.zero, signs.negative)
     own, reason, inertia = point.kind, point.reason, point.inertia

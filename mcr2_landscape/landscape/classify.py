@@ -77,6 +77,7 @@ def classify(
     dense_limit: int = DENSE_LIMIT,
     max_products: int = MAX_PRODUCTS,
     key: Any = 0,
+    reduction: Reduction | None = None,
 ) -> CriticalPoint:
     """Say what Z is: local maximizer (minimizer), strict saddle, degenerate, not critical, or undecided.
 
@@ -87,7 +88,7 @@ def classify(
     point that is recognized as a member of a known family, whose exact index must then agree with the numbers.
 
     **Arguments:** `landscape`: an `MCR2`, a `ConstrainedMCR2`, a `Landscape`. `Z`: of the landscape's shape, float64.
-    `dense_limit`, `max_products`, `key`: as for `inertia`.
+    `dense_limit`, `max_products`, `key`: as for `inertia`. `reduction`: that of the point, where it is known already.
 
     **Returns:** a `CriticalPoint`.
 
@@ -96,7 +97,7 @@ def classify(
     """
     dense_limit = positive_integer("dense_limit", dense_limit)
     max_products = positive_integer("max_products", max_products, minimum=2)
-    look = look_at(landscape, Z, rtol)
+    look = look_at(landscape, Z, rtol, reduction=reduction)
     common: dict[str, Any] = {
         "point": look.point,
         "value": look.value,

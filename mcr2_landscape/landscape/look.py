@@ -37,14 +37,15 @@ class Look:
         return self.relative <= self.rtol
 
 
-def look_at(landscape: Any, Z: Any, rtol: float, truncation: float | None = None) -> Look:
-    """Evaluate the landscape at Z, in reduced coordinates where it has them.
+def look_at(landscape: Any, Z: Any, rtol: float, truncation: float | None = None, reduction: Reduction | None = None) -> Look:
+    """Evaluate the landscape at Z, in reduced coordinates where it has them; `reduction`: where they are known already.
 
     **Raises:** `InputError` for a wrong shape, NaN, float32, an infeasible point, or one where the landscape is not finite.
     """
     rtol = positive_real("rtol", rtol)
     Z = admitted_point(landscape, Z)
-    reduction = exact.reduce(landscape, Z, truncation) if hasattr(landscape, "reduction") else None
+    if reduction is None and hasattr(landscape, "reduction"):
+        reduction = exact.reduce(landscape, Z, truncation)
     if reduction is None:
         value, gradient, scale = landscape.evaluate(Z)
     else:
