@@ -18,6 +18,15 @@ def sort_features(X: Any, labels: Any) -> tuple[np.ndarray, tuple[int, ...], np.
 
     **Raises:** `InputError` naming what does not fit.
     """
+    features, sizes, order = grouped(X, labels)
+    return np.ascontiguousarray(features[order].T), sizes, order
+
+
+def grouped(X: Any, labels: Any) -> tuple[np.ndarray, tuple[int, ...], np.ndarray]:
+    """What `sort_features` sorts, without the sorted copy: X (samples, features) float64, the class sizes, and the order.
+
+    **Raises:** `InputError` naming what does not fit.
+    """
     features = float64_matrix("X", X, (None, None), refuse_float32=False)
     if 0 in features.shape:
         raise InputError(f"X: found shape {features.shape}; pass at least one sample and one feature")
@@ -32,7 +41,7 @@ def sort_features(X: Any, labels: Any) -> tuple[np.ndarray, tuple[int, ...], np.
             "is zero everywhere"
         )
     order = np.argsort(codes, kind="stable")
-    return np.ascontiguousarray(features[order].T), tuple(int(size) for size in sizes), order
+    return features, tuple(int(size) for size in sizes), order
 
 
 def encode_labels(labels: Any) -> tuple[np.ndarray, list[Any]]:

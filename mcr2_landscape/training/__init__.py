@@ -13,3 +13,9 @@ from mcr2_landscape.training.networks import encode as encode
 from mcr2_landscape.training.results import Status as Status
 from mcr2_landscape.training.results import Stopped as Stopped
 from mcr2_landscape.training.results import Training as Training
+from mcr2_landscape.training.transcribers import TranscriptionTraining as TranscriptionTraining
+from mcr2_landscape.training.transcribers import train_transcription as train_transcription
+from mcr2_landscape.training.transcription import LinearVAE as LinearVAE
+from mcr2_landscape.training.transcription import Transcriber as Transcriber
+from mcr2_landscape.training.transcription import TranscriptionLoss as TranscriptionLoss
+from mcr2_landscape.training.transcription import negative_elbo as negative_elbo

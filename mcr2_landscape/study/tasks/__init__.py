@@ -22,6 +22,23 @@ TASKS = (
         f"{_HERE}.ctrl_survey:ctrl_survey",
         1 << 28,
     ),
+    Task(
+        "ctrl_game",
+        "The game of several subspaces, played once: exactly, by gradient dynamics or as the paper's code does.",
+        f"{_HERE}.ctrl_game:ctrl_game",
+    ),
+    Task(
+        "ctrl_single",
+        "The game of one subspace, played once: exactly, or by gradient ascent.",
+        f"{_HERE}.ctrl_single:ctrl_single",
+    ),
+    Task(
+        "ctrl_network",
+        "Trains networks, or a linear VAE, as encoder and decoder, and says where they end.",
+        f"{_HERE}.ctrl_network:ctrl_network",
+        3 << 29,
+        "float32",
+    ),
     Task("nothing", "Nothing: what a study itself costs.", f"{_HERE}.nothing:nothing", 1 << 28),
     Task("train", "Trains a small network on the digits, and says where it ends.", f"{_HERE}.train:train", 3 << 29, "float32"),
 )
