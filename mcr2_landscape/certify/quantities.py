@@ -8,17 +8,19 @@ A quantity is one of
 * {"logs": [[c, q], …]}: Σ c log q with rational c and q > 0;
 * {"rate_reduction": {"dim", "sizes", "epsilon_squared", "moments"}}: ΔR of class blocks A_j with A_jA_jᵀ the given `moments`,
   rational symmetric matrices d × d, each shown to be positive semidefinite of trace at most n_j: a feasible point of the
-  problem on balls, up to rotations of its rows' spaces.
+  problem on balls, up to rotations of its rows' spaces, if the blocks have as many columns as the ranks that are named. The
+  entries of each have a common denominator of at most 400 digits, which bounds the time that exact elimination takes.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Protocol
 
-from flint import arb, fmpq, fmpq_mat
+from flint import arb, fmpq, fmpq_mat, fmpz
 
 from mcr2_landscape.certify.balls import BallProblem, ball
 from mcr2_landscape.certify.exact import (
@@ -32,7 +34,7 @@ from mcr2_landscape.certify.exact import (
     rational,
 )
 
-_MOST_LOGS, _LARGEST_DIM = 200, 60
+_MOST_LOGS, _LARGEST_DIM, _LARGEST_DENOMINATOR = 200, 20, 10**400
 
 
 class Quantity(Protocol):
@@ -193,20 +195,38 @@ def _rate_reduction(value: Any) -> RateReduction:
         P = tuple(tuple(rational("moments", number) for number in row) for row in rows)
         if any(P[i][j] != P[j][i] for i in range(dim) for j in range(i)):
             raise CertificateError("moments: found a matrix that is not symmetric")
+        _common_denominator(P)
         if sum(P[i][i] for i in range(dim)) > size:
             raise CertificateError(f"moments: found a trace above the class's {size} samples")
+        if any(abs(number) > size for row in P for number in row):  # this bounds the elimination's numbers as well
+            raise CertificateError("moments: found an entry above the trace: the matrix is not positive semidefinite")
         _rank(P)
         moments.append(P)
     return RateReduction(dim, sizes, epsilon_squared, tuple(moments))
 
 
+def _common_denominator(P: Sequence[Sequence[Fraction]]) -> int:
+    """Of the entries.
+
+    **Raises:** `CertificateError` if it is too large.
+    """
+    found = 1
+    for row in P:
+        found = math.lcm(found, *(number.denominator for number in row))
+        if found > _LARGEST_DENOMINATOR:
+            raise CertificateError("moments: found a matrix whose entries have a common denominator of more than 400 digits")
+    return found
+
+
 def _rank(P: Sequence[Sequence[Fraction]]) -> int:
-    """The rank of a positive semidefinite matrix, by exact elimination.
+    """The rank of a positive semidefinite matrix, by elimination of integers (Bareiss): what is left after k pivots are minors
+    of order k + 1, so that the divisions leave no remainder.
 
     **Raises:** `CertificateError` for another matrix.
     """
-    left = [list(row) for row in P]
-    rank = 0
+    denominator = _common_denominator(P)
+    left = [[fmpz(int(number * denominator)) for number in row] for row in P]
+    rank, before = 0, fmpz(1)
     while True:
         pivot = next((i for i, row in enumerate(left) if row[i] != 0), None)
         if pivot is None:
@@ -214,11 +234,12 @@ def _rank(P: Sequence[Sequence[Fraction]]) -> int:
                 raise CertificateError("moments: found a matrix that is not positive semidefinite")
             return rank
         own = left[pivot]
-        if own[pivot] < 0:
+        top = own[pivot]
+        if top < 0:
             raise CertificateError("moments: found a matrix that is not positive semidefinite")
         left = [
-            [row[j] - row[pivot] * own[j] / own[pivot] for j in range(len(own)) if j != pivot]
+            [(row[j] * top - row[pivot] * own[j]) // before for j in range(len(own)) if j != pivot]
             for i, row in enumerate(left)
             if i != pivot
         ]
-        rank += 1
+        rank, before = rank + 1, top

@@ -127,6 +127,13 @@ def tie_interval(lower: int) -> tuple[Fraction, Fraction]:
 # (c, k): with γ = 1/k² and N = 2c one direction is better than two although N/r = c.
 GROWING: tuple[tuple[int, int], ...] = ((2, 60), (3, 5500), (5, 3 * 10**10))
 
+
+def beside_a_line(c: int, k: int) -> Setting:
+    """A whole problem with such a class of rank two, of the share 1/k² and N/r = c; all other samples are in a class of rank
+    one."""
+    return Setting(3, (2, 2 * k**2 - 2), Fraction(3, 2 * c * k), (2, 1))
+
+
 # Where the tight frame of three lines in a plane and two orthogonal lines tie, over 10⁷.
 CROSSOVER = (18512958, 18512959)
 
@@ -180,9 +187,9 @@ class SingularFrame:
         if tangent == 0:
             t, turned, other = Fraction(0), (Fraction(1), Fraction(0)), (Fraction(1), Fraction(0))
         else:
-            other = _circle(-tangent)
+            other = circle(-tangent)
             half = p * -other[1] / (2 * s + p - p * other[0])
-            turned = _circle(half)
+            turned = circle(half)
             t = p * -other[1] / turned[1] - s
         far = self.large - s
         first, second, third, fourth = (
@@ -193,7 +200,7 @@ class SingularFrame:
         return [first, second, third, fourth]
 
 
-def _circle(tangent: Fraction) -> tuple[Fraction, Fraction]:
+def circle(tangent: Fraction) -> tuple[Fraction, Fraction]:
     """cos and sin of twice the angle with that tangent."""
     return (1 - tangent**2) / (1 + tangent**2), 2 * tangent / (1 + tangent**2)
 
@@ -221,7 +228,7 @@ def turned_pair(tangent: str) -> dict[str, Any]:
     """D_1 = ΔR(f(X_1), fgf(X_1)) after that rotation; d = 2, n_1 = 2, ε² = 1."""
     lines = []
     for times in (1, 2):
-        c, s = _circle(Fraction(tangent))
+        c, s = circle(Fraction(tangent))
         cosine, sine = (c, s) if times == 1 else (c * c - s * s, 2 * c * s)
         lines.append([[2 * cosine**2, 2 * cosine * sine], [2 * cosine * sine, 2 * sine**2]])
     return rate(Setting(2, (2, 2), Fraction(1), (1, 1)), lines)

@@ -66,6 +66,11 @@ class Linearized:
         """The largest real part of its eigenvalues, zero for the equilibrium's own manifold."""
         return float(np.linalg.eigvals(self.matrix(kappa)).real.max())
 
+    def leading(self, kappa: float) -> np.ndarray:
+        """The mode of that eigenvalue, its real part, of both players."""
+        values, vectors = np.linalg.eig(self.matrix(kappa))
+        return np.real(vectors[:, int(np.argmax(np.real(values)))])
+
     def threshold(self) -> float:
         """The ratio from which on no real part is positive, as far as e^±12; 0 or infinite where there is none between."""
         scale = float(np.abs(self.leader).max())
@@ -124,9 +129,9 @@ def _gradients(game: SubspaceGame, F: np.ndarray, G: np.ndarray) -> tuple[np.nda
 
 
 def _feasible(game: SubspaceGame, F: np.ndarray) -> np.ndarray:
-    """F (I + Σ c_jX_jX_jᵀ) with ‖FX_j‖² = n_j, for F nearly so."""
+    """F (I + Σ c_jX_jX_jᵀ) with ‖FX_j‖² = n_j, for F nearly so, by Newton steps."""
     factors, sizes = game.spans.factors, np.array(game.sizes)
-    for _ in range(3):
+    for _ in range(2):
         normals = [F @ C @ C.T for C in factors]
         error = np.array([np.sum((F @ C) ** 2) for C in factors]) - sizes
         slopes = np.array([[2 * np.sum(other * own) for other in normals] for own in normals])
@@ -134,19 +139,22 @@ def _feasible(game: SubspaceGame, F: np.ndarray) -> np.ndarray:
     return F
 
 
-def simulated_rate(at: Linearized, kappa: float, random: np.random.Generator, num_steps: int = 6000) -> tuple[float, bool]:
-    """Simultaneous ascent from beside the equilibrium: the rate at which ∇_G D, which vanishes at equilibria, grows over the
-    time in which it is small, and whether it has grown at the end."""
-    game = at.game
+def simulated_rate(at: Linearized, kappa: float, start: np.ndarray, num_steps: int = 6000) -> tuple[float, bool]:
+    """Simultaneous ascent from beside the equilibrium, in the direction `start` of the linearization: the rate at which ∇_G D,
+    which vanishes at equilibria, grows over the time in which it is small, and whether it has grown at the end.
+
+    From a start at random most of ∇_G D decays at once, also where a slow mode grows; so the start is a mode.
+    """
+    game, along = at.game, at.basis.shape[1]
     speed = float(np.abs(np.linalg.eigvals(at.matrix(kappa))).max())
     step = 0.1 / speed
-    start = (at.basis @ random.standard_normal(at.basis.shape[1])).reshape(at.F.shape)
-    F = _feasible(game, at.F + 1e-7 * np.linalg.norm(at.F) * start / np.linalg.norm(start))
-    G, norms = at.G.copy(), []
+    size = 1e-7 * np.linalg.norm(at.F) / np.linalg.norm(start)
+    F = _feasible(game, at.F + size * (at.basis @ start[:along]).reshape(at.F.shape))
+    G, norms = at.G + size * start[along:].reshape(at.G.shape), []
     for _ in range(num_steps):
         up, down = _gradients(game, F, G)
         norms.append(float(np.linalg.norm(down)))
-        if norms[-1] > 1e4 * max(norms[:5]) or norms[-1] < 1e-4 * max(norms[:50]):
+        if not 1e-2 * max(norms[:5]) <= norms[-1] <= 1e2 * max(norms[:5]):
             break
         normals = np.stack([(F @ C @ C.T).ravel() for C in game.spans.factors], axis=1)
         outward = normals @ np.linalg.lstsq(normals, up.ravel(), rcond=None)[0]

@@ -27,6 +27,21 @@ _ENCODER = "paper_checks.pai_2022.encoder_checks"
 _DECODER = "paper_checks.pai_2022.decoder_checks"
 _SPHERES = "paper_checks.pai_2022.sphere_checks"
 
+# What a statement needs to be read on its own.
+_GAME = (
+    " The encoder f(x) = Fx has the utility Q + Σ D_j over ‖FX_j‖² ≤ n_j, Q = ΔR(FX), D_j = ΔR(FX_j, FGFX_j); the decoder "
+    "g(z) = Gz answers with the utility −Σ D_j. S_j is the span of the n_j samples X_j, r_j its dimension, n = Σ n_j, γ_j = "
+    "n_j/n."
+)
+_HEIGHT = (
+    " With a = d_z/ε² and N_j = a√γ_j, m orthogonal directions of a class that share ‖FX_j‖² = n_j evenly add m H(N_j/m) to Q, "
+    "H(y) = ½[log(1 + √γ y) − γ log(1 + y/√γ)] for γ = γ_j."
+)
+_RATE = (
+    " ΔR = ½logdet(I + bΣA_jA_jᵀ) − ½Σ γ_j logdet(I + b_jA_jA_jᵀ) for A_j of d_z rows and r_j columns, γ_j = n_j/n, n = Σ n_j, "
+    "b = d_z/(nε²), b_j = b/γ_j; y stands for the squared singular values of A_j times √(bb_j)."
+)
+
 # c = √γ: with D(y) = (1 + cy)(1 + y/c), H' = ½(1 − c²) y/D and H'' = ½(1 − c²)(1 − y²)/D².
 _SLOPE = Case(
     "slope",
@@ -112,8 +127,9 @@ CLAIMS: tuple[Claim, ...] = (
         statement=(
             "If the classes are independent, d_z ≥ Σ r_j and ε⁴ ≤ γ_j d_z²/r_j² for all j, every equilibrium encoder is "
             "injective on each S_j. Refuted: an injective equilibrium has r_j equal singular values in each class, and lies "
-            "below one direction a class in the example. No constant on the right repairs it: a class of rank two with N/r = "
-            "c and √γ < c/(2e^{c²}) keeps one direction."
+            "below one direction a class in the example. No constant repairs it: ε⁴ ≤ γ_j d_z²/(cr_j)² says N_j/r_j ≥ c, and "
+            "a class of rank two with N/r = c and √γ < c/(2e^{c²}), beside one of rank one with all other samples, keeps one "
+            "direction." + _GAME + _HEIGHT
         ),
         formula="ε⁴ ≤ γ_j d_z²/r_j²  ⟹  rank f(X_j) = r_j",
         hypotheses=("Σ r_j = rank X", "d_z ≥ Σ r_j", "ε⁴ ≤ γ_j d_z²/r_j²"),
@@ -163,7 +179,8 @@ CLAIMS: tuple[Claim, ...] = (
         statement=(
             "For independent classes and d_z ≥ Σ r_j every equilibrium encoder is injective on S_j if and only if r_j = 1 or "
             "N_j/r_j > ρ_{r_j}(γ_j), where ρ_r solves r H(y) = (r − 1) H(yr/(r − 1)). At equality r_j and r_j − 1 directions "
-            "tie."
+            "tie. There is one solution: the last direction adds N∫(H − yH')dy/y² over N/r < y < N/(r − 1), and H − yH' falls, "
+            "then rises, from 0 to ∞." + _GAME + _HEIGHT
         ),
         formula="rank f(X_j) = r_j  ⟺  r_j = 1 or N_j/r_j > ρ_{r_j}(γ_j)",
         hypotheses=("Σ r_j = rank X", "d_z ≥ Σ r_j"),
@@ -180,8 +197,8 @@ CLAIMS: tuple[Claim, ...] = (
         form=Form.PRINTED,
         statement=(
             "The theorem, as recalled, leaves two cases for a class at an equilibrium: all singular values of f(X_j) equal, "
-            "or all but the last. Checked here is whether the second occurs. It never does: not at an optimum, nor at a "
-            "local one."
+            "or all but the last, which is smaller. Checked here is whether the second occurs. It never does: not at an "
+            "optimum, nor at a local one. That takes nothing from the alternative, which is true, but makes it sharper." + _GAME
         ),
         formula="σ_1(f(X_j)) = … = σ_{r−1}(f(X_j)) > σ_r(f(X_j)) > 0 at some equilibrium",
         hypotheses=("Σ r_j = rank X", "d_z ≥ Σ r_j"),
@@ -198,8 +215,8 @@ CLAIMS: tuple[Claim, ...] = (
                     logs(even(FINE.a, Fraction(1, 2), 2)),
                 ),
                 Role.LEMMA,
-                "For n = (10, 10), r = (2, 2), d_z = 4, ε² = 4/5 two different values have squares 5 ± √17; they add less than "
-                "two of √5.",
+                "For n = (10, 10), r = (2, 2), d_z = 4, ε² = 4/5 two different values have squares 5 ± √17; they add less, "
+                "even rounded up, than two of √5.",
             ),
         ),
         group="ctrl-balls",
@@ -212,8 +229,8 @@ CLAIMS: tuple[Claim, ...] = (
         statement=(
             "Let m*_j be a maximizer of m H(N_j/m) over 1 ≤ m ≤ r_j. If Σ m*_j ≤ d_z, the optimal encoders are those with "
             "mutually orthogonal f(S_j), each f(X_j) having m*_j equal singular values √(n_j/m*_j) and no others. For any "
-            "d_z, Σ m*_j H(N_j/m*_j) is an upper bound, by Fischer's inequality; and so is the bound by the shares of the "
-            "samples."
+            "d_z, Σ m*_j H(N_j/m*_j) is an upper bound, by Fischer's inequality; and so is the maximum over all sets T of "
+            "classes of ½δ log(1 + aγ_T/δ) − ½γ_T log(1 + a), γ_T = Σ_T γ_j, δ = min(d_z, Σ_T r_j)." + _GAME + _HEIGHT
         ),
         formula="max Q = Σ m*_j H_j(N_j/m*_j)",
         hypotheses=("Σ r_j = rank X", "d_z ≥ Σ m*_j"),
@@ -254,7 +271,8 @@ CLAIMS: tuple[Claim, ...] = (
                 "shares",
                 identity("a*g*(1/(1 + a*s/q) - 1/(1 + a*t))/2", "a**2*g*(t - s/q)/(2*(1 + a*s/q)*(1 + a*t))"),
                 Role.LEMMA,
-                "The derivative in t_j of ½δ log(1 + aΣγ_it_i/δ) − ½Σγ_i log(1 + at_i) has the sign of t_j − Σγ_it_i/δ.",
+                "With ‖A_i‖² = t_in_i and classes i of the share s = Σγ_it_i spread evenly over q dimensions, the derivative "
+                "of ½q log(1 + as/q) − ½Σγ_i log(1 + at_i) in t_j has the sign of t_j − s/q.",
             ),
         ),
         group="ctrl-balls",
@@ -266,8 +284,8 @@ CLAIMS: tuple[Claim, ...] = (
         form=Form.PRINTED,
         statement=(
             "If the classes are independent, d_z ≥ Σ r_j and ε⁴ ≤ γ_j d_z²/r_j², every local maximum of the encoder's "
-            "problem is global. Refuted, also where the exact precision holds: one direction a class is a local maximum "
-            "always."
+            "problem is global. Refuted, also where every optimum is injective: one direction a class is a local maximum "
+            "always. (The theorem, as recalled, does not say it.)" + _GAME
         ),
         hypotheses=("Σ r_j = rank X", "d_z ≥ Σ r_j", "ε⁴ ≤ γ_j d_z²/r_j²"),
         expected=Verdict.REFUTED,
@@ -309,7 +327,7 @@ CLAIMS: tuple[Claim, ...] = (
         statement=(
             "For d_z ≥ Σ r_j the points with mutually orthogonal f(X_j) of m_j equal singular values √(n_j/m_j) are local "
             "maxima on the balls exactly if m_j = 1 or N_j/m_j > 1 for every j, none of them being zero; and a search finds "
-            "no others."
+            "no others. N_j = d_z√γ_j/ε²." + _GAME
         ),
         hypotheses=("Σ r_j = rank X", "d_z ≥ Σ r_j", "N_j ≠ m_j for m_j > 1"),
         expected=Verdict.HOLDS,
@@ -326,8 +344,8 @@ CLAIMS: tuple[Claim, ...] = (
         statement=(
             "Every critical point of ΔR on the balls ‖A_j‖² ≤ n_j is a local maximum or has a positive eigenvalue. Refuted: "
             "at a class A_j = 0 the Hessian is b(E − I) ≤ 0, E = (I + bΣP_i)⁻¹, and along a direction that the others leave "
-            "free ΔR grows with the fourth power. Where the others fill the space, it is a strict local maximum below the "
-            "optimum."
+            "free ΔR grows with the fourth power. Where the others fill the space, it can be a strict local maximum below the "
+            "optimum." + _RATE
         ),
         expected=Verdict.REFUTED,
         check=f"{_SPHERES}:saddles_on_balls",
@@ -375,7 +393,8 @@ CLAIMS: tuple[Claim, ...] = (
             "frame at which the set of tight frames is singular. The classes of rank two have 55/4 each on an axis of their "
             "own. No eigenvalue is positive; moving t of the square of the first class from its axis into the plane, and of "
             "the second back, lowers ΔR at second order, unless the lines turn by O(√t): then it rises like t². It is "
-            "critical for a whole range of ε, and a limit of strict saddles, the frames that are not singular."
+            "critical, with another square than 25/4, for a whole range of ε; and a limit of strict saddles: the same with the "
+            "lines of the first two classes turned together by any angle that is no multiple of π/2." + _RATE
         ),
         hypotheses=("‖A_j‖² = n_j", "d_z < Σ rank A_j"),
         expected=Verdict.REFUTED,
@@ -401,10 +420,11 @@ CLAIMS: tuple[Claim, ...] = (
         form=Form.OWN,
         statement=(
             "Also where a class has several equal values y = 1, every critical point of ΔR on spheres is a local maximum or "
-            "has a positive eigenvalue. Refuted: its Hessian has no positive eigenvalue, and H(1 + u) + H(1 − u) > 2H(1) for "
-            "u ≠ 0."
+            "has a positive eigenvalue. Refuted: for orthogonal classes of one or two directions, one of them with two at y = "
+            "1, the Hessian has no positive eigenvalue, and H(1 + u) + H(1 − u) > 2H(1) for 0 < |u| < 1, H(y) = ½[log(1 + √γ "
+            "y) − γ log(1 + y/√γ)], γ that class's." + _RATE
         ),
-        hypotheses=("‖A_j‖² = n_j", "N_j = m_j ≥ 2"),
+        hypotheses=("‖A_j‖² = n_j", "d_z√γ_j/ε² = m_j ≥ 2 for a class of m_j equal values"),
         expected=Verdict.REFUTED,
         check=f"{_SPHERES}:inflection",
         cases=(
@@ -434,12 +454,12 @@ CLAIMS: tuple[Claim, ...] = (
     ),
     Claim(
         id="ctrl.survey-on-spheres",
-        title="On spheres, what a search finds is a local maximum or a strict saddle",
+        title="On spheres, in few dimensions, critical points are local maxima, strict saddles, or limits of these",
         source=f"{THEORY}; open",
         form=Form.OWN,
         statement=(
             "For d_z < Σ r_j and all but finitely many ε, every critical point of ΔR on spheres is a local maximum, a strict "
-            "saddle, or a limit of strict saddles. No proof is known."
+            "saddle, or a limit of strict saddles. No proof is known; a search looks for exceptions." + _RATE
         ),
         hypotheses=("‖A_j‖² = n_j", "d_z < Σ r_j"),
         expected=Verdict.UNDECIDED,
@@ -472,8 +492,9 @@ CLAIMS: tuple[Claim, ...] = (
                 "shares",
                 identity("a*g*(1/(1 + a*s/q) - 1/(1 + a*t))/2", "a**2*g*(t - s/q)/(2*(1 + a*s/q)*(1 + a*t))"),
                 Role.LEMMA,
-                "The upper bound by the shares of the samples falls, then rises in each: its maxima are at zeros and ones. A "
-                "single line is worth ½log(1 + a/3) − (1/6)log(1 + a), less than two.",
+                "By the bound over sets of classes (docs/ctrl.md, fewer dimensions), since what bounds Q falls, then rises in "
+                "the square of each class: three lines are worth log(1 + a/2) − ½log(1 + a), two log(1 + a/3) − ⅓log(1 + a), "
+                "and one half as much as two.",
             ),
         ),
     ),
@@ -485,7 +506,9 @@ CLAIMS: tuple[Claim, ...] = (
         statement=(
             "S_1 = ⟨e_1, e_2⟩, S_2 = ⟨e_2, e_3⟩ with X_jX_jᵀ their projectors, n = (10, 10), d_z = 4, ε² = 1/2: the optimum is "
             "log 5 − log 3, and f(e_2) = 0 there. With W = (I + 2b f_2f_2ᵀ)⁻¹ the factors of f_2 cancel: Q is "
-            "½logdet(I + b[f_1 f_3]ᵀW[f_1 f_3]) − ¼Σ log(1 + 2b f_iᵀWf_i), at most the sum of h(f_iᵀWf_i) ≤ h(10)."
+            "½logdet(I + b[f_1 f_3]ᵀW[f_1 f_3]) − ¼Σ log(1 + 2b f_iᵀWf_i), i = 1, 3. By Hadamard's inequality this is at most "
+            "h(g_1) + h(g_3), g_i = f_iᵀWf_i ≤ ‖f_i‖² ≤ 10, h(s) = ½log(1 + bs) − ¼log(1 + 2bs), which increases; 2h(10) = log "
+            "5 − log 3, and g_i = 10 only for f_2 = 0. Here f_i = f(e_i), b = d_z/(nε²) = 2/5." + _GAME
         ),
         expected=Verdict.HOLDS,
         check=f"{_ENCODER}:coherent",
@@ -516,6 +539,12 @@ CLAIMS: tuple[Claim, ...] = (
                 ),
                 words="Two orthogonal lines attain log 5 − log 3 = 0.51082562….",
             ),
+            Case(
+                "increasing",
+                identity("b/(2*(1 + b*s)) - b/(2*(1 + 2*b*s))", "b**2*s/(2*(1 + b*s)*(1 + 2*b*s))"),
+                Role.LEMMA,
+                "h' > 0 for s > 0.",
+            ),
         ),
     ),
     Claim(
@@ -526,7 +555,7 @@ CLAIMS: tuple[Claim, ...] = (
         statement=(
             "ΔR(Z_1, Z_2) ≥ 0 for equal sizes, with equality exactly if Z_1Z_1ᵀ = Z_2Z_2ᵀ. For every encoder F, of any rank "
             "and for classes in any position, G = F⁺ has D = 0: a best response. So the encoder's value function is Q, and "
-            "the equilibria are the maximizers of Q with decoders that have D = 0."
+            "the equilibria are the maximizers of Q with decoders that have D = 0." + _GAME
         ),
         formula="D_j = ¼ Σ log((1 + μ)²/(4μ)),   μ the eigenvalues of (I + b_jP_j)⁻¹(I + b_jP̂_j)",
         expected=Verdict.HOLDS,
@@ -549,7 +578,8 @@ CLAIMS: tuple[Claim, ...] = (
         form=Form.PRINTED,
         statement=(
             "G is a best response to F if and only if FGF = F on the data. Refuted: with P = diag(u², v²), any rotation in the "
-            "coordinates in which P is the identity leaves P as it is. So f(S_j) is recovered, each f(x) need not be."
+            "coordinates in which P is the identity leaves P as it is. So f(S_j) is recovered, each f(x) need not be. P = "
+            "FX_j(FX_j)ᵀ, M = FG." + _GAME
         ),
         expected=Verdict.REFUTED,
         check=f"{_DECODER}:recalled_responses",
@@ -577,7 +607,7 @@ CLAIMS: tuple[Claim, ...] = (
         statement=(
             "G is a best response to F exactly if M = FG satisfies MP_jMᵀ = P_j for all j: M maps f(S_j) to itself as an "
             "isometry of the inner product P_j⁺. For independent f(S_j), m_j = rank f(X_j), these G form a set of the "
-            "dimension below, and D grows quadratically away from it."
+            "dimension below, and D grows quadratically away from it. P_j = FX_j(FX_j)ᵀ." + _GAME
         ),
         formula="Σ m_j(m_j − 1)/2 + (d_x − rank F) Σ m_j + d_x(d_z − Σ m_j)",
         expected=Verdict.HOLDS,
@@ -591,7 +621,9 @@ CLAIMS: tuple[Claim, ...] = (
         form=Form.PRINTED,
         statement=(
             "At the equilibria of single-subspace pursuit with d_z ≥ d_S, F and G on Stiefel manifolds, f is injective on S "
-            "and fgf(S) = f(S). x need not be recovered: gf is ±1 along each principal direction of simple variance."
+            "and fgf(S) = f(S). x need not be recovered: gf is ±1 along each principal direction of simple variance. The "
+            "encoder f(x) = Fx, first to move, has the utility R(FX) + ΔR(FX, FGFX), the decoder g(z) = Gz the utility "
+            "−ΔR(FX, FGFX)."
         ),
         hypotheses=("one class", "d_z ≥ d_S"),
         expected=Verdict.HOLDS,
@@ -601,19 +633,21 @@ CLAIMS: tuple[Claim, ...] = (
                 "rotations",
                 identity("c*s*u - s*c*v", "c*s*(u - v)"),
                 Role.LEMMA,
-                "The off-diagonal entry of MPMᵀ for a rotation M and P = diag(u, v), u ≠ v, vanishes at c = 0 or s = 0 alone.",
+                "The off-diagonal entry of MPMᵀ for a rotation M and P = diag(u, v), u ≠ v, vanishes at c = 0 or s = 0 alone; "
+                "c = 0 exchanges u and v.",
             ),
         ),
     ),
     Claim(
         id="ctrl.envelope.printed",
         title="The envelope identity, at any encoder",
-        source=f"{THEORY}; second-order conditions of Stackelberg equilibria as in the literature on learning in games",
+        source="second-order conditions of Stackelberg equilibria, as one may carry them over from the literature on learning",
         form=Form.PRINTED,
         statement=(
             "At (F, F⁺) the Schur complement D_ff − D_fg D_gg⁺ D_gf of D = Σ D_j is zero, so that the leader's total second "
-            "derivative is that of Q. Refuted for rank F < d_z: X_1 = e_1, X_2 = e_1 + e_2, F = diag(1, 0) leaves β²/(4(1 + "
-            "β)) along V = e_2e_2ᵀ."
+            "derivative is that of Q. (No source is known to print it for these games.) Refuted for rank F < d_z: X_1 = e_1, "
+            "X_2 = e_1 + e_2, F = diag(1, 0) leaves β²/(4(1 + β)), β = d_z/(n_2ε²), along V = e_2e_2ᵀ, where D_gf V = 0."
+            + _GAME
         ),
         formula="D_ff − D_fg D_gg⁺ D_gf = 0",
         expected=Verdict.REFUTED,
@@ -642,7 +676,7 @@ CLAIMS: tuple[Claim, ...] = (
         form=Form.CORRECTED,
         statement=(
             "At (F, F⁺) with F of full row rank, or at (F, G) with gf the identity on the span of the data, "
-            "D_ff − D_fg D_gg⁺ D_gf = 0. The value function is Q whatever F is."
+            "D_ff − D_fg D_gg⁺ D_gf = 0. The value function is Q whatever F is." + _GAME
         ),
         formula="D_ff − D_fg D_gg⁺ D_gf = 0",
         hypotheses=("rank F = d_z, or gf = id on Col X",),
@@ -659,7 +693,7 @@ CLAIMS: tuple[Claim, ...] = (
         statement=(
             "At an equilibrium with two orthogonal f(S_j) ≠ 0 the encoder gains by moving alone, whichever best response the "
             "decoder plays: along F → e^{tΩ}F with a rotation that mixes two of them Q is constant and D grows at second "
-            "order."
+            "order." + _GAME
         ),
         hypotheses=("K ≥ 2", "orthogonal f(S_j)"),
         expected=Verdict.HOLDS,
@@ -691,7 +725,7 @@ CLAIMS: tuple[Claim, ...] = (
         statement=(
             "Near an equilibrium simultaneous gradient ascent is linearly stable only above a ratio of the decoder's rate to "
             "the encoder's, at which the spectrum of the linearization crosses the imaginary axis; it depends on the data's "
-            "covariances. Below it starts near the equilibrium move away from it, above it they return."
+            "covariances. Below it some starts near the equilibrium move away from it, above it they return." + _GAME
         ),
         formula="max Re spec [[Hess Q + D_ff, D_fg], [−κD_gf, −κD_gg]] on the tangent spaces = 0 at κ = κ*",
         hypotheses=("K ≥ 2",),

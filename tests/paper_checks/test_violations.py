@@ -19,7 +19,7 @@ from mcr2_landscape.ctrl.optimum import Optimum, optimum_of, upper_bound
 from mcr2_landscape.study.tasks.ctrl_survey import ctrl_survey
 from paper_checks.landscape_theory.statements import Space, index_formula, nullity_formula
 from paper_checks.pai_2022.cases import SingularFrame
-from paper_checks.pai_2022.decoder_checks import response_dimension
+from paper_checks.pai_2022.decoder_checks import _equilibrium, response_dimension
 from paper_checks.pai_2022.encoder_checks import predicted_maximum
 from paper_checks.wang_2024.checks import corrected_form
 from paper_checks.yu_2020.checks import exchange_curvature, predicted_maximizer
@@ -92,6 +92,15 @@ def descending(case: Case) -> Case:
     if "ascending" not in case.statement.assertion:
         return case
     return asserting(case, ascending=list(reversed(case.statement.assertion["ascending"])))
+
+
+def inside_the_spheres(case: Case) -> Case:
+    """The first of its points with a tenth less of the last class: lower still, but no point of the spheres."""
+    first, *rest = case.statement.assertion["ascending"]
+    entry = first["rate_reduction"]
+    *others, last = entry["moments"]
+    smaller = [[str(Fraction(text) * Fraction(9, 10)) for text in row] for row in last]
+    return asserting(case, ascending=[{"rate_reduction": {**entry, "moments": [*others, smaller]}}, *rest])
 
 
 def lower_optimum(*problem: Any) -> Optimum:
@@ -240,6 +249,7 @@ def game_plants(keyword: Callable[..., tuple[str, str, Plant]], cases: Callable[
     yield cases("ctrl.precision.printed", "values the other way round", descending)
     yield cases("ctrl.precision.printed", "no exchange", false_identity)
     yield keyword("ctrl.precision.printed", "another slope", **wrong_slope)
+    yield keyword("ctrl.precision.printed", "a class that has all samples", constants=((2, 1),))
     yield cases("ctrl.injectivity", "intervals that miss", descending)
     yield keyword("ctrl.injectivity", "the recalled threshold", threshold=lambda rank, proportion: 1.0)
     yield cases("ctrl.last-singular-value.printed", "no exchange", false_identity)
@@ -268,6 +278,7 @@ def game_plants(keyword: Callable[..., tuple[str, str, Plant]], cases: Callable[
     frame = SingularFrame(20, 2, Fraction(13, 2), Fraction(1, 2))
     yield keyword("ctrl.strict-saddles-on-spheres", "a frame that is not critical", frame=frame)
     yield cases("ctrl.strict-saddles-on-spheres", "lower values near it", descending)
+    yield cases("ctrl.strict-saddles-on-spheres", "a lower point inside the spheres", inside_the_spheres)
     yield keyword("ctrl.inflection-on-spheres", "one direction", count=1)
     yield cases("ctrl.inflection-on-spheres", "equal values better", descending)
     yield keyword(
@@ -298,6 +309,11 @@ def game_plants(keyword: Callable[..., tuple[str, str, Plant]], cases: Callable[
     yield keyword("ctrl.stackelberg-not-nash", "a class turned within itself", mixing=False)
     yield cases("ctrl.stackelberg-not-nash", "no distance", descending)
     yield keyword("ctrl.timescale-threshold", "four times the threshold", factor=4.0)
+    yield keyword(
+        "ctrl.timescale-threshold",
+        "the same covariances every time",
+        draw=lambda random, ranks, sizes: _equilibrium(np.random.default_rng(5), ranks, sizes),
+    )
 
 
 PLANTS = list(plants())
