@@ -6,8 +6,8 @@ second bound helps: with t_j = ‖f(X_j)‖²/n_j ≤ 1 and δ ≥ rank f(X)
 
     Q ≤ ½ δ log(1 + a Σ gamma_j t_j/δ) − ½ Σ gamma_j log(1 + a t_j),
 
-by the arithmetic–geometric mean inequality and det(I + P) ≥ 1 + tr P. In each t_j it falls and then rises, so that its maximum
-is at zeros and ones. Source: docs/ctrl.md.
+by the arithmetic–geometric mean inequality and det(I + P) ≥ 1 + tr P. With the δ that the classes in use allow, the maximum is at
+zeros and ones (by water-filling over the classes). Source: docs/ctrl.md.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from mcr2_landscape.catalog.scalar import log_excess
 from mcr2_landscape.ctrl.multiplicity import Multiplicity, allocate, capacity_of, optimal_multiplicity, value_of
 from mcr2_landscape.record import Record
 
@@ -96,8 +97,15 @@ def _shared(proportions: np.ndarray, ranks: np.ndarray, dim: int, a: float) -> f
     if proportions.size <= _ENUMERATED:
         chosen = (np.arange(1, 2**proportions.size)[:, None] >> np.arange(proportions.size)) & 1
         share, room = chosen @ proportions, np.minimum(chosen @ ranks, dim)
-        return float((0.5 * room * np.log1p(a * share / room) - 0.5 * share * np.log1p(a)).max())
+        return max(_frame(float(u), float(r), a) for u, r in zip(share, room, strict=True))
     room = min(dim, int(ranks.sum()))
     # concave in the share: the derivative ½ a/(1 + a u/room) = ½ log(1 + a) gives the maximum
-    share = float(np.clip(room / a * (a / np.log1p(a) - 1), 0.0, 1.0))
-    return 0.5 * room * float(np.log1p(a * share / room)) - 0.5 * share * float(np.log1p(a))
+    share = min(1.0, room * log_excess(a) / (a * float(np.log1p(a))))
+    return _frame(share, room, a)
+
+
+def _frame(share: float, room: float, a: float) -> float:
+    """½ room log(1 + a share/room) − ½ share log(1 + a), what is of first order in a left out of both: it cancels."""
+    if a <= 0.5:
+        return 0.5 * (share * log_excess(a) - room * log_excess(a * share / room))
+    return 0.5 * (room * float(np.log1p(a * share / room)) - share * float(np.log1p(a)))
