@@ -21,6 +21,7 @@ def ctrl(
     labels: str | None = None,
     rank_tolerance: float | None = None,
     normalize: Literal["none", "samples", "classes"] = "none",
+    center: Annotated[bool, Parameter(negative="")] = False,
     starts: int | None = None,
     features_name: str | None = None,
     labels_name: Annotated[str | None, Parameter(name=["--labels-name", "--label-column"], allow_leading_hyphen=True)] = None,
@@ -45,6 +46,9 @@ def ctrl(
         Singular values of a class up to this count as zero: for noisy data. By default the rounding of the data's own type.
     normalize
         Bring each sample to length 1, or each class to ‖X_j‖² = n_j.
+    center
+        Subtract the mean of all samples first. It adds the direction of the common mean to classes that do not hold it, which
+        may make independent ones dependent.
     starts
         Random starts of the search for an equilibrium, where no closed form gives one: by default 24, or fewer where each
         takes long.
@@ -89,6 +93,7 @@ def ctrl(
         key=seed,
         rank_tolerance=rank_tolerance,
         normalize=normalize,
+        center=center,
         num_starts=starts,
         source=read.source,
         notes=read.notes,
@@ -104,6 +109,7 @@ def ctrl(
         "epsilon": epsilon,
         "rank_tolerance": rank_tolerance,
         "normalize": normalize,
+        "center": center,
         "starts": starts,
     }
     plain = document("ctrl", result, configuration=configuration, key=seed)

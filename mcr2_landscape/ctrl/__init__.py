@@ -4,9 +4,8 @@ from mcr2_landscape.ctrl.dynamics import History as History
 from mcr2_landscape.ctrl.dynamics import perturbed as perturbed
 from mcr2_landscape.ctrl.dynamics import play as play
 from mcr2_landscape.ctrl.ellipsoids import Ellipsoids as Ellipsoids
-from mcr2_landscape.ctrl.ellipsoids import EncoderLandscape as EncoderLandscape
+from mcr2_landscape.ctrl.encoders import EncoderLandscape as EncoderLandscape
 from mcr2_landscape.ctrl.equilibrium import EquilibriumReport as EquilibriumReport
-from mcr2_landscape.ctrl.equilibrium import envelope_residual as envelope_residual
 from mcr2_landscape.ctrl.examination import Examination as Examination
 from mcr2_landscape.ctrl.examination import common_gap as common_gap
 from mcr2_landscape.ctrl.examination import examine as examine
@@ -22,9 +21,10 @@ from mcr2_landscape.ctrl.optimum import upper_bound as upper_bound
 from mcr2_landscape.ctrl.reference import ReferenceRun as ReferenceRun
 from mcr2_landscape.ctrl.reference import reference_run as reference_run
 from mcr2_landscape.ctrl.responses import BestResponses as BestResponses
+from mcr2_landscape.ctrl.second_order import envelope_residual as envelope_residual
 from mcr2_landscape.ctrl.single import SingleOptimum as SingleOptimum
 from mcr2_landscape.ctrl.single import SingleSolution as SingleSolution
 from mcr2_landscape.ctrl.single import SingleSubspaceGame as SingleSubspaceGame
 from mcr2_landscape.ctrl.single import SingleVerification as SingleVerification
-from mcr2_landscape.ctrl.single import StiefelResponses as StiefelResponses
 from mcr2_landscape.ctrl.solve import Equilibrium as Equilibrium
+from mcr2_landscape.ctrl.stiefel_responses import StiefelResponses as StiefelResponses

@@ -1,19 +1,7 @@
-"""The encoders' constraint set as a smooth one, for classes of any position: a product of ellipsoids, with slack.
-
-With E an orthonormal basis of Col X, F acts as B = F E, and ‖F X_j‖² ≤ n_j is ‖B Eᵀ C_j‖² ≤ n_j. A slack vector s_j of each
-class makes an equation of it: Z = [B, s_1 … s_K] lies on the set
-
-    ‖B Eᵀ C_j‖² + ‖s_j‖² = n_j,
-
-a product of ellipsoids in Z, and the utility does not see the s_j. A point is critical on the set iff it is in the sense of
-Karush, Kuhn and Tucker, up to the signs of the multipliers; where s_j = 0, a class that would rather leave its boundary shows
-as directions of ascent along s_j. Source: docs/ctrl.md; squared slack variables, Bertsekas, *Nonlinear Programming*, section
-3.3.2.
-"""
+"""A product of ellipsoids as a constraint set: what the encoders' set is, with slack (see `encoders`)."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -21,15 +9,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mcr2_landscape.ctrl import utilities
-from mcr2_landscape.ctrl.spans import Spans
-from mcr2_landscape.landscape import Landscape
 from mcr2_landscape.mcr2.kernels import matmul
 from mcr2_landscape.validation import InputError, float64_matrix, positive_real
 
 _MOST = 60
-_ON = 1e-9  # ‖F X_j‖²/n_j within this of one counts as one
-_SEARCHED = 20  # dimensions up to which symmetries of the data are looked for
 _INDEPENDENT = 1e-8  # of the largest: singular values of the normals that count as zero
 
 
@@ -114,12 +97,15 @@ def _inverse(mu: jax.Array, moments: jax.Array) -> jax.Array:
 
 def _look(mu: jax.Array, square: jax.Array, moments: jax.Array) -> _Look:
     """The dual ½ ‖Z‖² − ½ tr(Z S⁻¹ Zᵀ) − ½ Σ mu with S = I + Σ mu_j moments_j, its slope and negative second derivative."""
+    K, D = moments.shape[:2]
+    joined = moments.reshape(K * D, D)  # one tall product instead of K
     inverse = _inverse(mu, moments)
-    images = matmul(moments, matmul(inverse, matmul(square, inverse)))
-    slope = 0.5 * (jnp.trace(images, axis1=-2, axis2=-1) - 1)
+    middle = matmul(inverse, matmul(square, inverse))
+    images, bent = (matmul(joined, right).reshape(K, D, D) for right in (middle, inverse))
+    slope = 0.5 * (jnp.sum(moments * middle[None], axis=(-2, -1)) - 1)
     value = 0.5 * (jnp.sum((jnp.eye(len(square), dtype=square.dtype) - inverse) * square) - jnp.sum(mu))
-    curvature = jnp.einsum("jab,kba->jk", images, matmul(moments, inverse), precision="highest")
-    empty = jnp.trace(matmul(moments, square), axis1=-2, axis2=-1) <= 0
+    curvature = matmul(images.reshape(K, -1), jnp.swapaxes(bent, 1, 2).reshape(K, -1).T)
+    empty = jnp.sum(moments * square[None], axis=(-2, -1)) <= 0
     return _Look(value, jnp.where(empty, 0, slope), 0.5 * (curvature + curvature.T))
 
 
@@ -186,120 +172,3 @@ def _tangent_weights(Z: jax.Array, D: jax.Array, moments: jax.Array) -> tuple[ja
     weights = jax.scipy.linalg.cho_solve(factor, inner)
     left = inner - matmul(flat, matmul(flat.T, weights))  # of what the shift of the diagonal has left
     return normals, weights + jnp.where(sizes > 0, jax.scipy.linalg.cho_solve(factor, left), 0)
-
-
-@dataclass(frozen=True)
-class EncoderLandscape:
-    """The encoder's problem, its decoder answering, as a `landscape` of the library, for classes in any position.
-
-    Its points are Z = [F E, s_1 … s_K], shape (d_z, rank X + K), with E = `span` (d_x, rank X) and slack vectors s_j on the set
-    ‖F X_j‖² + ‖s_j‖² = n_j; its symmetry is a rotation of F, one of each s_j,
-    and what leaves all X_jX_jᵀ alone.
-    """
-
-    landscape: Landscape
-    span: np.ndarray
-    factors: tuple[np.ndarray, ...]
-    sizes: tuple[int, ...]
-
-    def point(self, F: Any) -> np.ndarray:
-        """The point of a feasible encoder F (d_z, d_x); slack within 1e-9 of zero is rounded to it.
-
-        **Raises:** `InputError` for a wrong shape, NaN, or an encoder that is not feasible.
-        """
-        dim = self.landscape.shape[0]
-        inside = float64_matrix("F", F, (dim, self.span.shape[0])) @ self.span
-        left = np.array([1 - np.sum((inside @ C) ** 2) / size for C, size in zip(self.factors, self.sizes, strict=True)])
-        if left.min() < -_ON:
-            worst = int(left.argmin())
-            raise InputError(
-                f"F: ‖F X_j‖²/n_j is {1 - left[worst]:.6g} for class number {worst + 1}, beyond one; project it (project)"
-            )
-        slack = np.zeros((dim, len(self.sizes)))
-        slack[0] = np.where(left > _ON, np.sqrt(np.array(self.sizes) * np.maximum(left, 0)), 0)
-        with jax.enable_x64(True):
-            return np.array(self.landscape.constraint.project(jnp.asarray(np.concatenate([inside, slack], axis=1))))
-
-    def encoder(self, Z: Any) -> np.ndarray:
-        """The encoder of least norm of a point Z.
-
-        **Raises:** `InputError` for a wrong shape or NaN.
-        """
-        return float64_matrix("Z", Z, self.landscape.shape)[:, : self.span.shape[1]] @ self.span.T
-
-
-def numbers_of(factors: tuple[np.ndarray, ...], sizes: tuple[int, ...], dim: int, epsilon: float) -> utilities.Data:
-    """What the traced utilities are evaluated on, in NumPy: read in the precision of the scope in which they are traced."""
-    n, each = sum(sizes), np.array(sizes, dtype=np.float64)
-    b = dim / epsilon**2
-    numbers: list[Any] = [utilities.stacked(factors), np.array(b / n), b / each, each / n]
-    return utilities.Data(*numbers)
-
-
-def _isometries(factors: tuple[np.ndarray, ...]) -> np.ndarray:
-    """A basis (q, R, R) of the X with X Σ_j + Σ_j Xᵀ = 0 for all Σ_j = C_jC_jᵀ: F ↦ F X moves F along encoders of the same
-    second moments. None are looked for beyond 20 dimensions, where that is a large problem."""
-    rank = factors[0].shape[0]
-    if rank > _SEARCHED:
-        return np.zeros((0, rank, rank))
-    rows = []
-    for C in factors:
-        moment = C @ C.T / np.linalg.norm(C) ** 2
-        image = np.kron(np.eye(rank), moment).reshape(rank, rank, rank, rank)  # of X, in the entries of X Σ_j
-        rows.append((image + image.transpose(1, 0, 2, 3)).reshape(rank * rank, rank * rank))
-    _, s, Vt = np.linalg.svd(np.concatenate(rows))
-    return Vt[s <= 1e-10 * s[0]].reshape(-1, rank, rank)
-
-
-def encoder_landscape(spans: Spans, dim: int, epsilon: float) -> EncoderLandscape:
-    """The encoder's problem for these classes."""
-    span, K = spans.span, len(spans.sizes)
-    rank = span.shape[1]
-    own = tuple(span.T @ C for C in spans.factors)
-    # Class j sees its slack as one more direction of its own.
-    widened = [np.block([[C, np.zeros((rank, 1))], [np.zeros((K, C.shape[1])), np.eye(K)[:, [j]]]]) for j, C in enumerate(own)]
-    sizes = np.array(spans.sizes, dtype=np.float64)
-    constraint = Ellipsoids(widened, np.sqrt(sizes))
-    data = numbers_of(own, spans.sizes, dim, epsilon)
-    right = _isometries(own)
-    below = np.stack(np.tril_indices(dim, -1), axis=1)
-    turns = np.zeros((len(below), dim, dim))
-    turns[np.arange(len(below)), below[:, 0], below[:, 1]] = 1.0
-    turns -= turns.transpose(0, 2, 1)
-    # what each rotation moves: F's columns, or one slack vector
-    parts = np.zeros((K + 1, rank + K))
-    parts[0, :rank] = 1
-    parts[np.arange(1, K + 1), np.arange(rank, rank + K)] = 1
-
-    def value(Z: jax.Array) -> jax.Array:
-        return utilities.expressiveness(utilities.Data(*(jnp.asarray(part) for part in data)), Z[:, :rank])
-
-    def symmetry(Z: jax.Array) -> jax.Array:
-        moved = matmul(jnp.asarray(turns), Z[None])
-        left = (moved[None] * jnp.asarray(parts)[:, None, None, :]).reshape(-1, *Z.shape)
-        inside = matmul(Z[None, :, :rank], jnp.asarray(right))
-        return jnp.concatenate([left, jnp.pad(inside, ((0, 0), (0, 0), (0, K)))])
-
-    def invariants(Z: jax.Array) -> jax.Array:
-        images = matmul(Z[None, :, :rank], jnp.asarray(data.factors))
-        spectra = jnp.linalg.svd(images, compute_uv=False).reshape(-1)
-        whole = jnp.linalg.svd(Z[:, :rank], compute_uv=False)
-        return jnp.concatenate([spectra, whole, jnp.linalg.norm(Z[:, rank:], axis=0)])
-
-    # ⟨∇R, F⟩ = tr(I − (I + bP)⁻¹), here for an F that is a multiple of an isometry and feasible on the whole
-    room = min(dim, rank)
-    squared = room * sizes.sum() / sum(np.sum(C**2) for C in own)
-    steepness = dim / epsilon**2 / (1 + dim / epsilon**2 / room) / np.sqrt(squared)
-    example = np.concatenate([0.1 * np.eye(dim, rank), np.zeros((dim, K))], axis=1)
-    example[0, rank:] = np.sqrt(sizes)
-    with jax.enable_x64(True):
-        example = np.array(constraint.project(jnp.asarray(example)))
-    landscape = Landscape.from_function(
-        jax.jit(value),
-        example=example,
-        constraint=constraint,
-        symmetry=jax.jit(symmetry),
-        invariants=jax.jit(invariants),
-        gradient_scale=float(steepness),
-    )
-    return EncoderLandscape(landscape, span, own, spans.sizes)

@@ -109,6 +109,7 @@ class Examination(Record):
     dim: int
     epsilon: float
     normalization: str
+    centered: bool
     rank_tolerance: float | None
     tolerance: float
     gap: RankGap | None
@@ -150,6 +151,7 @@ def examine(
     key: Any = 0,
     rank_tolerance: float | None = None,
     normalize: str = "none",
+    center: bool = False,
     num_starts: int | None = None,
     source: str = "data",
     notes: Sequence[str] = (),
@@ -161,10 +163,10 @@ def examine(
     **Arguments:** `X` (samples, d_x), any real dtype; `labels`, one a sample, of any hashable kind, in any order. `dim`: d_z;
     `epsilon`: the coding precision. `key`: the starts of searches, and random directions. `rank_tolerance`: singular values of
     a class up to this, in the units of X as normalized, count as zero. `normalize`: "none", "samples" (each to length 1) or
-    "classes" (‖X_j‖² = n_j). `num_starts`: random ones of the search, where no closed form decides; by default those of
-    `SubspaceGame.solve`, or fewer where they would take many minutes. `source`: where the data come from, in words; `notes`:
-    what was done to them before, in sentences. `progress`: as `SubspaceGame.solve`. `announce`: is told, in a sentence, of a
-    search that may take long.
+    "classes" (‖X_j‖² = n_j). `center`: subtract the mean of all samples first. `num_starts`: random ones of the search, where
+    no closed form decides; by default those of `SubspaceGame.solve`, or fewer where they would take many minutes. `source`:
+    where the data come from, in words; `notes`: what was done to them before, in sentences. `progress`: as
+    `SubspaceGame.solve`. `announce`: is told, in a sentence, of a search that may take long.
 
     **Returns:** `Examination`. Ctrl-C during a search stops it; the best that it had found is in the result, marked
     `interrupted`.
@@ -175,7 +177,7 @@ def examine(
         positive_integer("num_starts", num_starts)
     positive_integer("dim", dim)  # before the data are factored, which may take long
     positive_real("epsilon", epsilon)
-    X, words = normalized(X, labels, normalize)
+    X, words = normalized(X, labels, normalize, center)
     game = SubspaceGame(X, labels, dim=dim, epsilon=epsilon, rank_tolerance=rank_tolerance)
     spans = game.spans
     optimum = game.optimum() if spans.independent else None
@@ -199,6 +201,7 @@ def examine(
         dim=game.dim,
         epsilon=game.epsilon,
         normalization=normalize,
+        centered=center,
         rank_tolerance=rank_tolerance,
         tolerance=spans.tolerance,
         gap=common_gap(spans),
@@ -228,18 +231,23 @@ def affordable_starts(game: SubspaceGame) -> int:
     return max(_FEWEST, min(NUM_STARTS, _AFFORDABLE // (game.dim * game.spans.span.shape[1])))
 
 
-def normalized(X: Any, labels: Any, normalize: str) -> tuple[Any, tuple[str, ...]]:
+def normalized(X: Any, labels: Any, normalize: str, center: bool = False) -> tuple[Any, tuple[str, ...]]:
     """X (samples, d_x) as the game is to see it, in its own dtype, and what was done, in sentences.
 
     **Raises:** `InputError` for an unknown word, NaN, or what is zero and cannot be normalized.
     """
     if normalize not in NORMALIZATIONS:
         raise InputError(f"normalize: found {normalize!r}; pass one of {', '.join(NORMALIZATIONS)}")
-    if normalize == "none":
+    if normalize == "none" and not center:
         return X, ()
     # in its own dtype: the ranks are read off with that dtype's rounding
     rows = float64_matrix("X", X, (None, None), refuse_float32=False)
     dtype = np.asarray(X).dtype if np.asarray(X).dtype.kind == "f" else rows.dtype
+    said: tuple[str, ...] = ()
+    if center:
+        rows, said = rows - rows.mean(axis=0), ("the mean of all samples was subtracted",)
+    if normalize == "none":
+        return rows.astype(dtype, copy=False), said
     norms = np.linalg.norm(rows, axis=1)
     if normalize == "samples":
         zeros = int((norms == 0).sum())
@@ -248,7 +256,7 @@ def normalized(X: Any, labels: Any, normalize: str) -> tuple[Any, tuple[str, ...
                 f"X: {zeros} samples are zero and have no direction to normalize; remove them, or normalize by class "
                 "(normalize='classes')"
             )
-        return (rows / norms[:, None]).astype(dtype, copy=False), ("each sample was divided by its length",)
+        return (rows / norms[:, None]).astype(dtype, copy=False), (*said, "each sample was divided by its length")
     codes, names = encode_labels(labels)
     if codes.size != norms.size:
         raise InputError(f"labels: found {codes.size} for {norms.size} samples (rows of X); pass one a sample")
@@ -257,7 +265,7 @@ def normalized(X: Any, labels: Any, normalize: str) -> tuple[Any, tuple[str, ...
         if square == 0:
             raise InputError(f"X: all samples of class {name!r} are zero; drop the class")
     factors = np.sqrt(np.bincount(codes, minlength=len(names)) / squares)
-    return (rows * factors[codes][:, None]).astype(dtype, copy=False), ("each class was scaled to ‖X_j‖² = n_j",)
+    return (rows * factors[codes][:, None]).astype(dtype, copy=False), (*said, "each class was scaled to ‖X_j‖² = n_j")
 
 
 def common_gap(spans: Spans) -> RankGap | None:
@@ -321,8 +329,8 @@ def classes_of(game: SubspaceGame, optimum: Optimum | None, F: np.ndarray) -> tu
                 variance_range=(float(shares[rank - kept[j] :].sum()), float(shares[: kept[j]].sum())),
                 determined=_determined(optimum, j, rank, kept[j], fits),
                 closest=names[closest],
-                angle=float(np.degrees(np.arccos(min(1.0, spans.cosines[j, closest])))),
-                shared=int((np.linalg.svd(spans.bases[j].T @ spans.bases[closest], compute_uv=False) > 1 - 1e-10).sum()),
+                angle=spans.angle(j, closest),
+                shared=spans.shared(j, closest),
                 profile_counts=counts,
                 profile_values=heights,
             )

@@ -98,7 +98,7 @@ def _stability(ratio: float | None) -> str:
     if ratio == 0:
         return " Simultaneous gradient ascent stays there at any ratio of the players' rates."
     if np.isinf(ratio):
-        return " Simultaneous gradient ascent does not stay there at any ratio of the players' rates."
+        return " Simultaneous gradient ascent does not stay there, however much faster than the encoder the decoder is."
     return f" Simultaneous gradient ascent stays there where the decoder's rate is more than {ratio:.3g} times the encoder's."
 
 

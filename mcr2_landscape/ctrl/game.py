@@ -12,7 +12,7 @@ from jaxtyping import Array, Float
 
 from mcr2_landscape.closed_form import check_epsilon
 from mcr2_landscape.ctrl import utilities
-from mcr2_landscape.ctrl.ellipsoids import EncoderLandscape, encoder_landscape
+from mcr2_landscape.ctrl.encoders import EncoderLandscape, encoder_landscape
 from mcr2_landscape.ctrl.equilibrium import EquilibriumReport, verify
 from mcr2_landscape.ctrl.hypotheses import Hypothesis, hypotheses_of
 from mcr2_landscape.ctrl.optimum import Optimum, optimum_of

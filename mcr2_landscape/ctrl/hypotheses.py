@@ -18,7 +18,8 @@ _ROUNDING = 1e-10
 class Hypothesis(Record):
     """One hypothesis on the data.
 
-    **Fields:** `name`; `statement` in formulas; `verdict`: holds, refuted, or undecided where the margin is within rounding;
+    **Fields:** `name`; `statement` in formulas; `verdict`: holds, refuted, or undecided where the margin is within rounding
+    (independence counts as refuted where float64 sees no margin at all, below 1e-10: dependent classes look like that);
     `margin`: positive where it holds, in the unit that `statement` names; `class_name`: the class that decides it, where one
     does; `detail`: in words.
     """
@@ -53,12 +54,17 @@ def _independence(spans: Spans) -> Hypothesis:
     if spans.independent:
         K = len(spans.sizes)
         i, j = divmod(int((spans.cosines - 2 * np.eye(K)).argmax()), K)
-        angle = float(np.degrees(np.arccos(min(1.0, spans.cosines[i, j]))))
-        words = f"the smallest principal angle is {angle:.3g}°, between {spans.names[i]} and {spans.names[j]}"
+        words = f"the smallest principal angle is {spans.angle(i, j):.3g}°, between {spans.names[i]} and {spans.names[j]}"
     else:
-        margin, words = min(margin, 0.0), spans.describe_overlap()
-    statement = "rank X = Σ r_j (smallest singular value of [U_1 … U_K])"
-    return Hypothesis("independence", statement, Verdict.HOLDS if spans.independent else Verdict.REFUTED, margin, None, words)
+        words = spans.describe_overlap()
+    verdict = _verdict(margin)
+    if verdict is Verdict.HOLDS and not spans.independent:
+        verdict = Verdict.UNDECIDED
+        words = f"the margin is within the {spans.blur:.1g} that rounding of X's entries may move the subspaces by; {words}"
+    elif verdict is Verdict.UNDECIDED:  # exactly dependent classes look like this, and no others but by accident
+        verdict, margin = Verdict.REFUTED, 0.0
+    statement = "rank X = Σ r_j, to rounding (smallest singular value of [U_1 … U_K])"
+    return Hypothesis("independence", statement, verdict, margin, None, words)
 
 
 def _dimension(spans: Spans, dim: int) -> Hypothesis:
@@ -70,12 +76,16 @@ def _dimension(spans: Spans, dim: int) -> Hypothesis:
 
 def _exact_dimension(spans: Spans, dim: int, epsilon: float) -> Hypothesis:
     n = sum(spans.sizes)
-    needed = sum(
-        optimal_multiplicity(n, rank, float(gamma), dim, epsilon).multiplicity
+    found = [
+        optimal_multiplicity(n, rank, float(gamma), dim, epsilon)
         for rank, gamma in zip(spans.ranks, spans.proportions, strict=True)
-    )
+    ]
+    pairs = [(own.multiplicity, own.multiplicity if own.tied is None else own.tied) for own in found]
+    least, needed = sum(map(min, pairs)), sum(map(max, pairs))
     words = f"the optimal multiplicities add up to {needed}, d_z = {dim}"
     verdict = Verdict.HOLDS if dim >= needed else Verdict.REFUTED
+    if least <= dim < needed:  # which of two numbers of directions is the better one is within rounding
+        verdict, words = Verdict.UNDECIDED, f"the optimal multiplicities add up to {least} to {needed}, d_z = {dim}"
     return Hypothesis("dimension, exact", "d_z ≥ Σ m*_j (difference)", verdict, float(dim - needed), None, words)
 
 

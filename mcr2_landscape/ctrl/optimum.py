@@ -6,8 +6,8 @@ second bound helps: with t_j = ‖f(X_j)‖²/n_j ≤ 1 and δ ≥ rank f(X)
 
     Q ≤ ½ δ log(1 + a Σ gamma_j t_j/δ) − ½ Σ gamma_j log(1 + a t_j),
 
-by the arithmetic–geometric mean inequality and det(I + P) ≥ 1 + tr P. With the δ that the classes in use allow, the maximum is at
-zeros and ones (by water-filling over the classes). Source: docs/ctrl.md.
+by the arithmetic–geometric mean inequality and det(I + P) ≥ 1 + tr P. With the δ that the classes in use allow, the maximum is
+at zeros and ones (by water-filling over the classes). Source: docs/ctrl.md.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ Source: docs/ctrl.md.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import scipy.stats
@@ -20,8 +20,13 @@ import scipy.stats
 from mcr2_landscape.randomness import generator
 from mcr2_landscape.record import Record
 from mcr2_landscape.validation import InputError
+from mcr2_landscape.verdict import Verdict
+
+if TYPE_CHECKING:
+    from mcr2_landscape.ctrl.game import SubspaceGame
 
 _RANK = 1e-10
+_RESPONDS = 1e-8
 
 
 @dataclass(frozen=True)
@@ -59,9 +64,9 @@ class BestResponses(Record):
         joined = np.linalg.pinv(image, rcond=_RANK)
         on_image = np.concatenate(moved, axis=1) @ joined  # M on f(S), zero on its complement
         onto = image @ joined
-        kernel = np.eye(F.shape[1]) - self.decoder @ F
         first, second = (scale * random.standard_normal(self.decoder.shape) for _ in range(2))
-        return self.decoder @ on_image + kernel @ first @ onto + second @ (np.eye(F.shape[0]) - onto)
+        kernel = first - self.decoder @ (F @ first)
+        return self.decoder @ on_image + kernel @ onto + second @ (np.eye(F.shape[0]) - onto)
 
 
 def responses_to(F: np.ndarray, factors: tuple[np.ndarray, ...]) -> BestResponses:
@@ -117,6 +122,19 @@ def response_error(F: np.ndarray, G: np.ndarray, factors: tuple[np.ndarray, ...]
         A, image = A + less @ A, image + less @ image
         errors.append(float(np.linalg.norm(image @ image.T - A @ A.T) / np.linalg.norm(A @ A.T)))
     return max(errors)
+
+
+def response_verdict(game: SubspaceGame, F: np.ndarray, G: np.ndarray) -> tuple[Verdict, float]:
+    """Whether G is a best response to F, and its `response_error`: undecided where an error above 1e-8 may be rounding of F G,
+    which grows with the norms of both and with the spread of the singular values of f(X_j)."""
+    error = game.response_error(F, G)
+    if error <= _RESPONDS:
+        return Verdict.HOLDS, error
+    scale = np.sqrt(game.dim / (min(game.sizes) * game.epsilon**2))
+    spread = 1 + scale * max(float(np.linalg.norm(F @ C, 2)) for C in game.spans.factors)
+    size = float(np.linalg.norm(F, 2)) * float(np.linalg.norm(G, 2))
+    rounding = 16 * float(np.finfo(np.float64).eps) * size * spread
+    return (Verdict.REFUTED if error > _RESPONDS + rounding else Verdict.UNDECIDED), error
 
 
 def check_tolerance(rtol: float) -> None:

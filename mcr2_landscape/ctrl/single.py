@@ -45,13 +45,13 @@ from mcr2_landscape.ctrl.game import Gradients
 from mcr2_landscape.ctrl.hypotheses import Hypothesis
 from mcr2_landscape.ctrl.responses import check_tolerance, response_error
 from mcr2_landscape.ctrl.spans import span_of
+from mcr2_landscape.ctrl.stiefel_responses import PLAIN, ZERO, StiefelResponses, stiefel_responses
 from mcr2_landscape.precision import traced_array
 from mcr2_landscape.randomness import generator
 from mcr2_landscape.record import Record
 from mcr2_landscape.validation import InputError, float64_matrix, positive_integer, positive_real
 from mcr2_landscape.verdict import Verdict
 
-_ZERO, _PLAIN = 1e-12, 1e-8  # of the largest singular value: below the first nothing, above the second plainly something
 _DENSE = 400  # entries of F up to which the encoder's Hessian is formed
 
 
@@ -70,41 +70,6 @@ class SingleOptimum(Record):
     lost: int
     unique: Verdict
     reason: str
-
-
-@dataclass(frozen=True)
-class StiefelResponses(Record):
-    """All best responses to one encoder.
-
-    **Fields:** `decoder`: Fᵀ, shape (d_x, d_z). `dimension` of the set, `None` where rounding does not tell whether two
-    singular values of f(X) are equal, or one is zero. `multiplicities` of the distinct singular values of f(X), descending.
-    """
-
-    decoder: np.ndarray = field(repr=False, metadata={"json": False})
-    dimension: int | None
-    multiplicities: tuple[int, ...]
-    _image: np.ndarray = field(repr=False, metadata={"json": False})  # principal axes of f(S), (d_z, m)
-
-    def sample(self, key: Any) -> np.ndarray:
-        """A random member (d_x, d_z), every part by Haar's measure. Where `dimension` is `None`, singular values of f(X) that
-        may be equal are taken as different: members still, but not all of them.
-
-        **Raises:** `InputError` for a bad key.
-        """
-        random = generator(key)
-        W, (d_x, d_z) = self._image, self.decoder.shape
-        turned = [W[:, :0]]
-        start = 0
-        for size in self.multiplicities:
-            turned.append(W[:, start : start + size] @ stiefel.haar(random, size, size))
-            start += size
-        back = self.decoder @ W
-        found = self.decoder @ np.concatenate(turned, axis=1) @ W.T
-        if d_x >= d_z:
-            rest = stiefel.complement(W)
-            return found + stiefel.haar(random, d_x, rest.shape[1], back) @ rest.T
-        rest = stiefel.complement(back)
-        return found + rest @ stiefel.haar(random, d_z, rest.shape[1], W).T
 
 
 @dataclass(frozen=True)
@@ -285,7 +250,7 @@ class SingleSubspaceGame:
         gaps = -np.diff(self.values[:k]) / self.values[0]
         simple = float(gaps.min(initial=np.inf))
         spread = "no two singular values are equal" if gaps.size else "one singular value alone"
-        if gaps.size and simple < _PLAIN:
+        if gaps.size and simple < PLAIN:
             at = int(gaps.argmin())
             spread = f"singular values {at + 1} and {at + 2} differ by {simple:.3g} of the largest"
         verdict = _differs(simple)
@@ -310,25 +275,7 @@ class SingleSubspaceGame:
 
     def best_response(self, F: Any) -> StiefelResponses:
         """All decoders that are best responses to F: Fᵀ, the set's dimension, random members. Errors as `encoder`."""
-        F = self.encoder(F)
-        W, s, _ = np.linalg.svd(F @ self.factor, full_matrices=False)
-        largest = float(s[0])
-        # an encoder that maps all of S to zero has s of rounding alone
-        if largest <= _ZERO * self.values[0]:
-            W, s, ratios = W[:, :0], s[:0], np.zeros(0)
-        else:
-            ratios = s / largest
-            kept = ratios > _ZERO
-            W, ratios = W[:, kept], ratios[kept]
-        gaps = ratios[:-1] - ratios[1:] if ratios.size else ratios
-        plain = bool(((gaps <= _ZERO) | (gaps >= _PLAIN)).all()) and (ratios.size == 0 or float(ratios[-1]) >= _PLAIN)
-        ends = np.flatnonzero(gaps > _ZERO) + 1
-        counts = tuple(int(c) for c in np.diff(np.concatenate([[0], ends, [ratios.size]]))) if ratios.size else ()
-        m = ratios.size
-        p, q = self.ambient_dim - m, self.dim - m
-        p, q = max(p, q), min(p, q)
-        dimension = sum(c * (c - 1) // 2 for c in counts) + p * q - q * (q + 1) // 2
-        return StiefelResponses(F.T.copy(), dimension if plain else None, counts, W)
+        return stiefel_responses(self.encoder(F), self.factor, float(self.values[0]))
 
     def is_best_response(self, F: Any, G: Any, *, rtol: float = 1e-8) -> bool:
         """Whether ‖E^½(MPMᵀ − P)E^½‖ ≤ rtol ‖E^½PE^½‖ for M = FG and E = (I + bP)⁻¹, in which the distance is quadratic.
@@ -337,7 +284,7 @@ class SingleSubspaceGame:
         return self._response_error(self.encoder(F), self.decoder(G)) <= rtol
 
     def _response_error(self, F: np.ndarray, G: np.ndarray) -> float:
-        if np.linalg.norm(F @ self.factor) <= _ZERO * self.values[0]:
+        if np.linalg.norm(F @ self.factor) <= ZERO * self.values[0]:
             return 0.0  # every decoder answers an encoder that sees nothing
         return response_error(F, G, (self.factor,), np.array([self._b]))
 
@@ -415,7 +362,7 @@ class SingleSubspaceGame:
     def _recovery(self, F: np.ndarray, G: np.ndarray) -> tuple[float, float]:
         A = F @ self.factor
         U, s, _ = np.linalg.svd(A, full_matrices=False)
-        kept = U[:, s > _PLAIN * max(float(s[0]), 1e-300)]
+        kept = U[:, s > PLAIN * max(float(s[0]), 1e-300)]
         again, _ = np.linalg.qr(F @ G @ kept)
         sine = float(np.linalg.norm(again - kept @ (kept.T @ again), 2)) if kept.shape[1] else 0.0
         return sine, float(np.linalg.norm(G @ A - self.factor) / np.linalg.norm(self.factor))
@@ -423,9 +370,9 @@ class SingleSubspaceGame:
 
 def _differs(gap: float) -> Verdict:
     """Whether singular values with that relative gap are different."""
-    if gap <= _ZERO:
+    if gap <= ZERO:
         return Verdict.REFUTED
-    return Verdict.HOLDS if gap >= _PLAIN else Verdict.UNDECIDED
+    return Verdict.HOLDS if gap >= PLAIN else Verdict.UNDECIDED
 
 
 # -- traced -----------------------------------------------------------------------------------------------------------------

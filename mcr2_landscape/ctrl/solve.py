@@ -11,13 +11,14 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from mcr2_landscape import closed_form
+from mcr2_landscape.catalog.scalar import log_excess
 from mcr2_landscape.closed_form import Parameters
 from mcr2_landscape.ctrl.optimum import upper_bound
 from mcr2_landscape.landscape import ascend
@@ -33,8 +34,12 @@ if TYPE_CHECKING:
 NUM_STARTS = 24
 _SUBSETS = 4  # classes up to which every set of collapsed ones is a start
 _RTOL = 1e-11
-_FIRST, _LAST = 500, 5000  # gradients of an ascent, and of the highest one again
+_FIRST, _LAST = 500, 5000  # gradients of an ascent at most, and of the highest one again
+_LEAST = 60
+_WORK = 1.6e10  # some two minutes' worth: multiplications of the matrices, one a class, that all gradients take
 _RANK = 1e-6  # of the largest singular value of all f(X_j): what ascent has not brought to zero exactly
+_SMALL = 0.3  # of b_j σ²: below, both rates are so nearly linear that their difference cancels
+_HIDDEN = 1e-6  # of the upper bound: a larger rounding decides nothing
 
 
 @dataclass(frozen=True)
@@ -73,14 +78,35 @@ class Equilibrium(Record):
 def value_of_encoder(game: SubspaceGame, F: np.ndarray) -> float:
     """Q(F) on the host, from singular values."""
     p = Parameters(game.dim, game.sizes, game.epsilon, 1.0, game.ranks)
-    return closed_form.value(p, F @ game.spans.joined, regularized=False)
+    A = F @ game.spans.joined
+    own = [(rho, rho * p.alpha * np.linalg.svd(B, compute_uv=False) ** 2) for rho, B in zip(p.ratios, p.blocks(A), strict=True)]
+    if max(float(s.max(initial=0.0)) for _, s in own) > _SMALL:
+        return closed_form.value(p, A, regularized=False)
+    # the parts of first order in 1/ε² are equal, and larger than all the rest
+    whole = p.alpha * np.linalg.svd(A, compute_uv=False) ** 2
+    return 0.5 * (sum(_excess(s) / float(rho) for rho, s in own) - _excess(whole))
+
+
+def _excess(s: np.ndarray) -> float:
+    """Σ s − log(1 + s)."""
+    return sum(log_excess(float(one)) for one in s)
 
 
 def value_tolerance(game: SubspaceGame, value: float) -> float:
-    """What rounding of F's entries explains in Q: small singular values of X make large entries of F."""
-    s = np.concatenate(game.spans.values)
-    condition = float(s.max() / (s.min() * max(game.spans.independence if game.spans.independent else 1.0, 1e-16)))
-    return (1e-12 + 64 * float(np.finfo(np.float64).eps) * condition) * max(1.0, value)
+    """What rounding explains in Q near its maximum: that of F's entries, and that of the two rates whose difference it is."""
+    room, a = min(game.dim, sum(game.ranks)), game.dim / game.epsilon**2
+    rates = 0.5 * room * float(np.log1p(a / room))
+    size = (
+        rates
+        if max(1 / game.spans.proportions) * a > _SMALL
+        else 8 * upper_bound(game.sizes, game.ranks, game.dim, game.epsilon)
+    )
+    return (1e-12 + 8 * game.spans.rounding) * max(size, value)
+
+
+def judged(gap: float, tolerance: float, bound: float) -> Verdict:
+    """Whether a value with that gap to an upper bound is optimal: undecided as well where rounding hides much of the bound."""
+    return Verdict.HOLDS if gap <= tolerance <= _HIDDEN * bound else Verdict.UNDECIDED
 
 
 def solve(
@@ -118,11 +144,13 @@ def _made(game: SubspaceGame, F: np.ndarray, num_starts: int, reason: str, inter
     tolerance = value_tolerance(game, value)
     feasibility = game.feasibility(F)
     responses = game.best_response(F)
-    optimal = Verdict.HOLDS if bound - value <= tolerance and feasibility.max() <= 1 + 1e-9 else Verdict.UNDECIDED
+    optimal = judged(bound - value, tolerance, bound) if feasibility.max() <= 1 + 1e-9 else Verdict.UNDECIDED
     if num_starts:
         reason = f"the best of {num_starts} starts; {reason}"
         gap = f"{bound - value:.3g} below the upper bound, which may not be attained"
         reason += "; it closes the gap to the upper bound" if optimal is Verdict.HOLDS else f"; {gap}: not proved optimal"
+    elif optimal is Verdict.UNDECIDED:
+        reason += f", but rounding of F's entries, which X's singular values make large, leaves {bound - value:.3g} of it open"
     error = game.response_error(F, responses.decoder)
     return Equilibrium(
         F,
@@ -148,14 +176,31 @@ def kept_dimensions(game: SubspaceGame, F: np.ndarray, rtol: float = _RANK) -> t
     return tuple(int((s > rtol * largest).sum()) for s in spectra)
 
 
-def _collapses(game: SubspaceGame) -> Iterator[tuple[bool, ...]]:
-    """Which classes are left, for starts with collapsed ones: all proper subsets of a few classes, else those without one."""
-    K = len(game.sizes)
-    if K <= _SUBSETS:
-        yield from (kept for kept in itertools.product((True, False), repeat=K) if any(kept) and not all(kept))
+class _Budget(NamedTuple):
+    """Gradients of each ascent and of the highest one again, and starts with a single collapsed class."""
+
+    first: int
+    last: int
+    collapsed: int
+
+
+def _budget(num_classes: int, size: int, num_starts: int) -> _Budget:
+    """What a search may cost whose gradients multiply a matrix (size, size) a class: less of everything where each takes long,
+    but for the starts that were asked for."""
+    gradients = int(_WORK / (num_classes * size**3))
+    collapsed = min(num_classes, max(2, gradients // (2 * _FIRST)))
+    each = gradients // (2 * (1 + collapsed + num_starts))
+    return _Budget(min(_FIRST, max(_LEAST, each)), min(_LAST, max(_FIRST, gradients // 2)), collapsed)
+
+
+def _collapses(num_classes: int, most: int, random: np.random.Generator) -> Iterator[tuple[bool, ...]]:
+    """Which classes are left, for starts with collapsed ones: all proper subsets of a few classes, else those without one, at
+    most `most` of them."""
+    if num_classes <= _SUBSETS:
+        yield from (kept for kept in itertools.product((True, False), repeat=num_classes) if any(kept) and not all(kept))
     else:
-        for j in range(K):
-            yield tuple(i != j for i in range(K))
+        for j in random.permutation(num_classes)[:most]:
+            yield tuple(i != j for i in range(num_classes))
 
 
 def _searched(
@@ -163,15 +208,16 @@ def _searched(
 ) -> tuple[np.ndarray, int, bool]:
     """The best of ascents on the balls: from the best orthogonal encoder, with classes collapsed (a zero class stays so), and
     from random starts."""
-    problem = game.reduced("balls")
+    problem, K = game.reduced("balls"), len(game.sizes)
+    budget = _budget(K, game.dim, num_starts)
     starts = [orthogonal_coefficients(game, allocated, random)]
-    for kept in _collapses(game):
+    for kept in _collapses(K, budget.collapsed, random):
         start = problem.random_starts(random, 1)[0]
         for block, keep in zip(problem.parameters.blocks(start), kept, strict=True):
             block *= keep
         starts.append(start)
     starts += list(problem.random_starts(random, num_starts))
-    A, ends, interrupted = _best(problem, starts, progress)
+    A, ends, interrupted = _best(problem, starts, budget, progress)
     return game.encoder_of(A), ends, interrupted
 
 
@@ -179,10 +225,11 @@ def _searched_dependent(
     game: SubspaceGame, random: np.random.Generator, num_starts: int, progress: Any
 ) -> tuple[np.ndarray, int, bool]:
     """The best of ascents over F on Col X, on the product of ellipsoids with slack."""
-    problem = game.landscape()
+    problem, K = game.landscape(), len(game.sizes)
     rank = problem.span.shape[1]
+    budget = _budget(K, rank + K, num_starts)
     starts = []
-    for kept in ((True,) * len(game.sizes), *_collapses(game)):
+    for kept in ((True,) * K, *_collapses(K, budget.collapsed, random)):
         # a generic encoder that maps the collapsed classes to zero, as far as anything is left of the others
         gone = [C for C, keep in zip(problem.factors, kept, strict=True) if not keep]
         inside = random.standard_normal((game.dim, rank))
@@ -196,19 +243,19 @@ def _searched_dependent(
     scale = np.sqrt(max(game.sizes)) / np.linalg.norm(np.concatenate(problem.factors, axis=1))
     # inside the set: a slack vector that is zero stays so
     points = [problem.point(random.uniform(0.5, 0.97) * game.project(scale * start @ problem.span.T)) for start in starts]
-    Z, ends, interrupted = _best(problem.landscape, points, progress)
+    Z, ends, interrupted = _best(problem.landscape, points, budget, progress)
     return game.project(problem.encoder(Z)), ends, interrupted
 
 
-def _best(landscape: Any, starts: list[np.ndarray], progress: Any) -> tuple[np.ndarray, int, bool]:
+def _best(landscape: Any, starts: list[np.ndarray], budget: _Budget, progress: Any) -> tuple[np.ndarray, int, bool]:
     """The highest end of ascents, how many there were, and whether Ctrl-C cut them short. An ascent that has not converged
-    after some hundreds of gradients goes on only if it is the highest."""
+    after its gradients goes on only if it is the highest."""
     best, value, interrupted, done = starts[0], landscape.evaluate(_feasible(landscape, starts[0]))[0], False, 0
     converged = False
     with Progress.of(progress, len(starts), "climbing") as bar:
         try:
             for start in starts:
-                found = ascend(landscape, start, rtol=_RTOL, max_steps=_FIRST)
+                found = ascend(landscape, start, rtol=_RTOL, max_steps=budget.first)
                 if found.value > value:
                     best, value, converged = found.point, found.value, found.converged
                 if found.interrupted:
@@ -217,7 +264,7 @@ def _best(landscape: Any, starts: list[np.ndarray], progress: Any) -> tuple[np.n
                 done += 1
                 bar.update(done, done)
             if not converged and not interrupted:
-                found = ascend(landscape, best, rtol=_RTOL, max_steps=_LAST)
+                found = ascend(landscape, best, rtol=_RTOL, max_steps=budget.last)
                 best, interrupted = found.point, found.interrupted
         except KeyboardInterrupt:
             interrupted = True

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from mcr2_landscape.factorization import Factorization, factorize
-from mcr2_landscape.mcr2.features import encode_labels, sort_features
+from mcr2_landscape.factorization import factorize
+from mcr2_landscape.mcr2.features import encode_labels, grouped
 from mcr2_landscape.validation import InputError, float64_matrix, positive_real
 
 _CLEAR = 30.0  # how many times the tolerance a singular value must exceed for the rank to be plain
@@ -23,7 +23,9 @@ class Spans:
     singular values, descending. The games depend on the C_j and the n_j alone.
 
     `names` and `sizes` of the classes, in order; `order` is the sample number of each column of [X_1 … X_K]; `tolerance` is
-    what a singular value had to exceed to count, `cut` the largest that did not.
+    what a singular value had to exceed to count, `cut` the largest that did not; `blur`: the sine of the angle by
+    which rounding of X's entries, in their own dtype, may have turned the subspaces: smaller angles between classes say
+    nothing. Source: Wedin, *Perturbation bounds in connection with singular value decomposition* (BIT 1972).
     """
 
     names: tuple[Any, ...]
@@ -33,6 +35,7 @@ class Spans:
     order: np.ndarray
     tolerance: float
     cut: float
+    blur: float = _DEPENDENT
 
     @property
     def ambient_dim(self) -> int:
@@ -68,36 +71,65 @@ class Spans:
 
     @property
     def independent(self) -> bool:
-        """Whether Σ r_j is the rank of X, numerically."""
-        return self.independence > _DEPENDENT
+        """Whether Σ r_j is the rank of X, beyond rounding."""
+        return self.independence > self.blur
+
+    @cached_property
+    def rounding(self) -> float:
+        """What rounding of F's float64 entries leaves unknown of f(X), relative to its norm: small singular values of X make
+        large entries of F."""
+        s = np.concatenate(self.values)
+        apart = self.independence if self.independent else 1.0
+        return 8 * float(np.finfo(np.float64).eps) * float(s.max() / (s.min() * apart))
 
     @cached_property
     def cosines(self) -> np.ndarray:
         """The largest cosine of a principal angle between two classes, shape (K, K); 1 on the diagonal."""
         K = len(self.sizes)
         found = np.eye(K)
+        U = np.concatenate(self.bases, axis=1)
+        edges = np.concatenate([[0], np.cumsum(self.ranks)])
+        gram = U.T @ U
         for i in range(K):
             for j in range(i):
-                found[i, j] = found[j, i] = np.linalg.svd(self.bases[i].T @ self.bases[j], compute_uv=False)[0]
+                block = gram[edges[i] : edges[i + 1], edges[j] : edges[j + 1]]
+                found[i, j] = found[j, i] = min(1.0, np.linalg.svd(block, compute_uv=False)[0])
         return found
+
+    def principal_sines(self, i: int, j: int) -> np.ndarray:
+        """sin θ of the principal angles between two classes, ascending, to rounding at small angles as well: of which cosines
+        say nothing below 1e-8."""
+        U, V = self.bases[i], self.bases[j]
+        if U.shape[1] < V.shape[1]:
+            U, V = V, U
+        return np.minimum(np.linalg.svd(V - U @ (U.T @ V), compute_uv=False)[::-1], 1.0)
+
+    def angle(self, i: int, j: int) -> float:
+        """The smallest principal angle between two classes, in degrees."""
+        cosine = float(self.cosines[i, j])
+        return float(np.degrees(np.arccos(cosine) if cosine < 0.9 else np.arcsin(self.principal_sines(i, j)[0])))
+
+    def shared(self, i: int, j: int) -> int:
+        """How many dimensions two classes have in common, to rounding."""
+        if self.cosines[i, j] < 0.9:
+            return 0
+        return int((self.principal_sines(i, j) <= self.blur).sum())
 
     @cached_property
     def span(self) -> np.ndarray:
         """An orthonormal basis of Col X, shape (d_x, rank X)."""
         U, s, _ = np.linalg.svd(np.concatenate(self.bases, axis=1), full_matrices=False)
-        return U[:, s > _DEPENDENT]
+        # independent classes span Σ r_j dimensions, whatever the angles between them are
+        return U if self.independent else U[:, s > self.blur]
 
     def describe_overlap(self) -> str:
         """Which classes are dependent, by their principal angles, in words."""
-        pairs = [
-            (self.cosines[i, j], i, j) for i in range(len(self.sizes)) for j in range(i) if self.cosines[i, j] > 1 - _DEPENDENT
-        ]
+        pairs = [(shared, i, j) for i in range(len(self.sizes)) for j in range(i) if (shared := self.shared(i, j))]
         if not pairs:
             dimension = self.span.shape[1]
             return f"the ranks add up to {sum(self.ranks)}, but all classes together span only {dimension} dimensions"
         words = []
-        for _, i, j in pairs[:4]:
-            shared = int((np.linalg.svd(self.bases[i].T @ self.bases[j], compute_uv=False) > 1 - _DEPENDENT).sum())
+        for shared, i, j in pairs[:4]:
             words.append(f"{self.names[j]} and {self.names[i]} (in {shared} dimension{'s' if shared > 1 else ''})")
         more = f" and {len(pairs) - 4} more pairs" if len(pairs) > 4 else ""
         return f"these overlap, with principal angles of zero: {', '.join(words)}{more}"
@@ -125,18 +157,24 @@ def spans_of(X: Any, labels: Any, rank_tolerance: float | None = None) -> Spans:
     """
     given = None if rank_tolerance is None else positive_real("rank_tolerance", rank_tolerance)
     eps = _eps_of(X)
-    Z, sizes, order = sort_features(X, labels)
-    _, names = encode_labels(labels)
-    found = _factored(Z, sizes, names, given, eps)
-    factors, values = _own_factors(Z, sizes, found)
+    features, sizes, order = grouped(X, labels)
+    names = tuple(encode_labels(labels)[1])
+    default = _default_tolerance(features, len(sizes), eps)
+    places = np.split(order, np.cumsum(sizes)[:-1])
+    # one class at a time: a sorted copy of all samples would be as large as X
+    found = [_factored(features[rows].T, name, given, default) for rows, name in zip(places, names, strict=True)]
+    if given is None:
+        _check_plain(found, names)
+    blurs = [4 * eps * own.norm / own.values[-1] for own in found]
     return Spans(
-        tuple(names),
+        names,
         sizes,
-        factors,
-        values,
+        tuple(own.factor for own in found),
+        tuple(own.values for own in found),
         order,
-        found.tolerance,
-        found.cut,
+        max(own.tolerance for own in found),
+        max(own.cut for own in found),
+        max(_DEPENDENT, float(np.linalg.norm(blurs))),
     )
 
 
@@ -144,12 +182,13 @@ def span_of(X: Any, rank_tolerance: float | None = None) -> tuple[np.ndarray, np
     """C (d_x, r) and its singular values for data of one subspace, X (samples, d_x). Arguments and errors as `spans_of`."""
     given = None if rank_tolerance is None else positive_real("rank_tolerance", rank_tolerance)
     eps = _eps_of(X)
-    Z = np.ascontiguousarray(float64_matrix("X", X, (None, None), refuse_float32=False).T)
-    if 0 in Z.shape:
-        raise InputError(f"X: found shape {Z.shape[::-1]}; pass at least one sample and one feature")
-    found = _factored(Z, (Z.shape[1],), ("all",), given, eps)
-    factors, values = _own_factors(Z, (Z.shape[1],), found)
-    return factors[0], values[0]
+    features = float64_matrix("X", X, (None, None), refuse_float32=False)
+    if 0 in features.shape:
+        raise InputError(f"X: found shape {features.shape}; pass at least one sample and one feature")
+    found = _factored(features.T, "all", given, _default_tolerance(features, 1, eps))
+    if given is None:
+        _check_plain([found], ["all"])
+    return found.factor, found.values
 
 
 def _eps_of(X: Any) -> float:
@@ -158,45 +197,49 @@ def _eps_of(X: Any) -> float:
     return {"float32": 2.0**-23, "float16": 2.0**-10, "bfloat16": 2.0**-7}.get(name, float(np.finfo(np.float64).eps))
 
 
-def _factored(Z: np.ndarray, sizes: Sequence[int], names: Sequence[Any], given: float | None, eps: float) -> Factorization:
-    start = 0
-    for name, size in zip(names, sizes, strict=True):
-        if not Z[:, start : start + size].any():
-            raise InputError(f"X: all samples of class {name!r} are zero; drop the class")
-        start += size
-    tolerance = given
-    if given is None and eps > np.finfo(np.float64).eps:
-        tolerance = 8 * eps * float(np.sqrt(max(Z.shape))) * float(np.linalg.norm(Z)) / np.sqrt(len(sizes))
-    found = factorize(Z, sizes, tolerance=tolerance)
+def _default_tolerance(features: np.ndarray, num_classes: int, eps: float) -> float | None:
+    """What rounding leaves of data that are less precise than float64; `None` for float64, where `factorize` knows."""
+    if eps <= np.finfo(np.float64).eps:
+        return None
+    return 8 * eps * float(np.sqrt(max(features.shape))) * float(np.linalg.norm(features)) / np.sqrt(num_classes)
+
+
+class _Factored(NamedTuple):
+    """C_j and its singular values; the norm of X_j, and what counted as zero."""
+
+    factor: np.ndarray
+    values: np.ndarray
+    norm: float
+    tolerance: float
+    cut: float
+
+
+def _factored(Z: np.ndarray, name: Any, given: float | None, default: float | None) -> _Factored:
+    """One class Z (d_x, n_j)."""
+    if not Z.any():
+        raise InputError(f"X: all samples of class {name!r} are zero; drop the class")
+    found = factorize(Z, (Z.shape[1],), tolerance=default if given is None else given)
     assert found is not None  # no largest rank was asked for
-    for name, values in zip(names, found.values, strict=True):
-        if values.size == 0:
+    values = found.values[0]
+    if values.size == 0:
+        raise InputError(
+            f"rank_tolerance: found {found.tolerance:.3g}, above every singular value of class {name!r}; pass a smaller one"
+        )
+    # from X_j V_j: the factors found may lie in a basis from which directions up to the tolerance are left out
+    U, s, _ = np.linalg.svd(Z @ found.right[0], full_matrices=False)
+    return _Factored(np.ascontiguousarray(U * s), s, float(np.linalg.norm(Z)), found.tolerance, found.cut)
+
+
+def _check_plain(found: Sequence[_Factored], names: Sequence[Any]) -> None:
+    """Refuse singular values near the rounding of the classes' entries."""
+    tolerance = max(own.tolerance for own in found)
+    for name, own in zip(names, found, strict=True):
+        if own.values[-1] < _CLEAR * tolerance:
             raise InputError(
-                f"rank_tolerance: found {found.tolerance:.3g}, above every singular value of class {name!r}; pass a smaller one"
-            )
-        if given is None and values[-1] < _CLEAR * found.tolerance:
-            raise InputError(
-                f"X: the rank of class {name!r} is ambiguous: its singular values fall from {values[0]:.3g} to "
-                f"{values[-1]:.3g}, near the {found.tolerance:.1e} of rounding{_gap(values)}; pass rank_tolerance, in the "
+                f"X: the rank of class {name!r} is ambiguous: its singular values fall from {own.values[0]:.3g} to "
+                f"{own.values[-1]:.3g}, near the {tolerance:.1e} of rounding{_gap(own.values)}; pass rank_tolerance, in the "
                 "units of X, or more precise data"
             )
-    return found
-
-
-def _own_factors(
-    Z: np.ndarray, sizes: Sequence[int], found: Factorization
-) -> tuple[tuple[np.ndarray, ...], tuple[np.ndarray, ...]]:
-    """C_j and its singular values from X_j V_j. Those of the factorization lie in the basis that all classes have in common,
-    from which directions up to the tolerance are left out too: with a tolerance far above rounding they are other subspaces,
-    and dependent ones.
-    """
-    factors, values, start = [], [], 0
-    for size, V in zip(sizes, found.right, strict=True):
-        U, s, _ = np.linalg.svd(Z[:, start : start + size] @ V, full_matrices=False)
-        factors.append(np.ascontiguousarray(U * s))
-        values.append(s)
-        start += size
-    return tuple(factors), tuple(values)
 
 
 def _gap(values: np.ndarray) -> str:

@@ -7,6 +7,7 @@ import pytest
 
 from mcr2_landscape.cli import main
 from mcr2_landscape.data import subspace_mixture
+from tests.ctrl.stand_ins import stand_in
 
 GAME = ["--dim", "8", "--epsilon", "0.5"]
 
@@ -29,44 +30,6 @@ def folder(tmp_path_factory):
     np.save(place / "x.npy", clean.features)
     (place / "y.txt").write_text("".join(f"{name}\n" for name in names))
     return place
-
-
-def stand_in(patch):
-    """Ascents and the verification for stand-ins: both take seconds to compile for every shape, and are tested where they live.
-    A feasible encoder is found in their place, and reported for what its value says."""
-    import mcr2_landscape.ctrl.game as games
-    import mcr2_landscape.ctrl.solve as solving
-    from mcr2_landscape.ctrl.equilibrium import EquilibriumReport
-    from mcr2_landscape.verdict import Kind, Verdict
-
-    def guess(game, random):
-        F = random.standard_normal((game.dim, game.ambient_dim))
-        return F / np.sqrt(game.feasibility(F).max()), 1, False
-
-    def report(game, F, G, attainable):
-        best = solving.upper_bound(game.sizes, game.ranks, game.dim, game.epsilon)
-        optimal = Verdict.HOLDS if best - attainable < 1e-9 else Verdict.UNDECIDED
-        kept, zeros = solving.kept_dimensions(game, F), np.zeros(len(game.sizes))
-        lost = tuple(rank - count for rank, count in zip(game.ranks, kept, strict=True))
-        first = (
-            Verdict.HOLDS,
-            zeros,
-            Verdict.HOLDS,
-            0.0,
-            zeros,
-            optimal,
-            attainable,
-            attainable,
-            best,
-            best - attainable,
-            "said",
-        )
-        rest = (Kind.UNDECIDED, "said", Verdict.UNDECIDED, kept, lost, Verdict.REFUTED, 0.1, "said", 0.7, "said")
-        return EquilibriumReport(*first, *rest)
-
-    patch.setattr(solving, "_searched", lambda game, allocated, random, num_starts, progress: guess(game, random))
-    patch.setattr(solving, "_searched_dependent", lambda game, random, num_starts, progress: guess(game, random))
-    patch.setattr(games, "verify", report)
 
 
 @pytest.fixture
@@ -94,6 +57,14 @@ def test_it_says_what_was_found_and_writes_what_was_asked(folder, tmp_path, caps
     assert len(file.read_text()) < 20_000
 
 
+def test_the_mean_is_subtracted_where_asked_for(folder, light, capsys):
+    assert main(["ctrl", str(folder / "clean.npz"), *GAME, "--center", "--json", "-"]) == 0
+    result = json.loads(capsys.readouterr().out)["result"]
+    assert result["centered"]
+    assert result["notes"] == ["the mean of all samples was subtracted"]
+    assert [c["rank"] for c in result["classes"]] != [1, 2, 3]  # classes through zero no longer are
+
+
 def test_options_reach_the_game(folder, light, capsys):
     words = ["--rank-tolerance", "0.3", "--normalize", "classes", "--seed", "3", "--starts", "2", "--json", "-"]
     assert main(["ctrl", str(folder / "noisy.npz"), *GAME, *words]) == 0
@@ -102,6 +73,7 @@ def test_options_reach_the_game(folder, light, capsys):
     assert [c["rank"] for c in result["classes"]] == [1, 2, 3]
     assert (result["rank_tolerance"], result["normalization"], result["dim"], result["epsilon"]) == (0.3, "classes", 8, 0.5)
     assert result["notes"] == ["each class was scaled to ‖X_j‖² = n_j"]
+    assert not result["centered"]
     assert plain["provenance"]["seed"] == 3
     for c in result["classes"]:
         assert sum(s * s for s in c["singular_values"]) == pytest.approx(c["size"], rel=1e-3)

@@ -1,5 +1,8 @@
 """The product of ellipsoids as a constraint set, and the encoder's problem on it against the library's own on balls."""
 
+import dataclasses
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -170,3 +173,32 @@ def test_kinds_are_those_on_balls(independent):
     ours = ml.classify(problem.landscape, problem.point(parallel))
     assert ours.kind is not ml.Kind.LOCAL_MAXIMIZER
     assert ours.index is None or ours.index >= 1
+
+
+def test_symmetries_are_orthogonal_to_the_gradient_and_leave_the_invariants(independent):
+    problem = independent.landscape().landscape
+    for Z in problem.random_starts(3, 2):
+        gradient, tangents = problem.evaluate(Z)[1].ravel(), problem.orbit_tangent(Z)
+        assert tangents.shape[1] > 0
+        assert np.abs(tangents.T @ gradient).max() <= 1e-10 * np.linalg.norm(gradient) * np.linalg.norm(tangents, axis=0).max()
+        step = 1e-6 * tangents[:, 0].reshape(Z.shape) / np.linalg.norm(tangents[:, 0])
+        assert np.allclose(problem.invariants(Z + step), problem.invariants(Z), atol=1e-9)
+        planted = tangents + 1e-3 * gradient[:, None] / np.linalg.norm(gradient)
+        assert np.abs(planted.T @ gradient).max() > 1e-4 * np.linalg.norm(gradient)
+
+
+def cached(compiled: Any):
+    return compiled._cache_size()
+
+
+def test_games_of_equal_shapes_share_what_is_compiled(independent):
+    from mcr2_landscape.ctrl import encoders
+
+    problem = independent.landscape().landscape
+    problem.evaluate(problem.example)
+    before = cached(encoders._gradient)
+    factors = tuple(2 * np.asarray(C) for C in independent.spans.factors)
+    spans = dataclasses.replace(independent.spans, factors=factors, values=tuple(2 * s for s in independent.spans.values))
+    other = ctrl.SubspaceGame.from_spans(spans, dim=independent.dim, epsilon=2 * independent.epsilon).landscape().landscape
+    assert other.evaluate(other.example)[0] != problem.evaluate(problem.example)[0]
+    assert cached(encoders._gradient) == before

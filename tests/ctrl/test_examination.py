@@ -18,6 +18,7 @@ from mcr2_landscape.validation import InputError
 from mcr2_landscape.verdict import Verdict
 
 from .problems import subspace_data
+from .stand_ins import stand_in
 
 SEEDS = st.integers(0, 2**32 - 1)
 RANKS = st.lists(st.integers(1, 4), min_size=2, max_size=4)
@@ -192,6 +193,11 @@ class TestNormalization:
         for name in (0, 1):
             assert np.sum(classes[labels == name] ** 2) == pytest.approx((labels == name).sum())
         assert normalized(X, labels, "none")[0] is X
+        assert normalized(X, labels, "none", True)[0] == pytest.approx(X - X.mean(axis=0), abs=1e-13)
+        centered, said = normalized(X + 100, labels, "samples", True)
+        assert centered == pytest.approx(normalized(X, labels, "samples", True)[0], abs=1e-11)
+        assert np.linalg.norm(centered, axis=1) == pytest.approx(np.ones(len(X)), rel=1e-12)
+        assert [words.split()[-1] for words in said] == ["subtracted", "length"]
         np.testing.assert_array_equal(X, before)
 
     def test_single_precision_stays_what_it_is(self):
@@ -223,44 +229,6 @@ class TestNormalization:
         options = {"dim": 4, "epsilon": 1.0, **{k: v for k, v in change.items() if k not in ("zero", "labels")}}
         with pytest.raises(InputError, match=says):
             examine(X, change.get("labels", labels), **options)
-
-
-def stand_in(patch):
-    """Ascents and the verification for stand-ins: both take seconds to compile for every shape, and are tested where they live.
-    A feasible encoder is found in their place, and reported for what its value says."""
-    import mcr2_landscape.ctrl.game as games
-    import mcr2_landscape.ctrl.solve as solving
-    from mcr2_landscape.ctrl.equilibrium import EquilibriumReport
-    from mcr2_landscape.verdict import Kind, Verdict
-
-    def guess(game, random):
-        F = random.standard_normal((game.dim, game.ambient_dim))
-        return F / np.sqrt(game.feasibility(F).max()), 1, False
-
-    def report(game, F, G, attainable):
-        best = solving.upper_bound(game.sizes, game.ranks, game.dim, game.epsilon)
-        optimal = Verdict.HOLDS if best - attainable < 1e-9 else Verdict.UNDECIDED
-        kept, zeros = solving.kept_dimensions(game, F), np.zeros(len(game.sizes))
-        lost = tuple(rank - count for rank, count in zip(game.ranks, kept, strict=True))
-        first = (
-            Verdict.HOLDS,
-            zeros,
-            Verdict.HOLDS,
-            0.0,
-            zeros,
-            optimal,
-            attainable,
-            attainable,
-            best,
-            best - attainable,
-            "said",
-        )
-        rest = (Kind.UNDECIDED, "said", Verdict.UNDECIDED, kept, lost, Verdict.REFUTED, 0.1, "said", 0.7, "said")
-        return EquilibriumReport(*first, *rest)
-
-    patch.setattr(solving, "_searched", lambda game, allocated, random, num_starts, progress: guess(game, random))
-    patch.setattr(solving, "_searched_dependent", lambda game, random, num_starts, progress: guess(game, random))
-    patch.setattr(games, "verify", report)
 
 
 @pytest.fixture

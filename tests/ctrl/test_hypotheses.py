@@ -150,3 +150,26 @@ def test_a_planted_threshold_is_caught(monkeypatch):
     found = by_name(X, labels, 4, math.sqrt(1.3))["precision, exact"]
     assert found.verdict == "holds"  # it would contradict the optimum, which loses a direction of each class
     assert SubspaceGame(X, labels, dim=4, epsilon=math.sqrt(1.3)).optimum().lost == (1, 1)
+
+
+def test_a_margin_within_the_rounding_of_the_entries_is_undecided():
+    random = np.random.default_rng(0)
+    turn = ortho_group.rvs(6, random_state=0)
+    X = np.concatenate([random.standard_normal((20, 2)) @ turn[:2], random.standard_normal((20, 2)) @ turn[1:3]])
+    labels = np.repeat([0, 1], 20)
+    own = hypotheses_of(spans_of(X.astype(np.float32), labels), 4, 1.0)[0]
+    assert own.verdict == "undecided"
+    assert "rounding of X's entries" in own.detail
+    assert "0 and 1 (in 1 dimension)" in own.detail
+    assert hypotheses_of(spans_of(X, labels), 4, 1.0)[0].verdict == "refuted"
+
+
+def test_the_exact_dimension_is_undecided_at_a_tie():
+    """Two classes of rank two at the precision where one and two directions are equally good, in three dimensions."""
+    X, labels = problems.subspace_data(0, (10, 10), (2, 2), 5)
+    epsilon = math.sqrt(3 * math.sqrt(0.5) / (2 * full_rank_threshold(2, 0.5)))
+    own = hypotheses_of(spans_of(X, labels), 3, epsilon)[2]
+    assert (own.name, own.verdict) == ("dimension, exact", "undecided")
+    assert "2 to 4" in own.detail
+    assert hypotheses_of(spans_of(X, labels), 3, 1.001 * epsilon)[2].verdict == "holds"
+    assert hypotheses_of(spans_of(X, labels), 3, 0.999 * epsilon)[2].verdict == "refuted"

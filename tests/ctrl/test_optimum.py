@@ -223,3 +223,17 @@ def test_planted_violations_are_caught():
     # and the frame exceeds the best orthogonal encoder below the crossover
     lines = (5, 5, 5), (1, 1, 1), 2, math.sqrt(2 / 1.5)
     assert value(problem(*lines), frame(problem(*lines)), regularized=False) > optimum_of(*lines).value * (1 + 1e-3)
+
+
+@pytest.mark.parametrize("count", [3, 20])  # all subsets, and beyond
+@pytest.mark.parametrize("epsilon", [1e2, 1e5, 1e9, 1e30])
+def test_the_bound_stays_above_the_value_however_coarse_the_precision(count, epsilon):
+    """log(1 + a) loses its digits where a = d/ε² is small, and with them the difference of the two rates, of order a²."""
+    found = optimum_of((10,) * count, (1,) * count, 2, epsilon)
+    assert found.value < found.upper_bound
+    assert not found.decided
+    a = 2 / epsilon**2
+    assert found.upper_bound <= a * a / 8 * 1.0001  # ½ (a²/2 − a²/(2 d_z)) for all samples on a frame
+    assert found.upper_bound == pytest.approx(a * a / 8, rel=2e-4)
+    naive = np.log1p(a / 2) - 0.5 * np.log1p(a)
+    assert epsilon < 1e9 or naive < found.value  # the formula as it stands is seen to fail

@@ -1,5 +1,7 @@
 """The set of best responses: members, others, and its dimension counted independently."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -237,3 +239,18 @@ def test_planted_dimensions_are_caught():
     assert counted != sum(k * (k + 1) // 2 for k in m) + (7 - rank) * 5 + 7  # symmetric in place of skew
     assert counted != 10 + (7 - rank) * 5 + 7  # one orthogonal group of all images
     assert counted != 4 + (7 - rank) * 6 + 7 * (6 - 6)  # of FGF = F alone
+
+
+def test_members_need_no_matrix_of_the_ambient_space_squared():
+    ambient = 3000
+    X, labels = problems.subspace_data(0, (10, 12), (2, 3), ambient)
+    game = SubspaceGame(X, labels, dim=6, epsilon=1.0)
+    F = game.solve(key=0).F
+    tracemalloc.start()
+    try:
+        G = game.best_response(F).sample(1)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 0.1 * 8 * ambient**2
+    assert game.is_best_response(F, G)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 import mcr2_landscape as ml
 from mcr2_landscape import ctrl
+from mcr2_landscape.ctrl import solve
 from mcr2_landscape.ctrl.solve import kept_dimensions, orthogonal_coefficients
 from mcr2_landscape.testing import seeds
 
@@ -192,3 +193,11 @@ def test_kept_dimensions_are_those_of_the_construction(seed):
 def test_bad_arguments_are_named(arguments, words):
     with pytest.raises(ml.InputError, match=words):
         game_of((10, 10), (1, 1), 2, 0.5).solve(**arguments)
+
+
+def test_a_search_costs_what_its_size_allows():
+    small, large = solve._budget(3, 10, 24), solve._budget(10, 74, 4)
+    assert (small.first, small.last) == (500, 5000)
+    assert large.first * (1 + large.collapsed + 4) + large.last < 4000
+    assert len(list(solve._collapses(100, solve._budget(100, 300, 4).collapsed, np.random.default_rng(0)))) == 2
+    assert len(list(solve._collapses(3, 1, np.random.default_rng(0)))) == 6  # of a few classes every set

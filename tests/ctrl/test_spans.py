@@ -1,5 +1,7 @@
 """What a game takes from its data, and which data it refuses."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -189,3 +191,48 @@ def test_a_class_too_many_in_the_span_is_caught():
     assert not bad.independent
     assert bad.span.shape[1] == 3
     assert "0 and 2 (in 2 dimensions)" in bad.describe_overlap()
+
+
+def coherent(dtype):
+    """Two planes that share a line, in general position."""
+    turn = ortho_group.rvs(6, random_state=0)
+    random = np.random.default_rng(1)
+    X = np.concatenate([random.standard_normal((20, 2)) @ turn[:2], random.standard_normal((20, 2)) @ turn[1:3]])
+    return X.astype(dtype), np.repeat([0, 1], 20)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_a_shared_direction_is_seen_in_either_precision(dtype):
+    spans = spans_of(*coherent(dtype))
+    assert spans.ranks == (2, 2)
+    assert not spans.independent
+    assert spans.span.shape == (6, 3)
+    assert (spans.independence > 1e-10) == (dtype is np.float32)  # a fixed threshold would call these independent
+    assert (spans.shared(0, 1), spans.angle(0, 1) < 1e-4) == (1, True)
+    assert "0 and 1 (in 1 dimension)" in spans.describe_overlap()
+
+
+@given(seed=seeds(), exponent=st.floats(-8, 0))
+def test_small_angles_are_measured_and_not_called_shared(seed, exponent):
+    """Two lines: cosines lose angles below 1e-8, and 1 − cos > 1e-10 would call 1e-6 none."""
+    random, angle = np.random.default_rng(seed), 10.0**exponent
+    turn = ortho_group.rvs(5, random_state=random)
+    lines = np.stack([turn[0], np.cos(angle) * turn[0] + np.sin(angle) * turn[1]])
+    X = np.concatenate([random.uniform(1, 2, (4, 1)) * line for line in lines])
+    spans = spans_of(X, np.repeat([0, 1], 4))
+    assert spans.angle(0, 1) == pytest.approx(np.degrees(angle), rel=1e-6)
+    assert spans.shared(0, 1) == 0
+    assert spans.independent
+
+
+def test_data_are_not_copied():
+    X = np.zeros((4000, 200))
+    X[:2000, :2] = np.random.default_rng(0).standard_normal((2000, 2))
+    X[2000:, 2:4] = np.random.default_rng(1).standard_normal((2000, 2))
+    tracemalloc.start()
+    try:
+        spans_of(X, np.repeat([0, 1], 2000))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 2.2 * X.nbytes  # one class at a time, with what its factorization leaves

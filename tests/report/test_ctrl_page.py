@@ -11,46 +11,9 @@ from mcr2_landscape.data import subspace_mixture
 from mcr2_landscape.report import ctrl_pictures, ctrl_tables, document
 from mcr2_landscape.report.ctrl_page import ctrl_page
 from mcr2_landscape.report.page import render
+from tests.ctrl.stand_ins import stand_in
 
 SHAPE = {"sizes": (20, 25, 30), "ambient_dim": 12, "ranks": (1, 2, 3), "correlation": 0.5}
-
-
-def stand_in(patch):
-    """Ascents and the verification for stand-ins: both take seconds to compile for every shape, and are tested where they live.
-    A feasible encoder is found in their place, and reported for what its value says."""
-    import mcr2_landscape.ctrl.game as games
-    import mcr2_landscape.ctrl.solve as solving
-    from mcr2_landscape.ctrl.equilibrium import EquilibriumReport
-    from mcr2_landscape.verdict import Kind, Verdict
-
-    def guess(game, random):
-        F = random.standard_normal((game.dim, game.ambient_dim))
-        return F / np.sqrt(game.feasibility(F).max()), 1, False
-
-    def report(game, F, G, attainable):
-        best = solving.upper_bound(game.sizes, game.ranks, game.dim, game.epsilon)
-        optimal = Verdict.HOLDS if best - attainable < 1e-9 else Verdict.UNDECIDED
-        kept, zeros = solving.kept_dimensions(game, F), np.zeros(len(game.sizes))
-        lost = tuple(rank - count for rank, count in zip(game.ranks, kept, strict=True))
-        first = (
-            Verdict.HOLDS,
-            zeros,
-            Verdict.HOLDS,
-            0.0,
-            zeros,
-            optimal,
-            attainable,
-            attainable,
-            best,
-            best - attainable,
-            "said",
-        )
-        rest = (Kind.UNDECIDED, "said", Verdict.UNDECIDED, kept, lost, Verdict.REFUTED, 0.1, "said", 0.7, "said")
-        return EquilibriumReport(*first, *rest)
-
-    patch.setattr(solving, "_searched", lambda game, allocated, random, num_starts, progress: guess(game, random))
-    patch.setattr(solving, "_searched_dependent", lambda game, random, num_starts, progress: guess(game, random))
-    patch.setattr(games, "verify", report)
 
 
 @pytest.fixture(scope="module")
