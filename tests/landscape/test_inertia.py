@@ -1,6 +1,5 @@
 """The numbers of directions that lead up, down and nowhere, in every regime, against dense eigenvalues."""
 
-
 import jax.numpy as jnp
 import numpy as np
 import pytest
