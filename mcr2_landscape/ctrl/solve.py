@@ -49,8 +49,8 @@ class Equilibrium(Record):
     **Fields:** `value`: the encoder's utility. `upper_bound`: no encoder exceeds it; `gap`: what is missing; `tolerance`: what
     of the gap rounding explains. `verdict` on optimality: holds where the gap is within it, undecided otherwise; `decided`:
     whether it holds. `multiplicities`: the dimensions of each class that the encoder keeps. `feasibility`: ‖F X_j‖²/n_j, shape
-    (K,). `response_error`: max_j ‖M P_j Mᵀ − P_j‖/‖P_j‖. `num_starts` of a search, 0 for the closed form; `interrupted`: Ctrl-C
-    ended it early. `reason`: in words.
+    (K,). `response_error`: max_j ‖M P_j Mᵀ − P_j‖/‖P_j‖. `num_starts` of a search, 0 for the closed form; `converged`: whether
+    the highest ascent has come to a critical point; `interrupted`: Ctrl-C ended it early. `reason`: in words.
     """
 
     F: np.ndarray = field(repr=False, metadata={"json": False})
@@ -64,6 +64,7 @@ class Equilibrium(Record):
     feasibility: np.ndarray
     response_error: float
     num_starts: int
+    converged: bool
     reason: str
     interrupted: bool = False
 
@@ -116,14 +117,13 @@ def solve(
     num_starts = positive_integer("num_starts", num_starts)
     random = generator(key)
     if not game.spans.independent:
-        F, ends, interrupted = _searched_dependent(game, random, num_starts, progress)
-        return _made(game, F, ends, f"the classes are dependent: {game.spans.describe_overlap()}", interrupted)
+        found = _searched_dependent(game, random, num_starts, progress)
+        return _made(game, found, f"the classes are dependent: {game.spans.describe_overlap()}")
     best = game.optimum()
     if best.decided:
         F = game.encoder_of(orthogonal_coefficients(game, best.multiplicities, random))
-        return _made(game, F, 0, f"closed form: {best.reason}", False)
-    F, ends, interrupted = _searched(game, best.multiplicities, random, num_starts, progress)
-    return _made(game, F, ends, best.reason, interrupted)
+        return _made(game, _End(F, 0, True, False), f"closed form: {best.reason}")
+    return _made(game, _searched(game, best.multiplicities, random, num_starts, progress), best.reason)
 
 
 def orthogonal_coefficients(game: SubspaceGame, multiplicities: tuple[int, ...], random: np.random.Generator) -> np.ndarray:
@@ -139,7 +139,18 @@ def orthogonal_coefficients(game: SubspaceGame, multiplicities: tuple[int, ...],
     return np.concatenate(blocks, axis=1)
 
 
-def _made(game: SubspaceGame, F: np.ndarray, num_starts: int, reason: str, interrupted: bool) -> Equilibrium:
+class _End(NamedTuple):
+    """What a search came to: the highest point, how many ascents there were, whether the highest has converged, and whether
+    Ctrl-C cut them short."""
+
+    point: np.ndarray
+    num_starts: int
+    converged: bool
+    interrupted: bool
+
+
+def _made(game: SubspaceGame, found: _End, reason: str) -> Equilibrium:
+    F, num_starts = found.point, found.num_starts
     value, bound = value_of_encoder(game, F), upper_bound(game.sizes, game.ranks, game.dim, game.epsilon)
     tolerance = value_tolerance(game, value)
     feasibility = game.feasibility(F)
@@ -149,6 +160,8 @@ def _made(game: SubspaceGame, F: np.ndarray, num_starts: int, reason: str, inter
         reason = f"the best of {num_starts} starts; {reason}"
         gap = f"{bound - value:.3g} below the upper bound, which may not be attained"
         reason += "; it closes the gap to the upper bound" if optimal is Verdict.HOLDS else f"; {gap}: not proved optimal"
+        if not found.converged:
+            reason += "; its ascent has not converged, so that it is near a critical point at best"
     elif optimal is Verdict.UNDECIDED:
         reason += f", but rounding of F's entries, which X's singular values make large, leaves {bound - value:.3g} of it open"
     error = game.response_error(F, responses.decoder)
@@ -164,8 +177,9 @@ def _made(game: SubspaceGame, F: np.ndarray, num_starts: int, reason: str, inter
         feasibility,
         error,
         num_starts,
+        found.converged,
         reason,
-        interrupted,
+        found.interrupted,
     )
 
 
@@ -205,7 +219,7 @@ def _collapses(num_classes: int, most: int, random: np.random.Generator) -> Iter
 
 def _searched(
     game: SubspaceGame, allocated: tuple[int, ...], random: np.random.Generator, num_starts: int, progress: Any
-) -> tuple[np.ndarray, int, bool]:
+) -> _End:
     """The best of ascents on the balls: from the best orthogonal encoder, with classes collapsed (a zero class stays so), and
     from random starts."""
     problem, K = game.reduced("balls"), len(game.sizes)
@@ -217,13 +231,11 @@ def _searched(
             block *= keep
         starts.append(start)
     starts += list(problem.random_starts(random, num_starts))
-    A, ends, interrupted = _best(problem, starts, budget, progress)
-    return game.encoder_of(A), ends, interrupted
+    end = _best(problem, starts, budget, progress)
+    return end._replace(point=game.encoder_of(end.point))
 
 
-def _searched_dependent(
-    game: SubspaceGame, random: np.random.Generator, num_starts: int, progress: Any
-) -> tuple[np.ndarray, int, bool]:
+def _searched_dependent(game: SubspaceGame, random: np.random.Generator, num_starts: int, progress: Any) -> _End:
     """The best of ascents over F on Col X, on the product of ellipsoids with slack."""
     problem, K = game.landscape(), len(game.sizes)
     rank = problem.span.shape[1]
@@ -243,13 +255,12 @@ def _searched_dependent(
     scale = np.sqrt(max(game.sizes)) / np.linalg.norm(np.concatenate(problem.factors, axis=1))
     # inside the set: a slack vector that is zero stays so
     points = [problem.point(random.uniform(0.5, 0.97) * game.project(scale * start @ problem.span.T)) for start in starts]
-    Z, ends, interrupted = _best(problem.landscape, points, budget, progress)
-    return game.project(problem.encoder(Z)), ends, interrupted
+    end = _best(problem.landscape, points, budget, progress)
+    return end._replace(point=game.project(problem.encoder(end.point)))
 
 
-def _best(landscape: Any, starts: list[np.ndarray], budget: _Budget, progress: Any) -> tuple[np.ndarray, int, bool]:
-    """The highest end of ascents, how many there were, and whether Ctrl-C cut them short. An ascent that has not converged
-    after its gradients goes on only if it is the highest."""
+def _best(landscape: Any, starts: list[np.ndarray], budget: _Budget, progress: Any) -> _End:
+    """The highest end of ascents. One that has not converged after its gradients goes on only if it is the highest."""
     best, value, interrupted, done = starts[0], landscape.evaluate(_feasible(landscape, starts[0]))[0], False, 0
     converged = False
     with Progress.of(progress, len(starts), "climbing") as bar:
@@ -265,10 +276,10 @@ def _best(landscape: Any, starts: list[np.ndarray], budget: _Budget, progress: A
                 bar.update(done, done)
             if not converged and not interrupted:
                 found = ascend(landscape, best, rtol=_RTOL, max_steps=budget.last)
-                best, interrupted = found.point, found.interrupted
+                best, converged, interrupted = found.point, found.converged, found.interrupted
         except KeyboardInterrupt:
             interrupted = True
-    return _feasible(landscape, best), done, interrupted
+    return _End(_feasible(landscape, best), done, converged, interrupted)
 
 
 def _feasible(landscape: Any, point: np.ndarray) -> np.ndarray:

@@ -9,7 +9,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from mcr2_landscape import ctrl
-from mcr2_landscape.ctrl import SubspaceGame
+from mcr2_landscape.ctrl import SubspaceGame, utilities
 from mcr2_landscape.testing import seeds
 from mcr2_landscape.validation import InputError
 
@@ -231,3 +231,33 @@ def test_planted_reductions_are_caught(spoil):
     else:
         wrong = game.reduced().value(A[:, ::-1].copy())
     assert abs(float(wrong) - right) > 1e-3 * right
+
+
+def test_the_order_of_moves_matters():
+    """Maximin is max Q; whatever the decoder commits to first, some rotation of an optimal encoder gets clearly more. Decoders
+    that were made to lose as little as possible against many rotations do too."""
+    X, labels = problems.subspace_data(3, (8, 8), (1, 1), 3)
+    game = SubspaceGame(X, labels, dim=3, epsilon=0.7)
+    end = game.solve(key=0)
+    assert end.decided
+    random = np.random.default_rng(0)
+    rotations = np.stack([np.linalg.qr(random.standard_normal((3, 3)))[0] for _ in range(200)])
+    encoders = jnp.asarray(rotations @ end.F)
+    data = game.data(np.float64)
+
+    def lost(G):
+        """The mean of the largest distances over rotations of the encoder: the leader's gain."""
+        found = jax.vmap(lambda F: jnp.sum(utilities.distances(data, F, G)))(encoders)
+        return jax.nn.logsumexp(40 * found) / 40, jnp.max(found)
+
+    step = jax.jit(jax.value_and_grad(lost, has_aux=True))
+    for start in (end.G, np.zeros_like(end.G), *(scale * random.standard_normal(end.G.shape) for scale in (0.1, 1.0))):
+        G = jnp.asarray(start)
+        for _ in range(200):
+            (_, gain), slope = step(G)
+            G = G - 0.05 * slope
+        assert gain > 0.3
+        best = max(float(game.encoder_utility(F, G)) for F in encoders[::20])
+        assert best <= end.value + float(lost(G)[1]) + 1e-9
+    # planted: against the encoder that moves first nothing is lost
+    assert float(jnp.sum(game.distances(end.F, end.G))) < 1e-12

@@ -91,6 +91,19 @@ def test_an_independent_solver_finds_the_same(seed, weight):
     assert np.linalg.norm(result.x.reshape(F.shape) - found) <= 1e-3 * np.linalg.norm(F)
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_a_conic_solver_agrees(seed):
+    cvxpy = pytest.importorskip("cvxpy", reason="the extra peers has it")
+    game, X, labels, F = case(seed, 3.0)
+    unknown = cvxpy.Variable(F.shape)
+    limits = [cvxpy.norm(unknown @ X[labels == j].T, "fro") <= np.sqrt(np.sum(labels == j)) for j in range(len(SIZES))]
+    problem = cvxpy.Problem(cvxpy.Minimize(cvxpy.sum_squares(unknown - F)), limits)
+    problem.solve(solver="CLARABEL", tol_gap_abs=1e-9, tol_gap_rel=1e-9, tol_feas=1e-9)
+    found = game.project(F)
+    assert np.linalg.norm(unknown.value - found) <= 1e-5 * np.linalg.norm(F)
+    assert np.linalg.norm(unknown.value - F) > 0.1 * np.linalg.norm(F)  # the constraints were active
+
+
 @given(seed=seeds(), weight=WEIGHTS)
 def test_nearest_of_feasible_points(seed, weight):
     game, X, labels, F = case(seed, weight)
