@@ -170,13 +170,16 @@ def optimal_multiplicity(n: int, rank: int, proportion: float, dim: int, epsilon
     return Multiplicity(m, ties[0] if ties else None, math.sqrt(n * gamma / m), values[best])
 
 
-def allocate(capacities: Sequence[float], proportions: Sequence[float], ranks: Sequence[int], dim: int) -> tuple[int, ...]:
-    """The multiplicities m_j ≤ r_j of mutually orthogonal classes with Σ m_j ≤ dim that add up to the largest utility; where
-    several do, the first classes get more. Dynamic programming over the classes."""
+def allocate(
+    capacities: Sequence[float], proportions: Sequence[float], ranks: Sequence[int], dim: int, *, least: int = 0
+) -> tuple[int, ...]:
+    """The multiplicities least ≤ m_j ≤ r_j of mutually orthogonal classes with Σ m_j ≤ dim that add up to the largest utility;
+    where several do, the first classes get more. Dynamic programming over the classes, for at least as many dimensions as they
+    need."""
     best = np.zeros(dim + 1)
     choices = []
     for capacity, gamma, rank in zip(capacities, proportions, ranks, strict=True):
-        own = np.array([value_of(m, capacity, gamma) for m in range(min(rank, dim) + 1)])
+        own = np.array([value_of(m, capacity, gamma) if m >= least else -np.inf for m in range(min(rank, dim) + 1)])
         table = np.full((dim + 1, own.size), -np.inf)
         for m in range(own.size):
             table[m:, m] = best[: dim + 1 - m] + own[m]

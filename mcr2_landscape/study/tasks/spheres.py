@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from mcr2_landscape.closed_form import Parameters
+from mcr2_landscape.ctrl.multiplicity import allocate, capacity_of, value_of
 
 
 class BestOrthogonal(NamedTuple):
@@ -19,22 +20,15 @@ class BestOrthogonal(NamedTuple):
 
 
 def best_orthogonal(p: Parameters) -> BestOrthogonal | None:
-    """The best of all points with orthogonal blocks of r_k ≥ 1 equal singular values √(m_k/r_k), Σ r_k ≤ d: class after class,
-    the best for every number of dimensions. Every maximizer is such a point where d ≥ Σ min(m_k, d) (theorem on spheres);
-    elsewhere a maximizer that is not orthogonal has not been excluded. `None` with fewer dimensions than classes."""
-    best: dict[int, tuple[float, tuple[int, ...]]] = {0: (0.0, ())}
-    for size, alpha_k, rho in zip(p.sizes, p.alphas, p.ratios, strict=True):
-        following: dict[int, tuple[float, tuple[int, ...]]] = {}
-        for used, (value, ranks) in best.items():
-            for rank in range(1, min(size, p.dim - used) + 1):
-                x = size / rank
-                total = value + 0.5 * rank * float(np.log1p(p.alpha * x) - np.log1p(alpha_k * x) / rho)
-                if used + rank not in following or total > following[used + rank][0]:
-                    following[used + rank] = total, (*ranks, rank)
-        best = following
-    if not best:
+    """The best of all points with orthogonal blocks of r_k ≥ 1 equal singular values √(m_k/r_k), Σ r_k ≤ d. Every maximizer is
+    such a point where d ≥ Σ min(m_k, d) (theorem on spheres); elsewhere a maximizer that is not orthogonal has not been
+    excluded. `None` with fewer dimensions than classes."""
+    if p.dim < p.num_classes:
         return None
-    value, ranks = max(best.values())
+    proportions = [float(1 / ratio) for ratio in p.ratios]
+    capacities = [capacity_of(gamma, p.dim, p.epsilon) for gamma in proportions]
+    ranks = allocate(capacities, proportions, [min(size, p.dim) for size in p.sizes], p.dim, least=1)
+    value = sum(value_of(rank, *own) for rank, *own in zip(ranks, capacities, proportions, strict=True))
     return BestOrthogonal(value, ranks, sum(min(size, p.dim) for size in p.sizes) <= p.dim)
 
 
