@@ -155,7 +155,7 @@ def test_an_interrupted_search_keeps_what_it_had_found(folder, light, monkeypatc
     import mcr2_landscape.ctrl.solve as solving
 
     found = solving._searched_dependent
-    monkeypatch.setattr(solving, "_searched_dependent", lambda *arguments: (*found(*arguments)[:2], True))
+    monkeypatch.setattr(solving, "_searched_dependent", lambda *arguments: found(*arguments)._replace(interrupted=True))
     file = tmp_path / "x.json"
     assert main(["ctrl", str(folder / "noisy.npz"), *GAME, "--json", str(file)]) == 130
     said = capsys.readouterr()

@@ -15,7 +15,7 @@ def stand_in(patch):
 
     def guess(game, random):
         F = random.standard_normal((game.dim, game.ambient_dim))
-        return F / np.sqrt(game.feasibility(F).max()), 1, False
+        return solving._End(F / np.sqrt(game.feasibility(F).max()), 1, True, False)
 
     def report(game, F, G, attainable):
         best = solving.upper_bound(game.sizes, game.ranks, game.dim, game.epsilon)

@@ -66,7 +66,8 @@ def plain_loop(own, F, G, method, rates, num_steps, decoder_steps):
     return F, G
 
 
-@pytest.mark.parametrize("coordinates", ["whitened", "features"])
+# in features each method compiles for some seconds more
+@pytest.mark.parametrize("coordinates", ["whitened", pytest.param("features", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("method", METHODS)
 def test_each_step_is_what_a_plain_loop_does(method, coordinates):
     F, G = starts(1)
@@ -246,6 +247,7 @@ def growth(linear, ratio):
     return float(np.linalg.eigvals(np.repeat([1.0, ratio], 16)[:, None] * linear).real.max())
 
 
+@pytest.mark.slow
 def test_an_equilibrium_is_left_below_a_ratio_of_rates_and_kept_above():
     """The ratio is where the linearization stops to grow; far below, the encoder runs away from what the decoder answers."""
     F, G = equilibrium()

@@ -99,7 +99,7 @@ def plain(constraint):
 
 
 @pytest.mark.parametrize("form", batches.FORMS)
-@pytest.mark.parametrize("constraint", ["batch", "data"])
+@pytest.mark.parametrize("constraint", ["data", pytest.param("batch", marks=pytest.mark.slow)])
 def test_it_is_what_a_plain_loop_does(form, constraint):
     settings = {"form": form, "constraint": constraint, "start": START, "chosen": CHOSEN}
     found = run(samples(), **settings)

@@ -7,7 +7,6 @@ from typing import NamedTuple
 import numpy as np
 
 from mcr2_landscape.closed_form import Parameters
-from mcr2_landscape.ctrl.multiplicity import allocate, capacity_of, value_of
 
 
 class BestOrthogonal(NamedTuple):
@@ -23,6 +22,9 @@ def best_orthogonal(p: Parameters) -> BestOrthogonal | None:
     """The best of all points with orthogonal blocks of r_k ≥ 1 equal singular values √(m_k/r_k), Σ r_k ≤ d. Every maximizer is
     such a point where d ≥ Σ min(m_k, d) (theorem on spheres); elsewhere a maximizer that is not orthogonal has not been
     excluded. `None` with fewer dimensions than classes."""
+    # tasks are listed, and planned, without JAX
+    from mcr2_landscape.ctrl.multiplicity import allocate, capacity_of, value_of
+
     if p.dim < p.num_classes:
         return None
     proportions = [float(1 / ratio) for ratio in p.ratios]

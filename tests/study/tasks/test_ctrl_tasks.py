@@ -133,6 +133,7 @@ def test_noise_is_told_from_what_is_there(noise):
     assert len([s for s in found.spectrum_x if s > 1e-9]) == 30
 
 
+@pytest.mark.slow
 def test_dynamics_climb_to_the_optimum():
     found = play(seed=0, method="gdmax", num_steps=150, num_recorded=10)
     assert len(found.curve_step) == len(found.curve_value) == 10
@@ -278,6 +279,7 @@ NETWORK: dict[str, Any] = {
 }
 
 
+@pytest.mark.slow
 def test_a_row_of_networks_is_the_training(monkeypatch):
     found = ctrl_network.ctrl_network(**NETWORK)
     data = subspace_mixture(key=1, sizes=(12, 16, 20), ambient_dim=10, ranks=(1, 2, 2), noise=0.01)
@@ -305,6 +307,7 @@ def test_a_row_of_networks_is_the_training(monkeypatch):
         ctrl_network.ctrl_network(**NETWORK)
 
 
+@pytest.mark.slow
 def test_a_row_of_the_autoencoder():
     found = ctrl_network.ctrl_network(**{**NETWORK, "network": "vae", "encoder_rate": 1e-2, "num_steps": 2000})
     assert found.elbo_gap is not None
