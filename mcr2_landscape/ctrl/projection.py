@@ -17,6 +17,7 @@ import jax.numpy as jnp
 from mcr2_landscape.mcr2.kernels import matmul
 
 _MOST = 60
+_SAME = 1e-10  # of the terms of the dual's value: less is rounding
 
 
 class Projected(NamedTuple):
@@ -79,8 +80,9 @@ def project(F: jax.Array, factors: jax.Array, sizes: jax.Array, span: jax.Array,
         def worse(carry: tuple[jax.Array, jax.Array, jax.Array, jax.Array]) -> jax.Array:
             length, mu, value, own_slope = carry
             gain = jnp.sum(slope * (mu - state.mu))
-            # near the end the values no longer differ: the slope decides
-            better = (value >= state.value + 1e-4 * gain) | (off(mu, own_slope) < 0.5 * off(state.mu, slope))
+            # near the end the values no longer differ: the slope decides, only there, or steps across a ridge repeat for ever
+            same = value >= state.value - _SAME * (jnp.abs(state.value) + jnp.sum(state.mu) + jnp.sum(mu))
+            better = (value >= state.value + 1e-4 * gain) | same & (off(mu, own_slope) < 0.5 * off(state.mu, slope))
             return ~better & (length > 1e-10)
 
         def halve(carry):

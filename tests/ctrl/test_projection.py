@@ -91,6 +91,15 @@ def test_an_independent_solver_finds_the_same(seed, weight):
     assert np.linalg.norm(result.x.reshape(F.shape) - found) <= 1e-3 * np.linalg.norm(F)
 
 
+def test_no_step_leads_back_to_where_the_last_one_came_from():
+    """Two classes with nearly one direction: a Newton step across the ridge halves the slope while the dual falls."""
+    game, X, labels, F = case(2, 0.01, shared=30.0)
+    found = game.projection(F)
+    assert found.violation <= 1e-9
+    assert found.steps <= 25
+    assert optimality_error(X, labels, F, found.F, found.multipliers) <= 1e-9
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_a_conic_solver_agrees(seed):
     cvxpy = pytest.importorskip("cvxpy", reason="the extra peers has it")
