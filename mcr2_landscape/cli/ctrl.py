@@ -83,10 +83,8 @@ def ctrl(
     if read.features.size > _LARGE:
         count, width = read.shape
         output.note(f"{count} samples of {width} features: factoring each class, then looking for an equilibrium")
-    # Numbers that were stored as float32 have that rounding: the ranks are read off with it.
-    features = read.features.astype("float32") if read.dtype in ("float32", "float16", "bfloat16") else read.features
     result = examine(
-        features,
+        read.features,
         read.labels,
         dim=dim,
         epsilon=epsilon,
@@ -95,6 +93,7 @@ def ctrl(
         normalize=normalize,
         center=center,
         num_starts=starts,
+        dtype=read.dtype,
         source=read.source,
         notes=read.notes,
         progress=show_progress(),

@@ -17,6 +17,7 @@ import numpy as np
 from mcr2_landscape.ctrl import steps
 from mcr2_landscape.ctrl.game import SubspaceGame
 from mcr2_landscape.landscape.progress import Progress
+from mcr2_landscape.pace import Pace
 from mcr2_landscape.randomness import generator
 from mcr2_landscape.record import Record
 from mcr2_landscape.validation import InputError, float64_matrix, positive_integer, positive_real
@@ -24,10 +25,8 @@ from mcr2_landscape.validation import InputError, float64_matrix, positive_integ
 _COORDINATES = ("whitened", "features")
 _CONSTRAINTS = ("balls", "spheres")
 _PROJECTIONS = ("exact", "rescaling")
-_CHUNK_SECONDS = 1.0
 _DECODER_STEPS = 5
 _SLOW = 0.05  # the encoder's default rate where both move at once, as a share of what its curvature allows
-_FIRST = 20  # steps of the first call, which compiles and whose time says nothing
 
 
 @dataclass(frozen=True)
@@ -181,7 +180,7 @@ class _Run:
         self.decoders = self.state.G
         self.at: list[int] = []
         self.rows: list[steps.Seen] = []
-        self.done, self.largest = 0, _FIRST
+        self.done, self.pace = 0, Pace()
 
     def drive(self, num_steps: int, every: int, goal: float | None) -> tuple[str, bool]:
         self.record()
@@ -200,15 +199,11 @@ class _Run:
     def advance(self, count: int) -> None:
         """So many steps, in chunks of about a second, and a record."""
         while count:
-            chunk, clock = min(count, self.largest), time.perf_counter()
+            chunk, clock = min(count, self.pace.chunk(None)), time.perf_counter()
             steps_now = jnp.asarray(chunk, dtype=jnp.int32)
             state = jax.block_until_ready(steps.advance(self.data, self.sets, self.rates, self.state, steps_now, **self.names))
-            elapsed = time.perf_counter() - clock
+            self.pace.done(chunk, time.perf_counter() - clock)
             self.state, self.done, count = state, self.done + chunk, count - chunk
-            if elapsed < 0.5 * _CHUNK_SECONDS:
-                self.largest *= 2
-            elif elapsed > _CHUNK_SECONDS and self.done > _FIRST:
-                self.largest = max(1, chunk // 2)
             self.bar.update(self.done, 0)
         self.record()
 
@@ -310,7 +305,9 @@ def _rates(
     """The step sizes, by default inverse bounds of the curvature.
 
     Of Q in A it is at most (9/8) b; D adds at most about b_j near a best response. In F = A C⁺ both grow by ‖C‖². Of D in G it
-    is at most (9/16) ‖F‖² ‖Σ b_j P_j‖, where orthogonal classes have ‖Σ b_j P_j‖ ≤ d/ε² and ‖F C‖² ≤ max n_j.
+    is at most (9/16) ‖F‖² ‖Σ b_j P_j‖, where orthogonal classes have ‖Σ b_j P_j‖ ≤ d/ε² and ‖F C‖² ≤ max n_j; gradients are
+    relative to that. At the optimum ‖A_j‖² = n_j/m_j and ‖b_j P_j‖ = d/(ε² m_j), up to m_j² less: where the optimum is known
+    the decoder's step is the inverse of that.
     """
     data_b = inner.dim / inner.epsilon**2
     n, sizes = sum(inner.sizes), np.array(inner.sizes)
@@ -326,12 +323,21 @@ def _rates(
     if decoder is not None:
         answer = positive_real("decoder_rate", decoder)
     elif given is None:
-        answer = 1 / decoder_curvature
+        answer = 1 / _decoder_curvature_at_the_optimum(inner, decoder_curvature)
     else:
         own = min(own, 1 / (decoder_curvature * given)) if encoder is None else own
         answer = given * own
     count = _DECODER_STEPS if decoder_steps is None else positive_integer("decoder_steps", decoder_steps)
     return own, answer, count, encoder_curvature, decoder_curvature
+
+
+def _decoder_curvature_at_the_optimum(inner: SubspaceGame, bound: float) -> float:
+    """Of D in G where the classes are white; elsewhere the bound."""
+    joined = inner.spans.joined
+    if not inner.spans.independent or not np.array_equal(joined, np.eye(joined.shape[1])):
+        return bound
+    counts = np.maximum(inner.optimum().multiplicities, 1)
+    return 9 / 16 * inner.dim / inner.epsilon**2 * float(np.max(np.array(inner.sizes) / counts**2))
 
 
 def known_optimum(game: SubspaceGame) -> float | None:

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from mcr2_landscape.ctrl.projection import rises
 from mcr2_landscape.mcr2.kernels import matmul
 from mcr2_landscape.validation import InputError, float64_matrix, positive_real
 
@@ -135,9 +136,8 @@ def _dual(square: jax.Array, moments: jax.Array) -> jax.Array:
         mu = state.mu + state.length * state.direction
         look = _look(mu, square, moments)
         gain = state.length * jnp.sum(state.look.slope * state.direction)
-        # Near the end the values no longer differ: the slope decides. NaN, beyond the domain, is not better.
-        rises = (look.value >= state.look.value + 1e-4 * gain) & (look.value > state.look.value)
-        better = rises | (off(look) < 0.5 * off(state.look))
+        better = rises(state.look.value, look.value, gain, state.mu, mu, off(state.look), off(look))
+        better &= (look.value > state.look.value) | (off(look) < off(state.look))
         mu, look = jax.tree.map(lambda new, old: jnp.where(better, new, old), (mu, look), (state.mu, state.look))
         return _State(mu, look, _newton(look), jnp.where(better, 1, state.length / 2), state.trials + 1)
 

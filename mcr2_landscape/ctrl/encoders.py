@@ -193,14 +193,6 @@ class EncoderLandscape:
         return float64_matrix("Z", Z, self.landscape.shape)[:, : self.span.shape[1]] @ self.span.T
 
 
-def numbers_of(factors: tuple[np.ndarray, ...], sizes: tuple[int, ...], dim: int, epsilon: float) -> utilities.Data:
-    """What the traced utilities are evaluated on, in NumPy: read in the precision of the scope in which they are traced."""
-    n, each = sum(sizes), np.array(sizes, dtype=np.float64)
-    b = dim / epsilon**2
-    numbers: list[Any] = [utilities.stacked(factors), np.array(b / n), b / each, each / n]
-    return utilities.Data(*numbers)
-
-
 def _isometries(factors: tuple[np.ndarray, ...]) -> np.ndarray:
     """A basis (q, R, R) of the X with X Σ_j + Σ_j Xᵀ = 0 for all Σ_j = C_jC_jᵀ: F ↦ F X moves F along encoders of the same
     second moments. None are looked for beyond 20 dimensions, where that is a large problem."""
@@ -225,7 +217,7 @@ def encoder_landscape(spans: Spans, dim: int, epsilon: float) -> EncoderLandscap
     widened = [np.block([[C, np.zeros((rank, 1))], [np.zeros((K, C.shape[1])), np.eye(K)[:, [j]]]]) for j, C in enumerate(own)]
     sizes = np.array(spans.sizes, dtype=np.float64)
     constraint = Ellipsoids(widened, np.sqrt(sizes))
-    data = numbers_of(own, spans.sizes, dim, epsilon)
+    data = utilities.numbers(utilities.stacked(own), spans.sizes, dim, epsilon)
     # ⟨∇R, F⟩ = tr(I − (I + bP)⁻¹), here for an F that is a multiple of an isometry and feasible on the whole
     room = min(dim, rank)
     squared = room * sizes.sum() / sum(np.sum(C**2) for C in own)

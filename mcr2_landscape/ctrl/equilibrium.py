@@ -75,11 +75,7 @@ def verify(game: SubspaceGame, F: np.ndarray, G: np.ndarray, attainable: float |
     """See `SubspaceGame.verify_equilibrium`."""
     if attainable is not None:
         attainable = real("attainable", attainable)
-    violations = np.maximum(game.feasibility(F) - 1, 0)
-    excess = violations - FEASIBLE
-    feasible = Verdict.HOLDS
-    if excess.max() > 0:
-        feasible = Verdict.REFUTED if (excess > _feasibility_rounding(game, F)).any() else Verdict.UNDECIDED
+    feasible, violations = _feasible(game, F)
     responds, error = response_verdict(game, F, G)
     frame = frame_of(game, F, G)
     distances = distances_of(frame)
@@ -119,6 +115,21 @@ def verify(game: SubspaceGame, F: np.ndarray, G: np.ndarray, attainable: float |
         ratio,
         why,
     )
+
+
+def stackelberg_verdict(game: SubspaceGame, F: np.ndarray, G: np.ndarray) -> Verdict:
+    """Whether (F, G) is a Stackelberg equilibrium, by values alone: as in the report, without a look at derivatives."""
+    value, responds = value_of_encoder(game, F), response_verdict(game, F, G)[0]
+    return _stackelberg(game, value, _feasible(game, F)[0], responds, Kind.UNDECIDED, None)[0]
+
+
+def _feasible(game: SubspaceGame, F: np.ndarray) -> tuple[Verdict, np.ndarray]:
+    """Whether F is feasible, and max(‖F X_j‖²/n_j − 1, 0), shape (K,)."""
+    violations = np.maximum(game.feasibility(F) - 1, 0)
+    excess = violations - FEASIBLE
+    if excess.max() <= 0:
+        return Verdict.HOLDS, violations
+    return (Verdict.REFUTED if (excess > _feasibility_rounding(game, F)).any() else Verdict.UNDECIDED), violations
 
 
 def _feasibility_rounding(game: SubspaceGame, F: np.ndarray) -> np.ndarray:

@@ -16,7 +16,7 @@ from mcr2_landscape.ctrl.images import Images, images_of
 from mcr2_landscape.ctrl.multiplicity import capacity_of, full_rank_threshold, injectivity_bound, optimal_multiplicity, value_of
 from mcr2_landscape.ctrl.optimum import Optimum, upper_bound
 from mcr2_landscape.ctrl.solve import NUM_STARTS, kept_dimensions
-from mcr2_landscape.ctrl.spans import Spans
+from mcr2_landscape.ctrl.spans import Spans, spans_of
 from mcr2_landscape.mcr2.features import encode_labels
 from mcr2_landscape.record import Record
 from mcr2_landscape.validation import InputError, float64_matrix, positive_integer, positive_real
@@ -153,6 +153,7 @@ def examine(
     normalize: str = "none",
     center: bool = False,
     num_starts: int | None = None,
+    dtype: str | None = None,
     source: str = "data",
     notes: Sequence[str] = (),
     progress: bool | Callable[[int, int, int], None] = False,
@@ -164,7 +165,8 @@ def examine(
     `epsilon`: the coding precision. `key`: the starts of searches, and random directions. `rank_tolerance`: singular values of
     a class up to this, in the units of X as normalized, count as zero. `normalize`: "none", "samples" (each to length 1) or
     "classes" (‖X_j‖² = n_j). `center`: subtract the mean of all samples first. `num_starts`: random ones of the search, where
-    no closed form decides; by default those of `SubspaceGame.solve`, or fewer where they would take many minutes. `source`:
+    no closed form decides; by default those of `SubspaceGame.solve`, or fewer where they would take many minutes. `dtype`: the
+    name of the type that the data were stored in, where it is coarser than X's; ranks are read off with its rounding. `source`:
     where the data come from, in words; `notes`: what was done to them before, in sentences. `progress`: as
     `SubspaceGame.solve`. `announce`: is told, in a sentence, of a search that may take long.
 
@@ -177,9 +179,10 @@ def examine(
         positive_integer("num_starts", num_starts)
     positive_integer("dim", dim)  # before the data are factored, which may take long
     positive_real("epsilon", epsilon)
+    dtype = str(getattr(X, "dtype", None)) if dtype is None else dtype
     X, words = normalized(X, labels, normalize, center)
-    game = SubspaceGame(X, labels, dim=dim, epsilon=epsilon, rank_tolerance=rank_tolerance)
-    spans = game.spans
+    spans = spans_of(X, labels, rank_tolerance, dtype=dtype)
+    game = SubspaceGame.from_spans(spans, dim=dim, epsilon=epsilon)
     optimum = game.optimum() if spans.independent else None
     starts = affordable_starts(game) if num_starts is None else num_starts
     if announce is not None and not spans.independent:
@@ -191,8 +194,6 @@ def examine(
     report = game.verify_equilibrium(equilibrium.F, equilibrium.G, attainable=equilibrium.value)
     classes = classes_of(game, optimum, equilibrium.F)
     needed = [c.epsilon_needed for c in classes if c.epsilon_needed is not None]
-    with np.errstate(invalid="ignore"):
-        angles = np.degrees(np.arccos(np.minimum(spans.cosines, 1.0)))
     array = np.asarray(X)
     result = Examination(
         source=source,
@@ -216,7 +217,7 @@ def examine(
         injectivity_epsilon=min(needed, default=None),
         injectivity_dim=injectivity_dim(spans, game.epsilon),
         classes=classes,
-        angles=angles,
+        angles=spans.angles,
         summary=(),
         advice=(),
         notes=(*notes, *words),
@@ -232,7 +233,7 @@ def affordable_starts(game: SubspaceGame) -> int:
 
 
 def normalized(X: Any, labels: Any, normalize: str, center: bool = False) -> tuple[Any, tuple[str, ...]]:
-    """X (samples, d_x) as the game is to see it, in its own dtype, and what was done, in sentences.
+    """X (samples, d_x) as the game is to see it, and what was done, in sentences.
 
     **Raises:** `InputError` for an unknown word, NaN, or what is zero and cannot be normalized.
     """
@@ -240,14 +241,12 @@ def normalized(X: Any, labels: Any, normalize: str, center: bool = False) -> tup
         raise InputError(f"normalize: found {normalize!r}; pass one of {', '.join(NORMALIZATIONS)}")
     if normalize == "none" and not center:
         return X, ()
-    # in its own dtype: the ranks are read off with that dtype's rounding
     rows = float64_matrix("X", X, (None, None), refuse_float32=False)
-    dtype = np.asarray(X).dtype if np.asarray(X).dtype.kind == "f" else rows.dtype
     said: tuple[str, ...] = ()
     if center:
         rows, said = rows - rows.mean(axis=0), ("the mean of all samples was subtracted",)
     if normalize == "none":
-        return rows.astype(dtype, copy=False), said
+        return rows, said
     norms = np.linalg.norm(rows, axis=1)
     if normalize == "samples":
         zeros = int((norms == 0).sum())
@@ -256,7 +255,7 @@ def normalized(X: Any, labels: Any, normalize: str, center: bool = False) -> tup
                 f"X: {zeros} samples are zero and have no direction to normalize; remove them, or normalize by class "
                 "(normalize='classes')"
             )
-        return (rows / norms[:, None]).astype(dtype, copy=False), (*said, "each sample was divided by its length")
+        return rows / norms[:, None], (*said, "each sample was divided by its length")
     codes, names = encode_labels(labels)
     if codes.size != norms.size:
         raise InputError(f"labels: found {codes.size} for {norms.size} samples (rows of X); pass one a sample")
@@ -265,7 +264,7 @@ def normalized(X: Any, labels: Any, normalize: str, center: bool = False) -> tup
         if square == 0:
             raise InputError(f"X: all samples of class {name!r} are zero; drop the class")
     factors = np.sqrt(np.bincount(codes, minlength=len(names)) / squares)
-    return (rows * factors[codes][:, None]).astype(dtype, copy=False), (*said, "each class was scaled to ‖X_j‖² = n_j")
+    return rows * factors[codes][:, None], (*said, "each class was scaled to ‖X_j‖² = n_j")
 
 
 def common_gap(spans: Spans) -> RankGap | None:

@@ -15,7 +15,6 @@ import jax.numpy as jnp
 import numpy as np
 
 from mcr2_landscape.ctrl import utilities
-from mcr2_landscape.ctrl.encoders import numbers_of
 
 if TYPE_CHECKING:
     from mcr2_landscape.ctrl.game import SubspaceGame
@@ -40,7 +39,8 @@ class Frame:
     @property
     def data(self) -> utilities.Data:
         """What the utilities are evaluated on."""
-        return utilities.Data(*map(jnp.asarray, numbers_of(self.factors, self.sizes, self.F.shape[0], self.epsilon)))
+        found = utilities.numbers(utilities.stacked(self.factors), self.sizes, self.F.shape[0], self.epsilon)
+        return utilities.Data(*map(jnp.asarray, found))
 
     @property
     def numbers(self) -> int:

@@ -24,8 +24,6 @@ from mcr2_landscape.mcr2 import ConstrainedMCR2
 from mcr2_landscape.precision import traced_array
 from mcr2_landscape.validation import InputError, float64_matrix, positive_integer, positive_real
 
-_FEASIBLE = 1e-9
-
 
 class Gradients(NamedTuple):
     """Each player's gradient of its own utility: `encoder` (d_z, d_x), `decoder` (d_x, d_z)."""
@@ -95,11 +93,9 @@ class SubspaceGame:
         """What the traced utilities are evaluated on, in that dtype."""
         dtype = np.dtype(dtype)
         if dtype not in self._by_dtype:
-            n, sizes = sum(self.sizes), np.array(self.sizes, dtype=np.float64)
-            b, bs = self.dim / (n * self.epsilon**2), self.dim / (sizes * self.epsilon**2)
-            numbers = (utilities.stacked(self.spans.factors), np.array(b), bs, sizes / n)
+            found = utilities.numbers(utilities.stacked(self.spans.factors), self.sizes, self.dim, self.epsilon)
             with jax.ensure_compile_time_eval():  # kept beyond the trace that may be under way
-                self._by_dtype[dtype] = utilities.Data(*(jnp.asarray(number.astype(dtype)) for number in numbers))
+                self._by_dtype[dtype] = utilities.Data(*(jnp.asarray(number.astype(dtype)) for number in found))
         return self._by_dtype[dtype]
 
     def _both(self, F: Any, G: Any) -> tuple[utilities.Data, jax.Array, jax.Array]:

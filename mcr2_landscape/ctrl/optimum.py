@@ -31,8 +31,7 @@ class Optimum(Record):
     **Fields:** `value`: attained by mutually orthogonal classes of `multiplicities` m_j equal `singular_values` each, shape
     (K,). `upper_bound`: no encoder exceeds it. `decided`: the two agree, so that `value` is the optimum; otherwise it is the
     best of the orthogonal encoders, and `solve` looks for better ones. `tied`: for each class another multiplicity that is as
-    good, or `None`. `kept` and `lost`: dimensions of each class's span that the encoder keeps and maps to zero. `reason`: in
-    words.
+    good, or `None`. `lost`: dimensions of each class's span that the encoder maps to zero. `reason`: in words.
     """
 
     value: float

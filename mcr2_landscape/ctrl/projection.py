@@ -38,6 +38,17 @@ class _State(NamedTuple):
     stalled: jax.Array
 
 
+def rises(
+    old: jax.Array, new: jax.Array, gain: jax.Array, mu: jax.Array, tried: jax.Array, off: jax.Array, off_tried: jax.Array
+) -> jax.Array:
+    """Whether a step of Newton's method on a concave dual is taken: its value `new` at the multipliers `tried` is above the
+    `old` one at `mu` by a share of the expected `gain`. Near the end the values no longer differ, and there alone the slopes
+    decide: elsewhere steps across a ridge, which halve the slope while the dual falls, would repeat for ever. NaN is no
+    rise."""
+    same = new >= old - _SAME * (jnp.abs(old) + jnp.sum(jnp.abs(mu)) + jnp.sum(jnp.abs(tried)))
+    return (new >= old + 1e-4 * gain) | same & (off_tried < 0.5 * off)
+
+
 def project(F: jax.Array, factors: jax.Array, sizes: jax.Array, span: jax.Array, tolerance: Any) -> Projected:
     """Project F (d, d_x), traced. `factors` (K, d_x, r) with Σ_j = C_j C_jᵀ; `sizes` (K,): the n_j; `span` (d_x, R): an
     orthonormal basis of what the factors span; what F does beyond it is left alone."""
@@ -80,9 +91,7 @@ def project(F: jax.Array, factors: jax.Array, sizes: jax.Array, span: jax.Array,
         def worse(carry: tuple[jax.Array, jax.Array, jax.Array, jax.Array]) -> jax.Array:
             length, mu, value, own_slope = carry
             gain = jnp.sum(slope * (mu - state.mu))
-            # near the end the values no longer differ: the slope decides, only there, or steps across a ridge repeat for ever
-            same = value >= state.value - _SAME * (jnp.abs(state.value) + jnp.sum(state.mu) + jnp.sum(mu))
-            better = (value >= state.value + 1e-4 * gain) | same & (off(mu, own_slope) < 0.5 * off(state.mu, slope))
+            better = rises(state.value, value, gain, state.mu, mu, off(state.mu, slope), off(mu, own_slope))
             return ~better & (length > 1e-10)
 
         def halve(carry):

@@ -36,6 +36,7 @@ from mcr2_landscape.landscape.progress import Progress
 from mcr2_landscape.mcr2.features import encode_labels
 from mcr2_landscape.mcr2.kernels import matmul
 from mcr2_landscape.mcr2.kernels import transpose as _t
+from mcr2_landscape.pace import Pace
 from mcr2_landscape.randomness import generator
 from mcr2_landscape.record import Record
 from mcr2_landscape.validation import InputError, float64_matrix, positive_integer, positive_real
@@ -43,8 +44,6 @@ from mcr2_landscape.validation import InputError, float64_matrix, positive_integ
 _BETAS, _EPS = (0.9, 0.999), 1e-8
 _CONSTRAINTS = ("batch", "data")
 _PROJECTED = 1e-13
-_CHUNK_SECONDS = 1.0
-_FIRST = 50  # decoder steps of the first call, which compiles and whose time says nothing
 
 
 @dataclass(frozen=True)
@@ -191,7 +190,7 @@ class _Run:
         self.encoder_rate, self.decoder_rate = (jnp.asarray(rate) for rate in rates)
         self.state = self.finished = state
         self.rows: list[tuple[float, ...]] = []
-        self.largest, self.taken = _FIRST, 0
+        self.pace = Pace()
 
     def encoder_step(self, number: int, decoder_steps: int) -> None:
         data, sizes = data_of(self.game, self.blocks[number], self.counts[number])
@@ -204,22 +203,16 @@ class _Run:
 
     def decode(self, data: utilities.Data, count: int) -> None:
         while count:
-            chunk, clock = min(count, self.largest), time.perf_counter()
+            chunk, clock = min(count, self.pace.chunk(None)), time.perf_counter()
             self.state = jax.block_until_ready(decode(data, self.state, self.decoder_rate, jnp.asarray(chunk), form=self.form))
-            elapsed = time.perf_counter() - clock
-            count, self.taken = count - chunk, self.taken + chunk
-            if elapsed < 0.5 * _CHUNK_SECONDS:
-                self.largest *= 2
-            elif elapsed > _CHUNK_SECONDS and self.taken > _FIRST:
-                self.largest = max(1, chunk // 2)
+            self.pace.done(chunk, time.perf_counter() - clock)
+            count -= chunk
 
 
 def data_of(game: SubspaceGame, blocks: np.ndarray, counts: np.ndarray) -> tuple[utilities.Data, jax.Array]:
     """What a batch's utilities are evaluated on, and its class sizes, float64."""
-    counts = counts.astype(np.float64)
-    scale = game.dim / game.epsilon**2
-    numbers = (blocks, np.array(scale / counts.sum()), scale / counts, counts / counts.sum())
-    return utilities.Data(*(jnp.asarray(number) for number in numbers)), jnp.asarray(counts)
+    found = utilities.numbers(blocks, counts, game.dim, game.epsilon)
+    return utilities.Data(*map(jnp.asarray, found)), jnp.asarray(counts.astype(np.float64))
 
 
 def _start(game: SubspaceGame, start: Any, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:

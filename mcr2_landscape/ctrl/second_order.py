@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 import scipy.optimize
 
-from mcr2_landscape.ctrl import utilities
+from mcr2_landscape.ctrl import utilities, values
 from mcr2_landscape.ctrl.frames import Frame, frame_of, norm
 from mcr2_landscape.landscape import classify
 from mcr2_landscape.landscape.classify import CriticalPoint
@@ -81,19 +81,8 @@ def _along(data: utilities.Data, F: jax.Array, G: jax.Array, V: jax.Array) -> ja
 
 
 def distances_of(frame: Frame) -> np.ndarray:
-    """ΔR(f(X_j), fgf(X_j)) of each class, shape (K,), on the host and one class after the other."""
-    scale = frame.F.shape[0] / frame.epsilon**2
-    found = []
-    for C, size in zip(frame.factors, frame.sizes, strict=True):
-        A = np.sqrt(scale / size) * (frame.F @ C)
-        image = frame.F @ (frame.G @ A)
-        both, own, answer = (_rate(B) for B in (np.concatenate([A, image], axis=1) / np.sqrt(2), A, image))
-        found.append(max(both - 0.5 * (own + answer), 0.0))
-    return np.array(found)
-
-
-def _rate(B: np.ndarray) -> float:
-    return 0.5 * float(np.log1p(np.linalg.svd(B, compute_uv=False) ** 2).sum())
+    """ΔR(f(X_j), fgf(X_j)) of each class, shape (K,), on the host."""
+    return values.distances(frame.factors, frame.sizes, frame.F.shape[0], frame.epsilon, frame.F, frame.G)
 
 
 def envelope_residual(game: SubspaceGame, F: Any, G: Any) -> float:
@@ -186,8 +175,8 @@ def nash_of(frame: Frame, responds: Verdict, distance: float) -> Nash:
     count = int(held.sum())
     tangent = np.linalg.qr(normals[held].reshape(count, frame.F.size).T, mode="complete")[0][:, count:]
     hessian = tangent.T @ hessian @ tangent
-    values, tolerance = np.linalg.eigvalsh(hessian), signed * float(np.linalg.norm(blocks.own, 2))
-    top = float(values[-1]) if values.size else -math.inf
+    eigenvalues, tolerance = np.linalg.eigvalsh(hessian), signed * float(np.linalg.norm(blocks.own, 2))
+    top = float(eigenvalues[-1]) if eigenvalues.size else -math.inf
     rest = (blocks, tangent, hessian, tuple(np.flatnonzero(held).tolist()))
     if top > tolerance:
         words = f"with the decoder held, the encoder gains along a direction of curvature {top:.6g}"

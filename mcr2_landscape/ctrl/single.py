@@ -40,7 +40,7 @@ import scipy.sparse.linalg
 from jaxtyping import Array, Float
 
 from mcr2_landscape.closed_form import check_epsilon
-from mcr2_landscape.ctrl import stiefel, utilities
+from mcr2_landscape.ctrl import stiefel, utilities, values
 from mcr2_landscape.ctrl.game import Gradients
 from mcr2_landscape.ctrl.hypotheses import Hypothesis
 from mcr2_landscape.ctrl.responses import check_tolerance, response_error
@@ -306,7 +306,7 @@ class SingleSubspaceGame:
         return SingleSolution(F, G, value, bound, bound - value)
 
     def _rate(self, F: np.ndarray) -> float:
-        return 0.5 * float(np.log1p(self._b * np.linalg.svd(F @ self.factor, compute_uv=False) ** 2).sum())
+        return values.rate(np.sqrt(self._b) * F @ self.factor)
 
     def verify_equilibrium(self, F: Any, G: Any, *, rtol: float = 1e-8) -> SingleVerification:
         """Whether (F, G) is a Stackelberg equilibrium, and a local Nash equilibrium. Errors as `encoder`."""

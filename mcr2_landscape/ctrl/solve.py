@@ -17,9 +17,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mcr2_landscape import closed_form
-from mcr2_landscape.catalog.scalar import log_excess
-from mcr2_landscape.closed_form import Parameters
+from mcr2_landscape.ctrl import values
 from mcr2_landscape.ctrl.optimum import upper_bound
 from mcr2_landscape.landscape import ascend
 from mcr2_landscape.landscape.progress import Progress
@@ -38,7 +36,6 @@ _FIRST, _LAST = 500, 5000  # gradients of an ascent at most, and of the highest 
 _LEAST = 60
 _WORK = 1.6e10  # some two minutes' worth: multiplications of the matrices, one a class, that all gradients take
 _RANK = 1e-6  # of the largest singular value of all f(X_j): what ascent has not brought to zero exactly
-_SMALL = 0.3  # of b_j σ²: below, both rates are so nearly linear that their difference cancels
 _HIDDEN = 1e-6  # of the upper bound: a larger rounding decides nothing
 
 
@@ -78,19 +75,7 @@ class Equilibrium(Record):
 
 def value_of_encoder(game: SubspaceGame, F: np.ndarray) -> float:
     """Q(F) on the host, from singular values."""
-    p = Parameters(game.dim, game.sizes, game.epsilon, 1.0, game.ranks)
-    A = F @ game.spans.joined
-    own = [(rho, rho * p.alpha * np.linalg.svd(B, compute_uv=False) ** 2) for rho, B in zip(p.ratios, p.blocks(A), strict=True)]
-    if max(float(s.max(initial=0.0)) for _, s in own) > _SMALL:
-        return closed_form.value(p, A, regularized=False)
-    # the parts of first order in 1/ε² are equal, and larger than all the rest
-    whole = p.alpha * np.linalg.svd(A, compute_uv=False) ** 2
-    return 0.5 * (sum(_excess(s) / float(rho) for rho, s in own) - _excess(whole))
-
-
-def _excess(s: np.ndarray) -> float:
-    """Σ s − log(1 + s)."""
-    return sum(log_excess(float(one)) for one in s)
+    return values.expressiveness(game.spans.factors, game.sizes, game.dim, game.epsilon, F)
 
 
 def value_tolerance(game: SubspaceGame, value: float) -> float:
@@ -99,7 +84,7 @@ def value_tolerance(game: SubspaceGame, value: float) -> float:
     rates = 0.5 * room * float(np.log1p(a / room))
     size = (
         rates
-        if max(1 / game.spans.proportions) * a > _SMALL
+        if max(1 / game.spans.proportions) * a > values.SMALL
         else 8 * upper_bound(game.sizes, game.ranks, game.dim, game.epsilon)
     )
     return (1e-12 + 8 * game.spans.rounding) * max(size, value)

@@ -109,6 +109,16 @@ class Spans:
         cosine = float(self.cosines[i, j])
         return float(np.degrees(np.arccos(cosine) if cosine < 0.9 else np.arcsin(self.principal_sines(i, j)[0])))
 
+    @cached_property
+    def angles(self) -> np.ndarray:
+        """The smallest principal angles between the classes in degrees, shape (K, K); 0 on the diagonal."""
+        K = len(self.sizes)
+        found = np.zeros((K, K))
+        for i in range(K):
+            for j in range(i):
+                found[i, j] = found[j, i] = self.angle(i, j)
+        return found
+
     def shared(self, i: int, j: int) -> int:
         """How many dimensions two classes have in common, to rounding."""
         if self.cosines[i, j] < 0.9:
@@ -146,17 +156,18 @@ class Spans:
             )
 
 
-def spans_of(X: Any, labels: Any, rank_tolerance: float | None = None) -> Spans:
+def spans_of(X: Any, labels: Any, rank_tolerance: float | None = None, *, dtype: str | None = None) -> Spans:
     """The classes of labeled data.
 
     **Arguments:** `X` (samples, d_x); `labels`, one of any hashable kind a sample, in any order; `rank_tolerance`: singular
-    values of a class up to this, in the units of X, count as zero; by default the rounding of the entries in X's own dtype.
+    values of a class up to this, in the units of X, count as zero; by default the rounding of the entries in X's own dtype, or
+    in `dtype`, the name of a coarser one that they were stored in.
 
     **Raises:** `InputError` for NaN, lengths that differ, one class, a class whose samples are all zero, or one whose rank the
     default tolerance does not tell plainly.
     """
     given = None if rank_tolerance is None else positive_real("rank_tolerance", rank_tolerance)
-    eps = _eps_of(X)
+    eps = max(_eps_of(getattr(X, "dtype", None)), _eps_of(dtype))
     features, sizes, order = grouped(X, labels)
     names = tuple(encode_labels(labels)[1])
     default = _default_tolerance(features, len(sizes), eps)
@@ -181,7 +192,7 @@ def spans_of(X: Any, labels: Any, rank_tolerance: float | None = None) -> Spans:
 def span_of(X: Any, rank_tolerance: float | None = None) -> tuple[np.ndarray, np.ndarray]:
     """C (d_x, r) and its singular values for data of one subspace, X (samples, d_x). Arguments and errors as `spans_of`."""
     given = None if rank_tolerance is None else positive_real("rank_tolerance", rank_tolerance)
-    eps = _eps_of(X)
+    eps = _eps_of(getattr(X, "dtype", None))
     features = float64_matrix("X", X, (None, None), refuse_float32=False)
     if 0 in features.shape:
         raise InputError(f"X: found shape {features.shape}; pass at least one sample and one feature")
@@ -191,10 +202,9 @@ def span_of(X: Any, rank_tolerance: float | None = None) -> tuple[np.ndarray, np
     return found.factor, found.values
 
 
-def _eps_of(X: Any) -> float:
-    """The rounding of X's entries: data that were float32 once are no more precise for being read as float64."""
-    name = str(getattr(X, "dtype", ""))
-    return {"float32": 2.0**-23, "float16": 2.0**-10, "bfloat16": 2.0**-7}.get(name, float(np.finfo(np.float64).eps))
+def _eps_of(dtype: Any) -> float:
+    """The rounding of entries: data that were float32 once are no more precise for being read as float64."""
+    return {"float32": 2.0**-23, "float16": 2.0**-10, "bfloat16": 2.0**-7}.get(str(dtype), float(np.finfo(np.float64).eps))
 
 
 def _default_tolerance(features: np.ndarray, num_classes: int, eps: float) -> float | None:

@@ -154,12 +154,14 @@ def look(
 
 
 def _response_error(at: utilities.Point) -> jax.Array:
-    """max_j ‖M P_j Mᵀ − P_j‖/‖P_j‖ over the classes that F does not map to zero."""
+    """`responses.response_error`, traced: ‖E^½(P̂ − P)E^½‖/‖E^½PE^½‖ at most, over the classes that F does not map to zero."""
 
-    def squares(B: jax.Array) -> jax.Array:
-        return jnp.sum(B * B, axis=(1, 2))
+    def size(B: jax.Array) -> jax.Array:
+        """‖E^½BE^½‖ of symmetric B."""
+        weighted = matmul(at.classes, B)
+        return jnp.sqrt(jnp.maximum(jnp.sum(weighted * jnp.swapaxes(weighted, 1, 2), axis=(1, 2)), 0))
 
     half = 0.5 * matmul(at.A - at.image, jnp.swapaxes(at.A + at.image, 1, 2))
-    norms, own = squares(at.A), squares(matmul(at.A, jnp.swapaxes(at.A, 1, 2)))
+    norms, own = jnp.sum(at.A * at.A, axis=(1, 2)), size(matmul(at.A, jnp.swapaxes(at.A, 1, 2)))
     kept = norms > _RANK**2 * jnp.max(norms)
-    return jnp.max(jnp.where(kept, jnp.sqrt(squares(half + jnp.swapaxes(half, 1, 2)) / jnp.where(kept, own, 1)), 0))
+    return jnp.max(jnp.where(kept, size(half + jnp.swapaxes(half, 1, 2)) / jnp.where(kept, own, 1), 0))

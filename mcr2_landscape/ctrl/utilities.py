@@ -20,7 +20,7 @@ can fail: NaN. Source: docs/ctrl.md.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -41,6 +41,14 @@ class Data(NamedTuple):
     b: jax.Array
     bs: jax.Array
     proportions: jax.Array
+
+
+def numbers(factors: np.ndarray, sizes: Any, dim: int, epsilon: float) -> Data:
+    """`Data` in float64 NumPy of stacked factors (K, d_x, r) and the n_j: as arguments of what is compiled they are read in the
+    precision of the scope in which it is traced."""
+    each, a = np.asarray(sizes, dtype=np.float64), dim / epsilon**2
+    found: list[Any] = [factors, np.array(a / each.sum()), a / each, each / each.sum()]
+    return Data(*found)
 
 
 def stacked(factors: tuple[np.ndarray, ...]) -> np.ndarray:

@@ -10,10 +10,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from mcr2_landscape.pace import Pace
 from mcr2_landscape.provenance import describe_device
 from mcr2_landscape.training import checkpoint as files
 from mcr2_landscape.training import fingerprint as prints
-from mcr2_landscape.training.pace import Pace
 from mcr2_landscape.training.program import FAILURES, ROWS, Inputs, Program, State
 from mcr2_landscape.training.results import Status, Stopped, Training
 from mcr2_landscape.validation import InputError

@@ -25,6 +25,7 @@ PAPER = "Pai, Psenka, Chiu, Wu, Dobriban, Ma (arXiv 2206.09120)"
 THEORY = "docs/ctrl.md"
 _ENCODER = "paper_checks.pai_2022.encoder_checks"
 _DECODER = "paper_checks.pai_2022.decoder_checks"
+_JOINT = "paper_checks.pai_2022.joint_checks"
 _SPHERES = "paper_checks.pai_2022.sphere_checks"
 
 # What a statement needs to be read on its own.
@@ -697,7 +698,7 @@ CLAIMS: tuple[Claim, ...] = (
         ),
         hypotheses=("K ≥ 2", "orthogonal f(S_j)"),
         expected=Verdict.HOLDS,
-        check=f"{_DECODER}:not_nash",
+        check=f"{_JOINT}:not_nash",
         cases=(
             Case(
                 "angle",
@@ -730,7 +731,7 @@ CLAIMS: tuple[Claim, ...] = (
         formula="max Re spec [[Hess Q + D_ff, D_fg], [−κD_gf, −κD_gg]] on the tangent spaces = 0 at κ = κ*",
         hypotheses=("K ≥ 2",),
         expected=Verdict.HOLDS,
-        check=f"{_DECODER}:timescale_threshold",
+        check=f"{_JOINT}:timescale_threshold",
         group="ctrl-stability",
     ),
 )

@@ -4,6 +4,7 @@ import dataclasses
 import itertools
 import json
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from hypothesis import given
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from mcr2_landscape.ctrl import SubspaceGame
 from mcr2_landscape.ctrl.examination import classes_of, common_gap, examine, injectivity_dim, normalized
 from mcr2_landscape.ctrl.images import column_bases, cosines_of, residuals_of, thinned
+from mcr2_landscape.ctrl.spans import spans_of
 from mcr2_landscape.data import subspace_mixture
 from mcr2_landscape.record import to_plain
 from mcr2_landscape.validation import InputError
@@ -200,13 +202,21 @@ class TestNormalization:
         assert [words.split()[-1] for words in said] == ["subtracted", "length"]
         np.testing.assert_array_equal(X, before)
 
-    def test_single_precision_stays_what_it_is(self):
-        """The ranks are read off with the rounding of what was given."""
+    @pytest.mark.parametrize("way", ["none", "samples", "classes"])
+    def test_ranks_are_read_off_with_the_rounding_of_what_was_stored(self, light, way):
         X, labels = subspace_data(3, (20, 30), (2, 3), 12)
-        for way in ("samples", "classes"):
-            single = normalized(X.astype(np.float32), labels, way)[0]
-            assert single.dtype == np.float32
-            assert SubspaceGame(single, labels, dim=5, epsilon=1.0).ranks == (2, 3)
+        single = X.astype(np.float32)
+        for rows, word in ((single, None), (single.astype(np.float64), "float32")):
+            assert examine(rows, labels, dim=5, epsilon=1.0, dtype=word, normalize=way).game.ranks == (2, 3)
+        # planted: without a word on how they were stored, rounding counts as directions
+        assert spans_of(normalized(single.astype(np.float64), labels, way)[0], labels).ranks == (12, 12)
+
+    @pytest.mark.parametrize("stored", ["float16", "bfloat16"])
+    def test_half_precision_decides_no_rank(self, stored):
+        X, labels = subspace_data(3, (20, 30), (2, 3), 12)
+        coarse = np.asarray(jnp.asarray(X).astype(stored).astype(jnp.float64))
+        with pytest.raises(InputError, match="ambiguous"):
+            examine(coarse, labels, dim=5, epsilon=1.0, dtype=stored)
 
     @pytest.mark.parametrize(
         ("change", "says"),

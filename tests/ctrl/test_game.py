@@ -253,7 +253,7 @@ def test_the_order_of_moves_matters():
     step = jax.jit(jax.value_and_grad(lost, has_aux=True))
     for start in (end.G, np.zeros_like(end.G), *(scale * random.standard_normal(end.G.shape) for scale in (0.1, 1.0))):
         G = jnp.asarray(start)
-        for _ in range(60):
+        for _ in range(200):
             (_, gain), slope = step(G)
             G = G - 0.05 * slope
         assert gain > 0.3

@@ -14,8 +14,8 @@ from mcr2_landscape.certify.quantities import _rank, parse_quantity
 from mcr2_landscape.ctrl.optimum import upper_bound
 from paper_checks.pai_2022 import cases
 from paper_checks.pai_2022.cases import SINGULAR_FRAME
-from paper_checks.pai_2022.decoder_checks import _equilibrium
 from paper_checks.pai_2022.encoder_checks import _in_balls, _random_problem
+from paper_checks.pai_2022.joint_checks import equilibrium
 from paper_checks.pai_2022.sphere_checks import ExactSpheres, branch_slope, frame_point, turned_saddle
 from paper_checks.pai_2022.stability import Linearized, _gradients
 
@@ -203,7 +203,7 @@ def test_the_matched_problem_needs_a_rational_precision():
 
 def test_the_linearization_is_the_derivative_of_the_gradients():
     random = np.random.default_rng(3)
-    game, F = _equilibrium(random, (2, 1), (5, 6))
+    game, F = equilibrium(random, (2, 1), (5, 6))
     G = game.best_response(F).sample(5, scale=0.3)
     at = Linearized.of(game, F, G)
     V, W = (at.basis @ random.standard_normal(at.basis.shape[1])).reshape(F.shape), random.standard_normal(G.shape)

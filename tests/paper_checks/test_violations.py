@@ -19,8 +19,9 @@ from mcr2_landscape.ctrl.optimum import Optimum, optimum_of, upper_bound
 from mcr2_landscape.study.tasks.ctrl_survey import ctrl_survey
 from paper_checks.landscape_theory.statements import Space, index_formula, nullity_formula
 from paper_checks.pai_2022.cases import SingularFrame
-from paper_checks.pai_2022.decoder_checks import _equilibrium, response_dimension
+from paper_checks.pai_2022.decoder_checks import response_dimension
 from paper_checks.pai_2022.encoder_checks import predicted_maximum
+from paper_checks.pai_2022.joint_checks import equilibrium
 from paper_checks.wang_2024.checks import corrected_form
 from paper_checks.yu_2020.checks import exchange_curvature, predicted_maximizer
 
@@ -312,7 +313,7 @@ def game_plants(keyword: Callable[..., tuple[str, str, Plant]], cases: Callable[
     yield keyword(
         "ctrl.timescale-threshold",
         "the same covariances every time",
-        draw=lambda random, ranks, sizes: _equilibrium(np.random.default_rng(5), ranks, sizes),
+        draw=lambda random, ranks, sizes: equilibrium(np.random.default_rng(5), ranks, sizes),
     )
 
 

@@ -22,8 +22,8 @@ from hypothesis import strategies as st
 
 from mcr2_landscape.errors import InputError
 from mcr2_landscape.locking import FolderLock
+from mcr2_landscape.pace import Pace
 from mcr2_landscape.training import Stopped, checkpoint, fingerprint, fit
-from mcr2_landscape.training.pace import Pace
 
 from .problems import NUM_STEPS, OPTIONS, Net, Scaled, bits, data, loss
 

@@ -4,6 +4,7 @@ which hypotheses of the theorem that leaves."""
 from __future__ import annotations
 
 import dataclasses
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -15,7 +16,17 @@ if TYPE_CHECKING:
     from mcr2_landscape.ctrl.single import SingleSubspaceGame
     from mcr2_landscape.data import LabeledFeatures
 
-DATA = ("mixture", "digits", "faces")
+
+@dataclass(frozen=True, kw_only=True)
+class Hypotheses:
+    """What the theorem assumes of the data: of each hypothesis name, statement, verdict, margin (missing where it is infinite)
+    and details in words."""
+
+    hypothesis_names: tuple[str, ...]
+    hypothesis_statements: tuple[str, ...]
+    hypothesis_verdicts: tuple[str, ...]
+    hypothesis_margins: tuple[float | None, ...]
+    hypothesis_details: tuple[str, ...]
 
 
 class Prepared(NamedTuple):
@@ -51,6 +62,26 @@ def mixture(
     return Prepared(data, gap.tolerance, words)
 
 
+def prepared(
+    data: str,
+    sizes: tuple[int, ...],
+    ambient_dim: int,
+    subspace_ranks: tuple[int, ...],
+    correlation: float,
+    noise: float,
+    components: int,
+    num_samples: int,
+    seed: int,
+) -> Prepared:
+    """A mixture, or images by their name; what belongs to the other kind is ignored.
+
+    **Raises:** `InputError` for numbers out of range.
+    """
+    if data == "mixture":
+        return mixture(sizes, ambient_dim, subspace_ranks, correlation, noise, seed)
+    return images(data, components, num_samples)
+
+
 def images(name: str, components: int, num_samples: int) -> Prepared:
     """Digits or faces, not centered: subspaces contain the origin. Classes of images have full rank and share directions; with
     `components` each class is replaced by its projection on its own so many leading principal directions. 0 stands for all.
@@ -81,7 +112,7 @@ def images(name: str, components: int, num_samples: int) -> Prepared:
 
 
 def hypotheses(game: SubspaceGame | SingleSubspaceGame) -> dict[str, Any]:
-    """The columns on what the theorem assumes of the data."""
+    """The columns of `Hypotheses`."""
     found = game.hypotheses()
     return {
         "hypothesis_names": tuple(own.name for own in found),

@@ -9,42 +9,34 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 
 from mcr2_landscape.study.tasks import ctrl_data
-from mcr2_landscape.study.tasks.ctrl_pictures import pictures
+from mcr2_landscape.study.tasks.ctrl_pictures import ClassPictures, pictures
 from mcr2_landscape.study.tasks.problems import thinned
 from mcr2_landscape.validation import positive_integer
-from mcr2_landscape.verdict import Verdict
 
 if TYPE_CHECKING:
     from mcr2_landscape.ctrl.game import SubspaceGame
 
-_FEASIBLE, _RESPONDS = 1e-9, 1e-8
+_FEASIBLE = 1e-9
 _SPAN = 1e-10  # of the largest singular value of the data: what is rounding
 
 
-@dataclass(frozen=True)
-class Played:
+@dataclass(frozen=True, kw_only=True)
+class Played(ctrl_data.Hypotheses, ClassPictures):
     """One game, played once.
 
     **Fields:** the data: `preparation` in words; `class_sizes` n_j; `ranks` r_j; `tolerance`: singular values up to it count as
     zero; `independence`: the smallest singular value of the classes' bases side by side, 0 for dependent classes.
-    `hypothesis_…`: what the theorem assumes, each with verdict, margin (missing where it is infinite) and words.
 
     The end of the game, (F, G): `value` Q(F), `distance` Σ D_j, `class_distances` D_j; `optimum` in closed form (missing where
     none decides) and `gap`, the optimum less the value; `upper_bound` for any encoder and `bound_gap`. An encoder that is not
     feasible may exceed them: `feasibility`, ‖F X_j‖²/n_j, and `feasible_value`, Q of the nearest feasible encoder, with
     `feasible_gap` (missing as `gap`). `response_error`: max_j ‖M P_j Mᵀ − P_j‖/‖P_j‖. `stackelberg`:
     "holds" for a feasible encoder that attains the optimum to within rounding with a best response, "refuted" where one of the
-    three fails beyond it, else "undecided". `kept`: dimensions of each class; `optimal_multiplicities` and
+    three fails beyond it, else "undecided", by values alone. `kept`: dimensions of each class; `optimal_multiplicities` and
     `optimal_singular_values`: those of the optimum (missing for dependent classes). `reason`: how it was found, in words.
 
     All of this is of the data without what the tolerance leaves out. Of the data as they are: `sample_value`,
-    `sample_distance`, `sample_violation` (by how much ‖F X_j‖²/n_j exceeds one at most), and all that follows.
-
-    `spectrum_x`, `spectrum_f`, `spectrum_gf`, `spectrum_fgf`: singular values of X, f(X), gf(X), fgf(X); `class_spectra_…`: of
-    each class. `cosines_…`: |cos| between samples in class order, thinned out to a picture; `cosine_classes`, the class of each
-    row. `residuals_…_own`, `residuals_…_other`: histograms, for each class, of the distance of x and gf(x) to S_j, and of f(x)
-    and fgf(x) to f(S_j), relative to the norm, and to the nearest of the other classes' subspaces; `residual_edges` of the
-    bins; `largest_residual_…` to the own one. Bases are of singular vectors, which see the rank.
+    `sample_distance`, `sample_violation` (by how much ‖F X_j‖²/n_j exceeds one at most), and the pictures.
 
     `curve_step`, `curve_value`, `curve_distance`, `curve_violation`: of encoder steps on the way (empty for the exact
     equilibrium); the reference's are of all data, after the step.
@@ -55,11 +47,6 @@ class Played:
     ranks: tuple[int, ...]
     tolerance: float
     independence: float
-    hypothesis_names: tuple[str, ...]
-    hypothesis_statements: tuple[str, ...]
-    hypothesis_verdicts: tuple[str, ...]
-    hypothesis_margins: tuple[float | None, ...]
-    hypothesis_details: tuple[str, ...]
     value: float
     distance: float
     class_distances: tuple[float, ...]
@@ -79,32 +66,6 @@ class Played:
     sample_value: float
     sample_distance: float
     sample_violation: float
-    spectrum_x: tuple[float, ...]
-    spectrum_f: tuple[float, ...]
-    spectrum_gf: tuple[float, ...]
-    spectrum_fgf: tuple[float, ...]
-    class_spectra_x: tuple[tuple[float, ...], ...]
-    class_spectra_f: tuple[tuple[float, ...], ...]
-    class_spectra_gf: tuple[tuple[float, ...], ...]
-    class_spectra_fgf: tuple[tuple[float, ...], ...]
-    cosine_classes: tuple[int, ...]
-    cosines_x: np.ndarray
-    cosines_f: np.ndarray
-    cosines_gf: np.ndarray
-    cosines_fgf: np.ndarray
-    residual_edges: tuple[float, ...]
-    residuals_x_own: tuple[tuple[int, ...], ...]
-    residuals_x_other: tuple[tuple[int, ...], ...]
-    residuals_gf_own: tuple[tuple[int, ...], ...]
-    residuals_gf_other: tuple[tuple[int, ...], ...]
-    residuals_f_own: tuple[tuple[int, ...], ...]
-    residuals_f_other: tuple[tuple[int, ...], ...]
-    residuals_fgf_own: tuple[tuple[int, ...], ...]
-    residuals_fgf_other: tuple[tuple[int, ...], ...]
-    largest_residual_x: float | None
-    largest_residual_f: float | None
-    largest_residual_gf: float | None
-    largest_residual_fgf: float | None
     curve_step: tuple[int, ...]
     curve_value: tuple[float, ...]
     curve_distance: tuple[float, ...]
@@ -149,10 +110,9 @@ def ctrl_game(
 
     `method`: "exact" (the closed form where it decides, otherwise the best end of searches from `num_starts` random starts and
     some others); gradient dynamics for `num_steps` from a random start, in coordinates in which the classes (where they are
-    dependent, all data together) are white, "gdmax" (the decoder answers exactly) or "simultaneous" (the decoder's rate the
-    inverse of a bound on its curvature at encoders like the optimum); or the "reference" schedule of the paper's code: for each
-    of `num_epochs` and each batch of `batch_size`, `decoder_steps` Adam steps of the decoder and one of the encoder. `shown`:
-    samples in pictures of cosines. `num_recorded`: points of the curves.
+    dependent, all data together) are white, "gdmax" (the decoder answers exactly) or "simultaneous"; or the "reference"
+    schedule of the paper's code: for each of `num_epochs` and each batch of `batch_size`, `decoder_steps` Adam steps of the
+    decoder and one of the encoder. `shown`: samples in pictures of cosines. `num_recorded`: points of the curves.
 
     **Raises:** `InputError` for numbers out of range, or simultaneous steps on dependent classes.
     """
@@ -160,10 +120,7 @@ def ctrl_game(
 
     num_recorded = positive_integer("num_recorded", num_recorded, minimum=2)
     shown = positive_integer("shown", shown)
-    if data == "mixture":
-        prepared = ctrl_data.mixture(sizes, ambient_dim, subspace_ranks, correlation, noise, seed)
-    else:
-        prepared = ctrl_data.images(data, components, num_samples)
+    prepared = ctrl_data.prepared(data, sizes, ambient_dim, subspace_ranks, correlation, noise, components, num_samples, seed)
     X, labels = prepared.data.features, prepared.data.labels
     game = SubspaceGame(X, labels, dim=dim, epsilon=epsilon, rank_tolerance=prepared.tolerance)
     if method == "exact":
@@ -203,6 +160,8 @@ def _dynamics(game: SubspaceGame, method: str, seed: int, num_steps: int) -> _En
     from mcr2_landscape.ctrl.dynamics import play
 
     options: dict[str, Any] = {}
+    if method == "simultaneous":
+        game.spans.require_independent()  # elsewhere the decoder's steps are too short to follow
     if not game.spans.independent:
         # Coefficients are no coordinates then. An invertible map of the data leaves the game what it is: with XXᵀ = I on Col X
         # steps in features are as good.
@@ -210,11 +169,6 @@ def _dynamics(game: SubspaceGame, method: str, seed: int, num_steps: int) -> _En
         options["coordinates"] = "features"
     else:
         where, forth, back = game, np.eye(game.ambient_dim), np.eye(game.ambient_dim)
-    if method == "simultaneous":
-        counts = np.maximum(game.optimum().multiplicities, 1)
-        # Of D_j in the decoder at most (9/16) ‖A_j‖² ‖b_jP_j‖, where ‖A_j‖² = n_j/m_j and ‖b_jP_j‖ = d/(ε²m_j).
-        curvature = 9 / 16 * game.dim / game.epsilon**2 * float(np.max(np.array(game.sizes) / counts**2))
-        options["decoder_rate"] = 1 / curvature
     found = play(where, key=seed, method=method, num_seeds=1, num_steps=num_steps, **options)
     if found.interrupted:
         raise KeyboardInterrupt
@@ -253,20 +207,17 @@ def _reference(
 
 
 def _end(game: SubspaceGame, end: _End) -> dict[str, Any]:
+    from mcr2_landscape.ctrl.equilibrium import stackelberg_verdict
     from mcr2_landscape.ctrl.optimum import upper_bound
-    from mcr2_landscape.ctrl.solve import kept_dimensions, value_tolerance
+    from mcr2_landscape.ctrl.solve import kept_dimensions, value_of_encoder
 
     best = game.optimum() if game.spans.independent else None
-    value, distances = utilities(game.spans.factors, game.sizes, game.dim, game.epsilon, end.F, end.G)
+    value, distances = value_of_encoder(game, end.F), _distances(game.spans.factors, game, end)
     bound = upper_bound(game.sizes, game.ranks, game.dim, game.epsilon)
     feasibility = game.feasibility(end.F)
     infeasible = float(feasibility.max()) > 1 + _FEASIBLE
-    inside = value
-    if infeasible:
-        inside = utilities(game.spans.factors, game.sizes, game.dim, game.epsilon, game.project(end.F), end.G)[0]
-    error = game.response_error(end.F, end.G)
+    inside = value_of_encoder(game, game.project(end.F)) if infeasible else value
     known = best.value if best is not None and best.decided else None
-    slack = value_tolerance(game, value)
     return {
         "value": value,
         "distance": float(sum(distances)),
@@ -278,8 +229,8 @@ def _end(game: SubspaceGame, end: _End) -> dict[str, Any]:
         "feasibility": tuple(feasibility.tolist()),
         "feasible_value": inside,
         "feasible_gap": None if known is None else known - inside,
-        "response_error": error,
-        "stackelberg": str(_stackelberg(infeasible or error > _RESPONDS, value, known, bound, slack)),
+        "response_error": game.response_error(end.F, end.G),
+        "stackelberg": str(stackelberg_verdict(game, end.F, end.G)),
         "kept": kept_dimensions(game, end.F),
         "optimal_multiplicities": None if best is None else best.multiplicities,
         "optimal_singular_values": None if best is None else tuple(best.singular_values.tolist()),
@@ -287,40 +238,23 @@ def _end(game: SubspaceGame, end: _End) -> dict[str, Any]:
     }
 
 
-def _stackelberg(failed: bool, value: float, optimum: float | None, bound: float, slack: float) -> Verdict:
-    if failed or (optimum is not None and value < optimum - slack):
-        return Verdict.REFUTED
-    return Verdict.HOLDS if value >= bound - slack or optimum is not None else Verdict.UNDECIDED
-
-
 def _samples(game: SubspaceGame, X: np.ndarray, end: _End) -> dict[str, Any]:
     """Of the data as they are."""
+    from mcr2_landscape.ctrl import values
+
     blocks = np.split(X[game.spans.order].T, np.cumsum(game.sizes)[:-1], axis=1)
-    value, distances = utilities(blocks, game.sizes, game.dim, game.epsilon, end.F, end.G)
     used = max(float(np.sum((end.F @ block) ** 2)) / size for block, size in zip(blocks, game.sizes, strict=True))
-    return {"sample_value": value, "sample_distance": float(sum(distances)), "sample_violation": max(0.0, used - 1)}
+    return {
+        "sample_value": values.expressiveness(blocks, game.sizes, game.dim, game.epsilon, end.F),
+        "sample_distance": float(sum(_distances(blocks, game, end))),
+        "sample_violation": max(0.0, used - 1),
+    }
 
 
-def utilities(
-    blocks: Any, sizes: tuple[int, ...], dim: int, epsilon: float, F: np.ndarray, G: np.ndarray
-) -> tuple[float, tuple[float, ...]]:
-    """Q(F) and D_j(F, G) from singular values, of classes (d_x, any number) with the second moments of the data."""
-    scale, n = dim / epsilon**2, sum(sizes)
-    codes = [F @ block for block in blocks]
-    again = [F @ (G @ code) for code in codes]
-    own = [_half_logdet(code, scale / size) for code, size in zip(codes, sizes, strict=True)]
-    whole = _half_logdet(np.concatenate(codes, axis=1), scale / n)
-    distances = tuple(
-        _half_logdet(np.concatenate([code, image], axis=1), scale / (2 * size))
-        - 0.5 * (mine + _half_logdet(image, scale / size))
-        for code, image, mine, size in zip(codes, again, own, sizes, strict=True)
-    )
-    return whole - sum(size / n * mine for size, mine in zip(sizes, own, strict=True)), distances
+def _distances(blocks: Any, game: SubspaceGame, end: _End) -> tuple[float, ...]:
+    from mcr2_landscape.ctrl import values
 
-
-def _half_logdet(B: np.ndarray, scale: float) -> float:
-    """½ logdet(I + scale BBᵀ)."""
-    return 0.5 * float(np.sum(np.log1p(scale * np.linalg.svd(B, compute_uv=False) ** 2)))
+    return tuple(values.distances(blocks, game.sizes, game.dim, game.epsilon, end.F, end.G).tolist())
 
 
 def _bases(game: SubspaceGame, F: np.ndarray) -> list[np.ndarray]:

@@ -9,19 +9,19 @@ from typing import Any, Literal
 import numpy as np
 
 from mcr2_landscape.study.tasks import ctrl_data
-from mcr2_landscape.study.tasks.ctrl_pictures import pictures
+from mcr2_landscape.study.tasks.ctrl_pictures import ClassPictures, pictures
 from mcr2_landscape.study.tasks.problems import thinned
 from mcr2_landscape.validation import positive_integer
 
 _KEPT = 0.1
 
 
-@dataclass(frozen=True)
-class Transcribed:
+@dataclass(frozen=True, kw_only=True)
+class Transcribed(ctrl_data.Hypotheses, ClassPictures):
     """One training.
 
-    **Fields:** the data: `preparation`, `class_sizes`, `ranks`, `tolerance`, `hypothesis_…` as in `ctrl_game`: what the theorem
-    on linear maps assumes; it says nothing of networks. `linear_optimum`: of the linear game on these data, in closed form
+    **Fields:** the data: `preparation`, `class_sizes`, `ranks`, `tolerance` as in `ctrl_game`; the theorem whose hypotheses are
+    there is on linear maps and says nothing of networks. `linear_optimum`: of the linear game on these data, in closed form
     (missing where none decides). A linear encoder with ‖F X_j‖² ≤ n_j reaches it; here each feature has length one instead.
 
     `value` ΔR(f(X)) and `distance` Σ_j ΔR(f(X_j), fgf(X_j)), `class_distances`, of features of length one, whatever the
@@ -31,7 +31,7 @@ class Transcribed:
     (missing for the others, and where it is unbounded).
 
     `kept`: singular values of f(X_j) above a tenth of the class's largest; f(S_j) in the histograms is what those directions
-    span. Spectra, cosines and histograms as in `ctrl_game`.
+    span.
 
     `curve_step`, `curve_loss`, `curve_value`, `curve_distance`: along the training, of the batch before the step; for the
     autoencoder the last two are missing, and `curve_reconstruction`, a mean squared error, is there instead. `reason`: why the
@@ -42,11 +42,6 @@ class Transcribed:
     class_sizes: tuple[int, ...]
     ranks: tuple[int, ...]
     tolerance: float
-    hypothesis_names: tuple[str, ...]
-    hypothesis_statements: tuple[str, ...]
-    hypothesis_verdicts: tuple[str, ...]
-    hypothesis_margins: tuple[float | None, ...]
-    hypothesis_details: tuple[str, ...]
     linear_optimum: float | None
     value: float
     distance: float
@@ -58,32 +53,6 @@ class Transcribed:
     elbo_gap: float | None
     kept: tuple[int, ...]
     reason: str
-    spectrum_x: tuple[float, ...]
-    spectrum_f: tuple[float, ...]
-    spectrum_gf: tuple[float, ...]
-    spectrum_fgf: tuple[float, ...]
-    class_spectra_x: tuple[tuple[float, ...], ...]
-    class_spectra_f: tuple[tuple[float, ...], ...]
-    class_spectra_gf: tuple[tuple[float, ...], ...]
-    class_spectra_fgf: tuple[tuple[float, ...], ...]
-    cosine_classes: tuple[int, ...]
-    cosines_x: np.ndarray
-    cosines_f: np.ndarray
-    cosines_gf: np.ndarray
-    cosines_fgf: np.ndarray
-    residual_edges: tuple[float, ...]
-    residuals_x_own: tuple[tuple[int, ...], ...]
-    residuals_x_other: tuple[tuple[int, ...], ...]
-    residuals_gf_own: tuple[tuple[int, ...], ...]
-    residuals_gf_other: tuple[tuple[int, ...], ...]
-    residuals_f_own: tuple[tuple[int, ...], ...]
-    residuals_f_other: tuple[tuple[int, ...], ...]
-    residuals_fgf_own: tuple[tuple[int, ...], ...]
-    residuals_fgf_other: tuple[tuple[int, ...], ...]
-    largest_residual_x: float | None
-    largest_residual_f: float | None
-    largest_residual_gf: float | None
-    largest_residual_fgf: float | None
     curve_step: tuple[int, ...]
     curve_loss: tuple[float, ...]
     curve_value: tuple[float, ...] | None
@@ -126,10 +95,7 @@ def ctrl_network(
 
     num_recorded = positive_integer("num_recorded", num_recorded, minimum=2)
     shown = positive_integer("shown", shown)
-    if data == "mixture":
-        prepared = ctrl_data.mixture(sizes, ambient_dim, subspace_ranks, correlation, noise, seed)
-    else:
-        prepared = ctrl_data.images(data, components, num_samples)
+    prepared = ctrl_data.prepared(data, sizes, ambient_dim, subspace_ranks, correlation, noise, components, num_samples, seed)
     X, labels = prepared.data.features, prepared.data.labels
     game = SubspaceGame(X, labels, dim=dim, epsilon=epsilon, rank_tolerance=prepared.tolerance)
     best = game.optimum() if game.spans.independent else None

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 
 from mcr2_landscape.study.tasks import ctrl_data
-from mcr2_landscape.study.tasks.ctrl_pictures import pictures
+from mcr2_landscape.study.tasks.ctrl_pictures import SamplePictures, pictures
 from mcr2_landscape.study.tasks.problems import thinned
 from mcr2_landscape.validation import InputError, positive_integer, positive_real, real
 from mcr2_landscape.verdict import Verdict
@@ -16,11 +17,11 @@ from mcr2_landscape.verdict import Verdict
 _SAME = 1e-8
 
 
-@dataclass(frozen=True)
-class PlayedSingle:
+@dataclass(frozen=True, kw_only=True)
+class PlayedSingle(ctrl_data.Hypotheses, SamplePictures):
     """One game.
 
-    **Fields:** `rank` d_S as counted down to `tolerance` (0: to rounding); `hypothesis_…` as in `ctrl_game`. `value` R(FX),
+    **Fields:** `rank` d_S as counted down to `tolerance` (0: to rounding). `value` R(FX),
     `distance` D, `optimum` in closed form and the `gap` to it; `kept` and `lost` dimensions of the optimum, with its
     `optimal_singular_values` of f(X), and `unique`: whether all optimal encoders keep the same ones. `response_error`:
     ‖E^½(MPMᵀ − P)E^½‖/‖E^½PE^½‖, E = (I + bP)⁻¹, zero at best responses. `stackelberg`: "holds" for a best response to an
@@ -31,11 +32,6 @@ class PlayedSingle:
 
     rank: int
     tolerance: float
-    hypothesis_names: tuple[str, ...]
-    hypothesis_statements: tuple[str, ...]
-    hypothesis_verdicts: tuple[str, ...]
-    hypothesis_margins: tuple[float | None, ...]
-    hypothesis_details: tuple[str, ...]
     value: float
     distance: float
     optimum: float
@@ -49,24 +45,6 @@ class PlayedSingle:
     local_nash: str | None
     nash_reason: str | None
     reconstruction_error: float
-    spectrum_x: tuple[float, ...]
-    spectrum_f: tuple[float, ...]
-    spectrum_gf: tuple[float, ...]
-    spectrum_fgf: tuple[float, ...]
-    cosine_classes: tuple[int, ...]
-    cosines_x: np.ndarray
-    cosines_f: np.ndarray
-    cosines_gf: np.ndarray
-    cosines_fgf: np.ndarray
-    residual_edges: tuple[float, ...]
-    residuals_x_own: tuple[tuple[int, ...], ...]
-    residuals_gf_own: tuple[tuple[int, ...], ...]
-    residuals_f_own: tuple[tuple[int, ...], ...]
-    residuals_fgf_own: tuple[tuple[int, ...], ...]
-    largest_residual_x: float | None
-    largest_residual_f: float | None
-    largest_residual_gf: float | None
-    largest_residual_fgf: float | None
     curve_step: tuple[int, ...]
     curve_value: tuple[float, ...]
     curve_distance: tuple[float, ...]
@@ -143,7 +121,7 @@ def ctrl_single(
         local_nash=None if report is None else str(report.local_nash),
         nash_reason=None if report is None else report.reason,
         reconstruction_error=float(np.linalg.norm(G @ (F @ game.factor) - game.factor) / np.linalg.norm(game.factor)),
-        **{name: column for name, column in seen.items() if not name.endswith("_other") and not name.startswith("class_")},
+        **{own.name: seen[own.name] for own in dataclasses.fields(SamplePictures)},
         **curves,
     )
 

@@ -79,20 +79,6 @@ def test_the_exact_equilibrium_is_what_theory_says(seed, epsilon):
     assert (found.curve_step, found.curve_value) == ((), ())
 
 
-@given(seeds())
-def test_utilities_are_the_games(seed):
-    random = np.random.default_rng(seed)
-    data = subspace_mixture(key=random, sizes=(14, 16, 20), ambient_dim=12, ranks=(1, 2, 3))
-    game = SubspaceGame(data.features, data.labels, dim=8, epsilon=0.7)
-    F, G = random.standard_normal((8, 12)), random.standard_normal((12, 8))
-    value, distances = ctrl_game.utilities(game.spans.factors, game.sizes, 8, 0.7, F, G)
-    assert value == pytest.approx(float(game.expressiveness(jnp.asarray(F))), abs=1e-9)
-    np.testing.assert_allclose(distances, game.distances(jnp.asarray(F), jnp.asarray(G)), atol=1e-9)
-    blocks = np.split(data.features[game.spans.order].T, np.cumsum(game.sizes)[:-1], axis=1)
-    whole, _ = ctrl_game.utilities(blocks, game.sizes, 8, 0.7, F, G)
-    assert whole == pytest.approx(value, abs=1e-9)
-
-
 def test_planted_ends_are_seen_through():
     data = subspace_mixture(key=0, sizes=(14, 16, 20), ambient_dim=12, ranks=(1, 2, 3))
     game = SubspaceGame(data.features, data.labels, dim=8, epsilon=0.7)
