@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 
 # Before JAX is imported: several batched inverses on two cores can wait for each other for ever (see test_two_cores.py).
@@ -13,6 +14,23 @@ _SETTINGS = {
     "JAX_NUMPY_RANK_PROMOTION": "raise",
     "MPLBACKEND": "Agg",
 }
+
+# Most of the suite's time is XLA's compiler at work on programs that run once on small arrays, so it is told to hurry. The
+# thorough profile, and the programs that the suite starts as a user would, compile as everyone does.
+_THOROUGH = os.environ.get("HYPOTHESIS_PROFILE", "ci") == "thorough"
+_HURRY = " ".join(
+    (
+        "--xla_backend_optimization_level=0",
+        "--xla_llvm_disable_expensive_passes=true",
+        "--xla_cpu_use_fusion_emitters=false",
+        "--xla_cpu_parallel_codegen_split_count=1",
+    )
+)
+# Once, in the process that starts the others; an XLA that lacks one of the flags ends the process, so another tries them.
+if not _THOROUGH and "XLA_FLAGS" not in os.environ and "PYTEST_XDIST_WORKER" not in os.environ:
+    _tried = {**os.environ, "XLA_FLAGS": _HURRY, "JAX_PLATFORMS": "cpu"}
+    if subprocess.run([sys.executable, "-c", "import jax; jax.devices()"], env=_tried, capture_output=True).returncode == 0:
+        os.environ["XLA_FLAGS"] = _HURRY
 os.environ.update(_SETTINGS)
 assert "jax" not in sys.modules, "a pytest plugin imported JAX before the suite's settings were made"
 
@@ -42,7 +60,10 @@ def _compiled_programs_are_dropped():
 @pytest.fixture(scope="session")
 def user_environment() -> dict[str, str]:
     """The environment for a subprocess that runs as a user's would: without the suite's settings."""
-    return {name: value for name, value in os.environ.items() if name not in _SETTINGS or name == "MPLBACKEND"}
+    own = {name: value for name, value in os.environ.items() if name not in _SETTINGS or name == "MPLBACKEND"}
+    if own.get("XLA_FLAGS") == _HURRY:
+        del own["XLA_FLAGS"]
+    return own
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from mcr2_landscape.data.normalization import unit_classes, unit_samples
 from mcr2_landscape.mcr2.features import encode_labels, sort_features
 from mcr2_landscape.validation import InputError
 
@@ -47,27 +48,12 @@ def prepare(X: Any, labels: Any, *, normalize: str, center: bool) -> Prepared:
     duplicates, mixed = _duplicates(Z, sizes)
     if center:
         Z = Z - Z.mean(axis=1, keepdims=True)
-    norms = np.linalg.norm(Z, axis=0)
-    zeros = int((norms == 0).sum())
+    zeros = int((~Z.any(axis=0)).sum())
     if normalize == "samples":
-        if zeros:
-            raise InputError(
-                f"X: {zeros} samples are zero{' after centering' if center else ''} and have no direction to normalize; "
-                "remove them, "
-                "or normalize by class (normalize='classes')"
-            )
-        Z = Z / norms
+        Z = unit_samples(Z.T, centered=center).T
     if normalize == "classes":
-        Z = _normalize_classes(Z, sizes, names)
+        Z = unit_classes(Z.T, np.repeat(np.arange(len(sizes)), sizes), names).T
     return Prepared(Z, names, sizes, constant, zeros, duplicates, mixed)
-
-
-def _normalize_classes(Z: np.ndarray, sizes: tuple[int, ...], names: tuple[str, ...]) -> np.ndarray:
-    blocks = np.split(Z, np.cumsum(sizes)[:-1], axis=1)
-    for name, block in zip(names, blocks, strict=True):
-        if not block.any():
-            raise InputError(f"X: all samples of class {name!r} are zero; remove the class, or do not normalize by class")
-    return np.concatenate([block * (np.sqrt(block.shape[1]) / np.linalg.norm(block)) for block in blocks], axis=1)
 
 
 def _duplicates(Z: np.ndarray, sizes: tuple[int, ...]) -> tuple[int, int]:

@@ -17,6 +17,7 @@ from mcr2_landscape.ctrl.multiplicity import capacity_of, full_rank_threshold, i
 from mcr2_landscape.ctrl.optimum import Optimum, upper_bound
 from mcr2_landscape.ctrl.solve import NUM_STARTS, kept_dimensions
 from mcr2_landscape.ctrl.spans import Spans, spans_of
+from mcr2_landscape.data.normalization import unit_classes, unit_samples
 from mcr2_landscape.mcr2.features import encode_labels
 from mcr2_landscape.record import Record
 from mcr2_landscape.validation import InputError, float64_matrix, positive_integer, positive_real
@@ -247,24 +248,12 @@ def normalized(X: Any, labels: Any, normalize: str, center: bool = False) -> tup
         rows, said = rows - rows.mean(axis=0), ("the mean of all samples was subtracted",)
     if normalize == "none":
         return rows, said
-    norms = np.linalg.norm(rows, axis=1)
     if normalize == "samples":
-        zeros = int((norms == 0).sum())
-        if zeros:
-            raise InputError(
-                f"X: {zeros} samples are zero and have no direction to normalize; remove them, or normalize by class "
-                "(normalize='classes')"
-            )
-        return rows / norms[:, None], (*said, "each sample was divided by its length")
+        return unit_samples(rows, centered=center), (*said, "each sample was divided by its length")
     codes, names = encode_labels(labels)
-    if codes.size != norms.size:
-        raise InputError(f"labels: found {codes.size} for {norms.size} samples (rows of X); pass one a sample")
-    squares = np.bincount(codes, weights=norms**2, minlength=len(names))
-    for name, square in zip(names, squares, strict=True):
-        if square == 0:
-            raise InputError(f"X: all samples of class {name!r} are zero; drop the class")
-    factors = np.sqrt(np.bincount(codes, minlength=len(names)) / squares)
-    return rows * factors[codes][:, None], (*said, "each class was scaled to ‖X_j‖² = n_j")
+    if codes.size != rows.shape[0]:
+        raise InputError(f"labels: found {codes.size} for {rows.shape[0]} samples (rows of X); pass one a sample")
+    return unit_classes(rows, codes, names), (*said, "each class was scaled to ‖X_j‖² = n_j")
 
 
 def common_gap(spans: Spans) -> RankGap | None:

@@ -1,7 +1,7 @@
 """The Euclidean projection on the encoders with ‖F X_j‖_F² ≤ n_j for every class.
 
 The nearest such F' is F (I + Σ mu_j Σ_j)⁻¹ with mu ≥ 0 that maximize a concave dual with K unknowns. Newton's method on it,
-with the unknowns that zero holds back left out, ends in about six steps; far away the secular form of the equations, as in
+with the unknowns that zero holds back left out, ends in a few steps; far away the secular form of the equations, as in
 trust region methods, gets near in a few. Source: docs/ctrl.md; Bertsekas, *Projected Newton methods for optimization problems
 with simple constraints* (SIAM J. Control Optim. 1982); Moré, Sorensen, *Computing a trust region step* (SIAM J. Sci. Stat.
 Comput. 1983).

@@ -19,14 +19,15 @@ from mcr2_landscape.data import LabeledFeatures
 from mcr2_landscape.extras import missing_extra
 from mcr2_landscape.locking import FolderLock
 from mcr2_landscape.mcr2 import MCR2
-from mcr2_landscape.mcr2.features import encode_labels, sort_features
+from mcr2_landscape.mcr2.features import sort_features
 from mcr2_landscape.record import Record
 from mcr2_landscape.training.inputs import check_key, check_precision
 from mcr2_landscape.training.loop import fit
 from mcr2_landscape.training.losses import FeatureLoss, check_loss, on_spheres
 from mcr2_landscape.training.networks import Encoder, encode
 from mcr2_landscape.training.results import Status, Training
-from mcr2_landscape.validation import InputError, check_finite, float64_matrix, positive_integer, positive_real
+from mcr2_landscape.training.standardization import standardized
+from mcr2_landscape.validation import float64_matrix, positive_integer, positive_real
 
 # Up to so many samples all of them make one batch, else so many do.
 _WHOLE, _BATCH = 5000, 1000
@@ -138,7 +139,7 @@ def train_features(
     precision = check_precision(precision)
     num_steps = positive_integer("num_steps", num_steps)
     learning_rate = positive_real("learning_rate", learning_rate)
-    inputs, codes, names, center, spread = _standardize(data)
+    inputs, codes, names, center, spread = standardized(data)
     if batch_size is None and len(codes) > _WHOLE:
         batch_size = _BATCH
     problem = _problem(dim, codes, epsilon, regularization, relative_regularization)
@@ -196,30 +197,6 @@ def _adam(learning_rate: float, num_steps: int) -> Any:
     import optax
 
     return optax.adam(optax.cosine_decay_schedule(learning_rate, num_steps))
-
-
-def _standardize(data: LabeledFeatures) -> tuple[np.ndarray, np.ndarray, list[Any], np.ndarray, float]:
-    """Inputs (samples, features) in float64, class numbers, class names, what was subtracted, what was divided by."""
-    what = f"data ({data.source})" if data.source else "data"
-    codes, names = encode_labels(data.labels)
-    if len(names) < 2:
-        raise InputError(f"{what}: found the single class {names[0]!r}; pass at least two classes")
-    inputs = np.asarray(data.features, dtype=np.float64)
-    check_finite(f"{what}: features", inputs)
-    if len(codes) != len(inputs):
-        raise InputError(f"{what}: found {len(codes)} labels for {len(inputs)} samples; give one label a sample")
-    if (inputs == inputs[:1]).all():
-        raise InputError(f"{what}: all {len(inputs)} samples are the same; there is nothing to train on")
-    with np.errstate(over="ignore", invalid="ignore", under="ignore"):  # looked at below
-        center = inputs.mean(axis=0)
-        centered = inputs - center
-        # Squares of very large or small numbers would leave the range; powers of two are divided out without rounding.
-        exponent = int(np.frexp(np.abs(centered).max())[1])
-        spread = float(np.ldexp(np.sqrt(np.mean(np.ldexp(centered, -exponent) ** 2)), exponent))
-        standardized = centered / spread if spread > 0 else centered
-    if not (spread > 0 and np.isfinite(spread) and np.isfinite(standardized).all()):
-        raise InputError(f"{what}: found numbers up to {np.abs(inputs).max():.3g}, whose spread is {spread:g}; rescale them")
-    return standardized, codes, names, center, spread
 
 
 def _problem(dim: int, codes: np.ndarray, epsilon: float, regularization: float | None, relative: float) -> MCR2:

@@ -15,12 +15,12 @@ import numpy as np
 from mcr2_landscape.ctrl.optimum import upper_bound
 from mcr2_landscape.data import LabeledFeatures
 from mcr2_landscape.extras import missing_extra
-from mcr2_landscape.mcr2.features import encode_labels
 from mcr2_landscape.record import Record
 from mcr2_landscape.training.inputs import check_key
 from mcr2_landscape.training.loop import fit
 from mcr2_landscape.training.losses import on_spheres
 from mcr2_landscape.training.results import Status, Training
+from mcr2_landscape.training.standardization import standardized
 from mcr2_landscape.training.transcription import (
     LinearVAE,
     Transcriber,
@@ -30,7 +30,7 @@ from mcr2_landscape.training.transcription import (
     transcription_utilities,
     two_rates,
 )
-from mcr2_landscape.validation import InputError, check_finite, positive_integer, positive_real
+from mcr2_landscape.validation import InputError, positive_integer, positive_real
 
 NETWORKS = ("linear", "two-layer", "vae")
 _PRECISIONS = ("float32", "float64")
@@ -119,7 +119,7 @@ def train_transcription(
             raise InputError(f"{name}: found {value!r}; pass one of {', '.join(allowed)}")
     dim, epsilon = positive_integer("dim", dim), positive_real("epsilon", epsilon)
     rates = positive_real("encoder_rate", encoder_rate), positive_real("decoder_rate", decoder_rate)
-    inputs, codes, center, spread = _prepared(data, centered=network == "vae")
+    inputs, codes, _, center, spread = standardized(data, centered=network == "vae")
     sizes = tuple(int(size) for size in np.bincount(codes))
     real = np.dtype(np.float64 if precision == "float64" else np.float32)
     with jax.enable_x64(real == np.float64):
@@ -209,23 +209,3 @@ def _adam(rate: float) -> Any:
     import optax
 
     return optax.adam(rate)
-
-
-def _prepared(data: LabeledFeatures, *, centered: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
-    """Inputs (samples, d_x) in float64, class numbers, what was subtracted, what was divided by."""
-    what = f"data ({data.source})" if data.source else "data"
-    codes, names = encode_labels(data.labels)
-    if len(names) < 2:
-        raise InputError(f"{what}: found the single class {names[0]!r}; pass at least two classes")
-    inputs = np.asarray(data.features, dtype=np.float64)
-    check_finite(f"{what}: features", inputs)
-    if len(codes) != len(inputs):
-        raise InputError(f"{what}: found {len(codes)} labels for {len(inputs)} samples; give one label a sample")
-    center = inputs.mean(axis=0) if centered else np.zeros(inputs.shape[1])
-    inputs = inputs - center
-    spread = float(np.sqrt(np.mean(inputs**2)))
-    if not (np.isfinite(spread) and spread > 0):
-        raise InputError(
-            f"{what}: found numbers up to {np.abs(inputs).max():.3g}; pass data that are neither zero nor so large"
-        )
-    return inputs / spread, codes, center, spread

@@ -79,15 +79,18 @@ def test_the_program_killed_at_random_times(command, finish, file, tmp_path, see
     check(store)
 
 
-def test_workers_killed_at_random_times(command, file, tmp_path):
-    draw = random.Random(5)
+@pytest.mark.parametrize("seed", [5, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(6, 10))])
+def test_workers_killed_at_random_times(command, file, tmp_path, seed):
+    """Two kills: a third, on a machine so busy that processes are slow to start, can fall on a unit that two have hit before,
+    and such a unit counts as failed."""
+    draw = random.Random(seed)
     store = tmp_path / "store"
     process = command("run", file, "--store", store, "--jobs", "2")
     kills = 0
     deadline = time.monotonic() + 30
     while process.poll() is None and time.monotonic() < deadline:
         time.sleep(draw.uniform(0.3, 0.9))
-        if kills < 5 and (found := workers_of(process)):
+        if kills < 2 and (found := workers_of(process)):
             draw.choice(found).kill()
             kills += 1
     _, err = process.communicate(timeout=5)

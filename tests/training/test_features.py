@@ -10,6 +10,7 @@ from mcr2_landscape.errors import InputError
 from mcr2_landscape.mcr2 import MCR2
 from mcr2_landscape.training import Stopped, train_features
 from mcr2_landscape.training import features as features_module
+from mcr2_landscape.training.standardization import standardized
 
 SMALL = {"dim": 6, "width": 24, "depth": 1, "num_steps": 300, "learning_rate": 1e-2}
 
@@ -82,8 +83,8 @@ def _alphas(result):
 @pytest.mark.parametrize("factor", [1e-300, 1e-200, 1e200, 1e300])
 @pytest.mark.filterwarnings("error")
 def test_the_units_of_the_data_make_no_difference(data, trained, factor):
-    inputs, *_, spread = features_module._standardize(dataclasses.replace(data, features=data.features * factor))
-    expected, *_, reference = features_module._standardize(data)
+    inputs, *_, spread = standardized(dataclasses.replace(data, features=data.features * factor))
+    expected, *_, reference = standardized(data)
     assert np.allclose(inputs, expected, rtol=1e-9, atol=1e-9)
     assert np.allclose(np.std(inputs), 1.0, atol=0.5)
     assert spread / factor == pytest.approx(reference)
