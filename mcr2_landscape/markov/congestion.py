@@ -1,0 +1,155 @@
+"""Congestion games: what players receive, and where the state goes, depends on how many of them chose each route."""
+
+from __future__ import annotations
+
+import itertools
+from fractions import Fraction
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from mcr2_landscape.markov import policies, tables
+from mcr2_landscape.markov.counts import load_grid, with_each_on_each
+from mcr2_landscape.markov.decisions import Decisions
+from mcr2_landscape.markov.game import Game, MarkovGame
+from mcr2_landscape.markov.policies import Policy
+from mcr2_landscape.validation import InputError, check_shape, positive_integer
+
+_LARGEST_TABLE = 1 << 24
+_MOST_ROUTES = 12
+
+
+class CongestionGame(Game):
+    """N players choose among M routes, each of which is in one of two conditions, 0 or 1. The state is the conditions of all
+    routes, S = 2^M of them, the first route's the most significant.
+
+    A player on route m with load L, players on it with itself counted, receives `payoff[s, m, L]`; with `common_interest`
+    every player receives the sum of what all receive. Route m is in condition 0 next with probability `stays[m, L]`, whatever
+    the state and the other routes; `action_independent` averages the transitions over all actions, each player uniform.
+
+    **Arguments:** `num_players`; `payoff` (S, M, N + 1); `stays` (M, N + 1), probabilities; `discount`; `initial` (S,), by
+    default uniform. Numbers as for `MarkovGame`: floating point or exact.
+
+    **Raises:** `InputError` for tables of other shapes, entries that are no finite numbers or no probabilities, fewer than two
+    routes, a discount outside of (0, 1).
+
+    Evaluation is by distributions of loads, at a cost of N² and not M^N.
+    """
+
+    def __init__(
+        self,
+        num_players: int,
+        payoff: Any,
+        stays: Any,
+        discount: Any,
+        initial: Any = None,
+        *,
+        common_interest: bool = False,
+        action_independent: bool = False,
+    ):
+        N = positive_integer("num_players", num_players)
+        self.payoff, self.stays = tables.number_table("payoff", payoff), tables.number_table("stays", stays)
+        if self.stays.ndim != 2 or not 2 <= self.stays.shape[0] <= _MOST_ROUTES:
+            raise InputError(
+                f"stays: found shape {self.stays.shape}; pass (M, N + 1) for M routes, from two to {_MOST_ROUTES} of them"
+            )
+        M = self.stays.shape[0]
+        self.num_routes, self.num_states, self.num_actions = M, 2**M, (M,) * N
+        check_shape("stays", self.stays.shape, (M, N + 1))
+        check_shape("payoff", self.payoff.shape, (2**M, M, N + 1))
+        if not ((self.stays >= 0) & (self.stays <= 1)).all():
+            raise InputError(f"stays: found {float(self.stays.min()):g} to {float(self.stays.max()):g}; pass probabilities")
+        self._given_discount, self._given_initial = tables.fraction("discount", discount), initial
+        if not 0 < self._given_discount < 1:
+            raise InputError(f"discount: found {float(self._given_discount):g}; pass a number between zero and one")
+        self.discount = float(self._given_discount)
+        start = np.full(2**M, 1 / 2**M) if initial is None else tables.number_table("initial", initial).astype(np.float64)
+        self.initial = policies.distribution("initial", start, (2**M,))
+        self.common_interest, self.action_independent = bool(common_interest), bool(action_independent)
+
+    def __repr__(self) -> str:
+        return f"CongestionGame(num_players={self.num_players}, num_routes={self.num_routes}, discount={self.discount:g})"
+
+    @cached_property
+    def conditions(self) -> np.ndarray:
+        """The condition of each route in each state, (S, M) of 0 and 1."""
+        return np.array(list(itertools.product((0, 1), repeat=self.num_routes)))
+
+    # -- by counts ----------------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def _kernel(self) -> np.ndarray:
+        """The probability of each next state over the grid of loads: (S, N + 1, …)."""
+        N, M = self.num_players, self.num_routes
+        if self.num_states * (N + 1) ** (M - 1) > tables.LARGEST:
+            raise tables.too_large("num_players", self.num_states * (N + 1) ** (M - 1))
+        loads = load_grid(N, M)
+        stays = self.stays.astype(np.float64)
+        zero = [stays[m][np.maximum(load, 0)] for m, load in enumerate(loads)]
+        rows = [np.prod([p if c == 0 else 1 - p for p, c in zip(zero, row, strict=True)], axis=0) for row in self.conditions]
+        return np.stack(rows)
+
+    @cached_property
+    def _averaged(self) -> np.ndarray:
+        """The transitions averaged over all actions, (S,): one row for all states."""
+        N, M = self.num_players, self.num_routes
+        even = np.full((N, 1, M), 1 / M)
+        return with_each_on_each(even, self._kernel[None])[0, 0].mean(axis=0)
+
+    def _decisions(self, policy: Policy) -> list[Decisions]:
+        own = np.stack(policy)  # (N, S, M)
+        N, S, M = own.shape
+        if self.action_independent:
+            transition = np.broadcast_to(self._averaged, (N, S, M, S))
+        else:
+            transition = with_each_on_each(own, np.broadcast_to(self._kernel, (S, *self._kernel.shape)))
+        return [Decisions(tuple(range(N)), self._rewards(own), transition, self.discount)]
+
+    def _rewards(self, own: np.ndarray) -> np.ndarray:
+        """r_i(s, m), (N, S, M), from the load of one route at a time."""
+        payoff = self.payoff.astype(np.float64)
+        out = np.zeros(own.shape)
+        for m in range(self.num_routes):
+            chance = np.stack([own[..., m], 1 - own[..., m]], axis=-1)
+            paid = payoff[:, m] * (np.arange(self.num_players + 1) if self.common_interest else 1)
+            on, off = np.moveaxis(with_each_on_each(chance, paid[:, None])[..., 0], -1, 0)
+            if self.common_interest:
+                out += off[..., None]
+                out[..., m] += on - off
+            else:
+                out[..., m] = on
+        return out
+
+    # -- by tables ----------------------------------------------------------------------------------------------------------
+
+    def to_tables(self) -> MarkovGame:
+        """The same game, given by tables; exact where this one is.
+
+        **Raises:** `InputError` where they would have more than 2²⁴ entries.
+        """
+        N, M, S = self.num_players, self.num_routes, self.num_states
+        if M**N * S * (S + N) > _LARGEST_TABLE:
+            raise tables.too_large("num_players", M**N * S * (S + N))
+        dtype = object if object in (self.payoff.dtype, self.stays.dtype) else np.float64
+        payoff, stays = (tables.as_fractions(t) if dtype is object else t.astype(dtype) for t in (self.payoff, self.stays))
+        profiles = np.array(list(itertools.product(range(M), repeat=N)))
+        loads = np.stack([(profiles == m).sum(axis=1) for m in range(M)], axis=1)  # (profiles, M)
+        zero = stays[np.arange(M), loads]
+        kernel = np.stack(
+            [np.prod(np.where(row == 0, zero, 1 - zero), axis=1) for row in self.conditions], axis=1
+        )  # (profiles, S)
+        if self.action_independent:
+            kernel = np.broadcast_to(kernel.sum(axis=0) / (Fraction(M**N) if dtype is object else M**N), kernel.shape)
+        paid = payoff[:, np.arange(M), loads]  # (S, profiles, M): what each route pays
+        if self.common_interest:
+            reward = np.broadcast_to((paid * loads).sum(axis=2), (N, S, M**N))
+        else:
+            reward = np.stack([np.take_along_axis(paid, own[None, :, None], axis=2)[..., 0] for own in profiles.T])
+        shape = (M,) * N
+        return MarkovGame(
+            np.broadcast_to(kernel, (S, *kernel.shape)).reshape(S, *shape, S),
+            reward.reshape(N, S, *shape),
+            self._given_discount if dtype is object else self.discount,
+            self._given_initial,
+        )
