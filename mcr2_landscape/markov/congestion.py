@@ -60,16 +60,30 @@ class CongestionGame(Game):
         check_shape("payoff", self.payoff.shape, (2**M, M, N + 1))
         if not ((self.stays >= 0) & (self.stays <= 1)).all():
             raise InputError(f"stays: found {float(self.stays.min()):g} to {float(self.stays.max()):g}; pass probabilities")
-        self._given_discount, self._given_initial = tables.fraction("discount", discount), initial
+        self._given_discount, self._rounded = tables.fraction("discount", discount), tables.is_rounded(discount)
+        self._given_initial = None if initial is None else tables.number_table("initial", initial)
         if not 0 < self._given_discount < 1:
             raise InputError(f"discount: found {float(self._given_discount):g}; pass a number between zero and one")
         self.discount = float(self._given_discount)
-        start = np.full(2**M, 1 / 2**M) if initial is None else tables.number_table("initial", initial).astype(np.float64)
+        start = np.full(2**M, 1 / 2**M) if self._given_initial is None else self._given_initial.astype(np.float64)
         self.initial = policies.distribution("initial", start, (2**M,))
         self.common_interest, self.action_independent = bool(common_interest), bool(action_independent)
 
     def __repr__(self) -> str:
         return f"CongestionGame(num_players={self.num_players}, num_routes={self.num_routes}, discount={self.discount:g})"
+
+    def arguments(self) -> dict[str, Any]:
+        """The payoffs and probabilities by load, exact numbers as integers and texts."""
+        return {
+            "kind": "congestion",
+            "num_players": self.num_players,
+            "payoff": tables.plain(self.payoff),
+            "stays": tables.plain(self.stays),
+            "discount": self.discount if self._rounded else tables.plain_number(self._given_discount),
+            "initial": None if self._given_initial is None else tables.plain(self._given_initial),
+            "common_interest": self.common_interest,
+            "action_independent": self.action_independent,
+        }
 
     @cached_property
     def conditions(self) -> np.ndarray:
@@ -150,6 +164,6 @@ class CongestionGame(Game):
         return MarkovGame(
             np.broadcast_to(kernel, (S, *kernel.shape)).reshape(S, *shape, S),
             reward.reshape(N, S, *shape),
-            self._given_discount if dtype is object else self.discount,
+            self.discount if self._rounded else self._given_discount,
             self._given_initial,
         )

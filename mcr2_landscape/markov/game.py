@@ -87,6 +87,15 @@ class Game(abc.ABC):
         **Raises:** `InputError` where they would be too large.
         """
 
+    @abc.abstractmethod
+    def arguments(self) -> dict[str, Any]:
+        """What the game is made of, as plain JSON values: its kind, and the arguments that make it (`markov.save_game`)."""
+
+    @property
+    def exact(self) -> ExactTables:
+        """The numbers of the game as fractions. Errors as `to_tables`."""
+        return self.to_tables()._exact
+
     # -- policies -----------------------------------------------------------------------------------------------------------
 
     def policy(self, policy: Any) -> Policy:
@@ -241,8 +250,7 @@ class MarkovGame(Game):
         return f"MarkovGame(num_players={self.num_players}, num_states={self.num_states}, num_actions={self.num_actions})"
 
     @cached_property
-    def exact(self) -> ExactTables:
-        """The numbers of the game as fractions."""
+    def _exact(self) -> ExactTables:
         transition, reward, initial = self._given
         if initial is None:
             start = np.full(self.num_states, tables.fraction("initial", f"1/{self.num_states}"), dtype=object)
@@ -254,6 +262,17 @@ class MarkovGame(Game):
     def to_tables(self) -> MarkovGame:
         """The game itself."""
         return self
+
+    def arguments(self) -> dict[str, Any]:
+        """The tables, exact numbers as integers and texts."""
+        transition, reward, initial = self._given
+        return {
+            "kind": "tables",
+            "transition": tables.plain(transition),
+            "reward": tables.plain(reward),
+            "discount": self.discount if self._rounded else tables.plain_number(self._given_discount),
+            "initial": None if initial is None else tables.plain(initial),
+        }
 
     def _decisions(self, policy: Policy) -> list[Decisions]:
         # A player's problem averages over all others: from the left over those before it, once for all, then from the right.

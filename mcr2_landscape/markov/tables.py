@@ -135,3 +135,15 @@ def as_fractions(array: np.ndarray) -> np.ndarray:
     out = np.empty(array.shape, dtype=object)
     out.ravel()[:] = [Fraction(number) for number in array.ravel().tolist()]
     return out
+
+
+def plain_number(number: Any) -> int | float | str:
+    """A number as JSON has it: integers and floats as they are, other fractions as text."""
+    if isinstance(number, Fraction):
+        return int(number) if number.denominator == 1 else str(number)
+    return number
+
+
+def plain(array: np.ndarray) -> Any:
+    """A table as nested lists of `plain_number`."""
+    return [plain(row) for row in array] if array.ndim > 1 else [plain_number(number) for number in array.tolist()]
