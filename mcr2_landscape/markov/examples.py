@@ -131,8 +131,8 @@ EXAMPLES: dict[str, Example] = {
     ),
     "pure-cycles-vanish": Example(
         "State 0 is absorbing and pays nothing; state 1 stays where both play 1; there the first player receives 1 at "
-        "(1, 0) and ½ at (1, 1), the second nothing. Every four-cycle of deterministic policies vanishes, yet this is no Markov "
-        "potential game: one of mixed policies is 1/6.",
+        "(1, 0) and ½ at (1, 1), the second nothing. Every four-cycle of deterministic policies vanishes, yet this is no "
+        "Markov potential game: one of mixed policies is 1/6.",
         _pure_cycles_vanish,
         False,
     ),
