@@ -6,6 +6,7 @@ factor of as few columns as their rank. Source: docs/ctrl.md.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -57,21 +58,29 @@ def _counter(codes: np.ndarray) -> Any:
     return lambda own: np.bincount(codes[own], minlength=int(codes.max()) + 1)
 
 
-def given(value: Any, codes: np.ndarray, names: list[Any]) -> list[np.ndarray]:
+def given(name: str, value: Any, codes: np.ndarray, names: list[Any]) -> list[np.ndarray]:
     """Batches that a caller chose, as lists of sample numbers, checked.
 
-    **Raises:** `InputError` for no batch, numbers that are no samples, or a batch that lacks a class.
+    **Raises:** `InputError` for no batch, what is no list of lists of sample numbers, or a batch that lacks a class.
     """
-    found = [np.asarray(own) for own in value]
-    if not found:
-        raise InputError("batches: found none; pass at least one")
-    for number, own in enumerate(found):
+    wanted = f"pass lists of sample numbers from 0 to {codes.size - 1}"
+    if isinstance(value, (str, bytes)) or not isinstance(value, (Sequence, np.ndarray)):
+        raise InputError(f"{name}: found {type(value).__name__}; {wanted}")
+    if not len(value):
+        raise InputError(f"{name}: found no batch; pass at least one")
+    found = []
+    for number, own in enumerate(value):
+        try:
+            own = np.asarray(own)
+        except ValueError:
+            raise InputError(f"{name}[{number}]: found lists of different lengths; {wanted}") from None
         if own.ndim != 1 or own.size == 0 or own.dtype.kind not in "iu" or own.min() < 0 or own.max() >= codes.size:
-            raise InputError(f"batches[{number}]: pass sample numbers from 0 to {codes.size - 1}")
+            raise InputError(f"{name}[{number}]: found an array of shape {own.shape} and dtype {own.dtype}; {wanted}")
         counts = _counter(codes)(own)
         if not counts.all():
             missing = names[int(np.flatnonzero(counts == 0)[0])]
-            raise InputError(f"batches[{number}]: found no sample of class {missing!r}; every batch needs all classes")
+            raise InputError(f"{name}[{number}]: found no sample of class {missing!r}; every batch needs all classes")
+        found.append(own)
     return found
 
 

@@ -44,8 +44,8 @@ class EquilibriumReport(Record):
     constraint set while the decoder stays (or, beyond 1,200 unknowns, a curvature along a rotation that mixes two classes;
     `None` where there is nothing to look at), and `nash_reason`. `stability_ratio`: simultaneous gradient ascent in whitened
     coordinates, the encoder on spheres, is linearly stable where the decoder's rate exceeds this many times the encoder's;
-    infinite where it is not at 1e6, 0 where it is at all from 1e-6 on (looked at once a decade), `None` where it is not known;
-    why, in `stability_reason`. `reason`: on the Stackelberg verdict.
+    infinite where it is not at the largest ratio looked at, 0 where it is at all of them (once a decade, six either way of
+    1/min n_j²), `None` where it is not known; why, in `stability_reason`. `reason`: on the Stackelberg verdict.
     """
 
     feasible: Verdict

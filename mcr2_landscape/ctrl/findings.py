@@ -96,9 +96,9 @@ def _stability(ratio: float | None) -> str:
     if ratio is None:
         return ""
     if ratio == 0:
-        return " Simultaneous gradient ascent stays there at any ratio of the players' rates."
+        return " Simultaneous gradient ascent stays there at every ratio of the players' rates that was tried."
     if np.isinf(ratio):
-        return " Simultaneous gradient ascent does not stay there, however much faster than the encoder the decoder is."
+        return " Simultaneous gradient ascent does not stay there at the fastest decoder's rate that was tried."
     return f" Simultaneous gradient ascent stays there where the decoder's rate is more than {ratio:.3g} times the encoder's."
 
 

@@ -134,7 +134,7 @@ def reference_run(
     if chosen is None:
         numbers = batches.draw(codes, names, batch_size, num_epochs, random)
     else:
-        numbers = batches.given(chosen, codes, names)
+        numbers = batches.given("chosen", chosen, codes, names)
     found = batches.collect(X, codes, numbers, form)
     F, G = _start(game, start, random)
     rates = (positive_real("encoder_rate", encoder_rate), positive_real("decoder_rate", decoder_rate))

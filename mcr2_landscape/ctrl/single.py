@@ -53,6 +53,9 @@ from mcr2_landscape.validation import InputError, float64_matrix, positive_integ
 from mcr2_landscape.verdict import Verdict
 
 _DENSE = 400  # entries of F up to which the encoder's Hessian is formed
+_RESPONDS = 1e-8  # `response_error` of a best response
+_VALUE, _HIDDEN = 1e-12, 1e-10  # of the optimum: its rounding; the most that may be hidden for it to be called attained
+_SLOPE = 1e-6  # relative gradients above are none of rounding's
 
 
 @dataclass(frozen=True)
@@ -91,7 +94,8 @@ class SingleSolution(Record):
 class SingleVerification(Record):
     """What a pair (F, G) is.
 
-    **Fields:** `stackelberg`: whether F is optimal and G a best response, both to `rtol`; `gap`: what R(FX) lacks of the
+    **Fields:** `stackelberg`: whether F is optimal and G a best response: refuted where one of them fails beyond rounding, or
+    R(FX) has a slope, undecided where F or G is so far from orthonormal that this hides it; `gap`: what R(FX) lacks of the
     optimum; `response_error`: see `SingleSubspaceGame.is_best_response`. `local_nash`: whether neither player gains to second
     order by moving alone; undecided where the encoder's Hessian is singular. `gradient_norms`: Riemannian, of both players,
     relative to the size of ∇R. `curvature`: the largest eigenvalue of the encoder's Riemannian Hessian; `nan` where there is
@@ -308,39 +312,59 @@ class SingleSubspaceGame:
     def _rate(self, F: np.ndarray) -> float:
         return values.rate(np.sqrt(self._b) * F @ self.factor)
 
-    def verify_equilibrium(self, F: Any, G: Any, *, rtol: float = 1e-8) -> SingleVerification:
+    def verify_equilibrium(self, F: Any, G: Any) -> SingleVerification:
         """Whether (F, G) is a Stackelberg equilibrium, and a local Nash equilibrium. Errors as `encoder`."""
-        check_tolerance(positive_real("rtol", rtol))
         F, G = self.encoder(F), self.decoder(G)
-        best = self.optimum().value
-        gap, error = best - self._rate(F), self._response_error(F, G)
-        stackelberg = Verdict.HOLDS if gap <= rtol * best and error <= rtol else Verdict.REFUTED
-        words = [f"R(FX) is {gap:.3g} below the optimum, the decoder {error:.3g} off a best response"]
+        responds, error = self._responds(F, G)
         with jax.enable_x64(True):
             data = self.data(np.float64)
-            grown = _riemannian_gradients(data, jnp.asarray(F), jnp.asarray(G))
             scale = self._b * float(np.linalg.norm(self.values**2 / (1 + self._b * self.values**2)))
+            grown = _riemannian_gradients(data, jnp.asarray(F), jnp.asarray(G))
             norms = tuple(float(jnp.linalg.norm(part)) / scale for part in grown)
-            nash, curvature, more = self._nash(F, G, norms, error, rtol)
-        words.append(more)
-        return SingleVerification(
-            stackelberg, gap, error, nash, (norms[0], norms[1]), curvature, *self._recovery(F, G), "; ".join(words)
-        )
+            # with the decoder Fᵀ the distance and its slopes are zero
+            own = float(jnp.linalg.norm(_riemannian_gradients(data, jnp.asarray(F), jnp.asarray(F.T))[0])) / scale
+            nash, curvature, more = self._nash(F, G, norms, responds)
+        gap = self.optimum().value - self._rate(F)
+        stackelberg, words = self._stackelberg(F, gap, own, responds)
+        words += f" (R(FX) is {gap:.3g} below the optimum, the decoder {error:.3g} off a best response); {more}"
+        return SingleVerification(stackelberg, gap, error, nash, (norms[0], norms[1]), curvature, *self._recovery(F, G), words)
 
-    def _nash(
-        self, F: np.ndarray, G: np.ndarray, norms: tuple[float, ...], error: float, rtol: float
-    ) -> tuple[Verdict, float, str]:
-        off = max(1e-6, rtol)  # gradients vanish linearly where utilities do quadratically
-        if max(norms) > off:
+    def _responds(self, F: np.ndarray, G: np.ndarray) -> tuple[Verdict, float]:
+        """Whether G is a best response: undecided where the error may come from rows that are orthonormal to rounding alone."""
+        error = self._response_error(F, G)
+        if error <= _RESPONDS:
+            return Verdict.HOLDS, error
+        off = 2 * (stiefel.defect(F) + stiefel.defect(G)) * (1 + np.sqrt(self._b) * float(self.values[0]))
+        return (Verdict.REFUTED if error > _RESPONDS + off else Verdict.UNDECIDED), error
+
+    def _stackelberg(self, F: np.ndarray, gap: float, gradient: float, responds: Verdict) -> tuple[Verdict, str]:
+        best, raised = self.optimum().value, self._b * self.values**2
+        rounding = _VALUE * best + stiefel.defect(F) * float(np.sum(raised / (1 + raised)))
+        if responds is Verdict.REFUTED:
+            return Verdict.REFUTED, "the decoder is no best response"
+        if gap > rounding:
+            return Verdict.REFUTED, "the encoder is not optimal"
+        if gradient > _SLOPE:
+            return Verdict.REFUTED, f"the encoder is not critical for R(FX): relative gradient {gradient:.3g}"
+        if responds is Verdict.UNDECIDED or rounding > _HIDDEN * best:
+            return Verdict.UNDECIDED, "F or G is too far from orthonormal to tell"
+        return Verdict.HOLDS, "the encoder attains the optimum to rounding, and the decoder answers it"
+
+    def _nash(self, F: np.ndarray, G: np.ndarray, norms: tuple[float, ...], responds: Verdict) -> tuple[Verdict, float, str]:
+        if max(norms) > _SLOPE:
             player = "encoder" if norms[0] >= norms[1] else "decoder"
             return Verdict.REFUTED, np.nan, f"the {player} gains to first order (relative gradient {max(norms):.3g})"
         if stiefel.dimension(*F.shape) == 0:
-            return (Verdict.HOLDS if error <= rtol else Verdict.UNDECIDED), np.nan, "the manifolds have no directions"
+            return (
+                (Verdict.HOLDS if responds is Verdict.HOLDS else Verdict.UNDECIDED),
+                np.nan,
+                "the manifolds have no directions",
+            )
         curvature = self._curvature(F, G)
         small = 1e-8 * self._b * float(self.values[0]) ** 2
         if curvature > small:
             return Verdict.REFUTED, curvature, f"the encoder gains to second order (curvature {curvature:.3g})"
-        if curvature < -small and error <= rtol:
+        if curvature < -small and responds is Verdict.HOLDS:
             return Verdict.HOLDS, curvature, f"the encoder loses to second order (curvature {curvature:.3g})"
         return Verdict.UNDECIDED, curvature, "second order does not decide whether the players gain by moving alone"
 

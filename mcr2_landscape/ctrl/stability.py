@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import scipy.linalg
 
 from mcr2_landscape.ctrl import second_order
 from mcr2_landscape.ctrl.frames import BEYOND, Frame, frame_of
@@ -22,13 +23,14 @@ if TYPE_CHECKING:
     from mcr2_landscape.ctrl.game import SubspaceGame
 
 _KERNEL = 1e-9
-_DECADES = 6  # rate ratios from 1e-6 to 1e6 are looked at
+_DECADES = 6  # either way of 1/min n_j², the size of the ratio where classes keep one or two dimensions
 
 
 @dataclass(frozen=True)
 class Linearized:
-    """Simultaneous gradient ascent near an equilibrium, linearized across the manifold of equilibria: with a ratio of rates τ
-    the derivative is `basis`ᵀ diag(1, τ) `jacobian` `basis`, the first `split` coordinates the encoder's."""
+    """Simultaneous gradient ascent near an equilibrium, linearized across the manifold of equilibria, each player in units of
+    its own: with a ratio of rates τ the derivative is `basis`ᵀ diag(1, τ) `jacobian` `basis`, the first `split` coordinates the
+    encoder's."""
 
     jacobian: np.ndarray
     basis: np.ndarray
@@ -73,11 +75,28 @@ def linearized(game: SubspaceGame, frame: Frame, nash: Nash, responds: Verdict, 
     led = np.linalg.matrix_rank(frame.G[frame.inside :] @ frame.F[:, : frame.inside], tol=BEYOND)
     beyond = D - frame.inside
     expected = point.inertia.zero + rank * beyond + (d - rank) * (beyond - int(led)) + responses
-    _, s, Vt = np.linalg.svd(jacobian)
+    scaling = _scaling(frame, tangent)
+    _, s, Vt = np.linalg.svd(scaling.T @ jacobian @ scaling)
     nullity = int((s <= _KERNEL * s[0]).sum())
     if nullity != expected:
-        return f"{nullity} zero singular values of the Jacobian, but {expected} dimensions of equilibria"
-    return Linearized(jacobian, Vt[: s.size - nullity].T, tangent.shape[1])
+        return f"{nullity} zero singular values of the Jacobian, to rounding, but {expected} dimensions of equilibria"
+    return Linearized(np.linalg.solve(scaling, jacobian @ scaling), Vt[: s.size - nullity].T, tangent.shape[1])
+
+
+def _scaling(frame: Frame, tangent: np.ndarray) -> np.ndarray:
+    """Units in which what either player does is of the size of one, whatever the sizes of the classes: F C_j in those of √n_j,
+    G after (FFᵀ)^−½. Without them a small class beside a large one looks like rounding."""
+    d, D = frame.F.shape
+    held = [(C != 0).any(axis=1) for C in frame.factors]
+    columns = np.full(D, math.exp(float(np.mean(np.log(frame.sizes))) / 2))
+    for own, size in zip(held, frame.sizes, strict=True):
+        columns[own] = math.sqrt(size)
+    U, s, _ = np.linalg.svd(frame.F)
+    kept = s[s > BEYOND * s[0]]
+    units = np.full(d, math.exp(float(np.mean(np.log(kept)))))
+    units[: kept.size] = kept
+    encoder = tangent.T @ (np.tile(columns, d)[:, None] * tangent)
+    return scipy.linalg.block_diag(encoder, np.kron(np.eye(D), (U / units) @ U.T))
 
 
 def linearization(game: SubspaceGame, F: Any, G: Any) -> Linearized | str:
@@ -98,7 +117,7 @@ def stability_of(
     found = linearized(game, frame, nash, responds, point)
     if isinstance(found, str):
         return None, found
-    grid = 10.0 ** np.arange(-_DECADES, _DECADES + 1)
+    grid = 10.0 ** (np.arange(-_DECADES, _DECADES + 1) - round(2 * math.log10(min(game.sizes))))
     unstable = [ratio for ratio in grid if found.abscissa(ratio) >= 0]
     if not unstable:
         return 0.0, f"linearly stable at every ratio that was looked at, from {grid[0]:g} on"

@@ -21,13 +21,18 @@ def _gram(A: np.ndarray) -> np.ndarray:
     return A @ A.T if A.shape[0] <= A.shape[1] else A.T @ A
 
 
+def defect(A: np.ndarray) -> float:
+    """‖AAᵀ − I‖ (or ‖AᵀA − I‖), the largest singular value: how far the matrix is from the manifold."""
+    gram = _gram(A)
+    return float(np.linalg.norm(gram - np.eye(gram.shape[0]), 2))
+
+
 def checked(name: str, A: np.ndarray, cure: str) -> np.ndarray:
     """A, if it is on the manifold to 1e-9.
 
     **Raises:** `InputError` otherwise, which advises `cure`.
     """
-    gram = _gram(A)
-    error = float(np.abs(gram - np.eye(gram.shape[0])).max())
+    error = defect(A)
     if error > _ORTHONORMAL:
         sides = "rows" if A.shape[0] <= A.shape[1] else "columns"
         raise InputError(f"{name}: found {sides} that are not orthonormal (off by {error:.3g}); pass {cure}")

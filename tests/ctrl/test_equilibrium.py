@@ -285,16 +285,77 @@ def test_the_stability_ratio_is_set_by_the_singular_values(sizes, square):
         assert report.stability_ratio == pytest.approx(ratio_of(sizes, square), rel=1e-5), report.stability_reason
     elif game.optimum().tied == (None, None):
         assert report.stability_ratio is not None, report.stability_reason
+        ratio = report.stability_ratio
+        if ratio == np.inf:
+            assert growth(game, found.F, found.G, 1.0) > 1e-7
+        else:
+            assert growth(game, found.F, found.G, 1.1 * ratio or 1.0) < 1e-7
+            assert ratio == 0 or growth(game, found.F, found.G, 0.9 * ratio) > 1e-7
 
 
-@pytest.mark.parametrize(("sizes", "stable"), [((4, 4), True), ((10, 10), False)])
-def test_with_a_dimension_lost_a_fast_decoder_helps_or_it_does_not(sizes, stable):
-    game = game_of(sizes=sizes, square=2.0)
+@pytest.mark.parametrize("sizes", [(1000, 1000), (40, 4000), (10_000, 10_000)])
+def test_the_stability_ratio_of_large_and_of_very_unequal_classes(sizes):
+    game = game_of(sizes=sizes, square=0.05)
     found = game.solve(key=0)
-    assert found.multiplicities == (1, 1)
+    assert found.multiplicities == (2, 2)
     report = game.verify_equilibrium(found.F, found.G)
-    assert report.stability_ratio is not None
+    assert report.stability_ratio == pytest.approx(ratio_of(sizes, 0.05), rel=1e-5), report.stability_reason
+
+
+def growth(game, F, G, ratio):
+    """The largest real part of the derivative of simultaneous ascent in whitened coordinates, encoder on spheres, by automatic
+    differentiation of the utilities as the definition has them; what is on the manifold of equilibria has zero."""
+    A, H = F @ game.spans.joined, np.linalg.lstsq(game.spans.joined, G, rcond=None)[0]
+    own = np.split(np.arange(A.shape[1]), np.cumsum(game.ranks)[:-1])
+    n, d = sum(game.sizes), game.dim
+    rates = [d / (size * game.epsilon**2) for size in game.sizes]
+
+    def rate(b, P):
+        return 0.5 * jnp.linalg.slogdet(jnp.eye(d) + b * P)[1]
+
+    def distance(A, H):
+        P = [A[:, c] @ A[:, c].T for c in own]
+        seen = [A @ H @ p @ H.T @ A.T for p in P]
+        return sum(rate(b, (p + q) / 2) - rate(b, p) / 2 - rate(b, q) / 2 for b, p, q in zip(rates, P, seen, strict=True))
+
+    def utility(A, H):
+        P = [A[:, c] @ A[:, c].T for c in own]
+        whole = rate(d / (n * game.epsilon**2), sum(P))
+        return whole - sum(size / n * rate(b, p) for size, b, p in zip(game.sizes, rates, P, strict=True)) + distance(A, H)
+
+    def flow(point):
+        A, H = point[:A_size].reshape(d, -1), point[A_size:].reshape(-1, d)
+        up = jax.grad(utility)(A, H)
+        for c, size in zip(own, game.sizes, strict=True):
+            up = up.at[:, c].add(-A[:, c] * jnp.sum(A[:, c] * up[:, c]) / size)
+        return jnp.concatenate([up.ravel(), -ratio * jax.grad(distance, argnums=1)(A, H).ravel()])
+
+    A_size = A.size
+    J = np.array(jax.jacfwd(flow)(jnp.concatenate([jnp.asarray(A).ravel(), jnp.asarray(H).ravel()])))
+    # the normal directions of the spheres are no directions of the flow
+    normal = np.zeros((len(own), J.shape[0]))
+    for row, c in zip(normal, own, strict=True):
+        row[:A_size].reshape(d, -1)[:, c] = A[:, c]
+    basis = scipy.linalg.null_space(normal)
+    return float(np.linalg.eigvals(basis.T @ J @ basis).real.max())
+
+
+@pytest.mark.parametrize(
+    ("sizes", "square", "stable"), [((4, 4), 2.0, True), ((10, 10), 2.0, False), ((40, 40_000), 0.8, False)]
+)
+def test_with_a_dimension_lost_a_fast_decoder_helps_or_it_does_not(sizes, square, stable):
+    game = game_of(sizes=sizes, square=square)
+    found = game.solve(key=0)
+    assert found.multiplicities[0] == 1
+    report = game.verify_equilibrium(found.F, found.G)
+    assert report.stability_ratio is not None, report.stability_reason
     assert np.isfinite(report.stability_ratio) == stable, report.stability_reason
+    ratios = report.stability_ratio * np.array([0.9, 1.1]) if stable else np.array([1e-4, 1e-2, 1, 1e2, 1e4])
+    rates = [growth(game, found.F, found.G, ratio) for ratio in ratios]
+    if stable:
+        assert rates[0] > 1e-6 > rates[1], rates
+    else:
+        assert min(rates) > 1e-6, rates
 
 
 def test_both_sides_of_the_ratio_are_confirmed_by_the_flow(game, solved):

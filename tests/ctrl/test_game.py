@@ -257,7 +257,7 @@ def test_the_order_of_moves_matters():
             (_, gain), slope = step(G)
             G = G - 0.05 * slope
         assert gain > 0.3
-        best = max(float(game.encoder_utility(F, G)) for F in encoders[::20])
-        assert best <= end.value + float(lost(G)[1]) + 1e-9
+        best = max(float(game.encoder_utility(F, G)) for F in encoders)  # all feasible, each with Q = max Q
+        assert best >= end.value + 0.3
     # planted: against the encoder that moves first nothing is lost
     assert float(jnp.sum(game.distances(end.F, end.G))) < 1e-12

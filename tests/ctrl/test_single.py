@@ -384,6 +384,37 @@ def test_what_is_no_equilibrium():
     assert report.response_error <= 1e-10
 
 
+@pytest.mark.parametrize("tilt", [1e-2, 1e-3, 1e-4, 1e-5])
+def test_an_encoder_off_the_principal_directions_is_refuted(tilt):
+    """The value lacks tilt² alone: at 1e-5 a ten-thousandth of a millionth, and the slope tells."""
+    X = spectrum_data(0, np.array([4.0, 3.0, 2.0, 1.0]), 6)
+    game = SingleSubspaceGame(X, dim=2, epsilon=0.5)
+    U = np.linalg.svd(X.T)[0].T
+    F = np.stack([U[0], np.cos(tilt) * U[1] + np.sin(tilt) * U[2]])
+    report = game.verify_equilibrium(F, F.T)
+    assert (report.stackelberg, report.local_nash) == ("refuted", "refuted")
+    assert game.verify_equilibrium(U[:2], U[:2].T).stackelberg == "holds"
+
+
+@pytest.mark.parametrize("gap", [1e-3, 1e-5, 1e-7, 1e-9])
+def test_the_next_direction_instead_of_the_last_one_is_refuted(gap):
+    X = spectrum_data(0, np.array([4.0, 3.0, 2.0, 2.0 * (1 - gap), 1.0]), 6)
+    game = SingleSubspaceGame(X, dim=3, epsilon=0.5)
+    U = np.linalg.svd(X.T)[0].T
+    report = game.verify_equilibrium(U[[0, 1, 3]], U[[0, 1, 3]].T)
+    assert report.stackelberg == "refuted", report.reason
+    assert report.gap > 0
+
+
+def test_what_the_manifold_s_tolerance_hides_is_undecided():
+    X = spectrum_data(0, np.array([4.0, 3.0, 2.0, 1.0]), 6)
+    game = SingleSubspaceGame(X, dim=2, epsilon=0.5)
+    found = game.solve(key=0)
+    off = found.encoder * (1 - 4e-10)
+    report = game.verify_equilibrium(off, off.T)
+    assert report.stackelberg == "undecided", report.reason
+
+
 def test_large_games_by_lanczos_agree_with_dense_ones(monkeypatch):
     from mcr2_landscape.ctrl import single
 
