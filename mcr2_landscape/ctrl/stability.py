@@ -96,7 +96,7 @@ def _scaling(frame: Frame, tangent: np.ndarray) -> np.ndarray:
     units = np.full(d, math.exp(float(np.mean(np.log(kept)))))
     units[: kept.size] = kept
     encoder = tangent.T @ (np.tile(columns, d)[:, None] * tangent)
-    return scipy.linalg.block_diag(encoder, np.kron(np.eye(D), (U / units) @ U.T))
+    return np.asarray(scipy.linalg.block_diag(encoder, np.kron(np.eye(D), (U / units) @ U.T)))
 
 
 def linearization(game: SubspaceGame, F: Any, G: Any) -> Linearized | str:

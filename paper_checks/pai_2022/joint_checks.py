@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+import scipy.optimize
 
 from mcr2_landscape import closed_form
 from mcr2_landscape.claims import Outcome, Part, Run
@@ -135,3 +136,38 @@ def timescale_threshold(run: Run, *, factor: float = 1.0, draw: Drawn = equilibr
             Part("spread", spread, Evidence.NUMERICAL, words, figures),
         ]
     )
+
+
+def order_of_moves(run: Run, *, turning: bool = True) -> Outcome:
+    """The decoder commits itself first: whatever it plays, what an encoder among the rotations RF of an optimal F gets beyond
+    max Q is bounded below. Decoders are made to lose as little as possible, from F⁺, zero and random starts. `turning` = False
+    leaves the encoder as it is."""
+    random, least, exceptions, count = np.random.default_rng(run.seed), [], [], 0
+    angles = np.arange(24) * (2 * np.pi / 24) if turning else np.zeros(1)
+    turns = np.stack([np.stack([np.cos(angles), -np.sin(angles)], -1), np.stack([np.sin(angles), np.cos(angles)], -1)], -2)
+    for _ in range(run.choose(4, 20, 100)):
+        game, F = equilibrium(random, (1, 1), (4, 7))
+        images = [turns @ F @ C for C in game.spans.factors]
+        rates = [game.dim / (size * game.epsilon**2) for size in game.sizes]
+
+        def lost(entries: np.ndarray, F: np.ndarray = F, images: list = images, rates: list = rates) -> np.ndarray:
+            """Σ D_j for every rotation."""
+            moves, total = turns @ F @ entries.reshape(F.shape[::-1]), 0.0
+            for A, b in zip(images, rates, strict=True):
+                P, seen = (part @ np.swapaxes(part, -1, -2) for part in (A, moves @ A))
+                whole, first, second = (np.linalg.slogdet(np.eye(2) + b * own)[1] for own in ((P + seen) / 2, P, seen))
+                total = total + whole / 2 - first / 4 - second / 4
+            return np.asarray(total)
+
+        size = float(np.linalg.norm(np.linalg.pinv(F)))
+        starts = [np.linalg.pinv(F), np.zeros(F.shape[::-1]), *(size * random.standard_normal(F.shape[::-1]) for _ in range(2))]
+        best = np.inf
+        for start in starts:
+            end = scipy.optimize.minimize(lambda x: np.logaddexp.reduce(50 * lost(x)) / 50, start.ravel(), method="BFGS").x
+            best = min(best, float(lost(start.ravel()).max()), float(lost(end).max()))
+        least.append(best)
+        count += len(starts)
+        if best < 1e-2:
+            exceptions.append(f"ε = {game.epsilon:.3g}: a decoder that loses {best:.2g} at most")
+    words = f"decoders that lose to a rotation of the encoder, {min(least):.3g} at least"
+    return Outcome.of([Part.counted("the decoder first", count, exceptions, words, seeds=run.seed)])

@@ -719,6 +719,21 @@ CLAIMS: tuple[Claim, ...] = (
         group="ctrl-stability",
     ),
     Claim(
+        id="ctrl.order-of-moves",
+        title="The order of moves matters",
+        source=f"{THEORY}, equilibria",
+        form=Form.OWN,
+        statement=(
+            "Where the optimum keeps two classes or more, minimax exceeds maximin. There is a c > 0 such that for every decoder "
+            "G, committed to first, some feasible encoder has Q + Σ D_j ≥ max Q + c; the encoder that moves first has max Q."
+            + _GAME
+        ),
+        hypotheses=("K ≥ 2", "the optimum keeps two classes"),
+        expected=Verdict.HOLDS,
+        check=f"{_JOINT}:order_of_moves",
+        group="ctrl-stability",
+    ),
+    Claim(
         id="ctrl.timescale-threshold",
         title="From which ratio of rates on simultaneous ascent is stable",
         source=f"{THEORY}, equilibria",

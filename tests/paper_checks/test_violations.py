@@ -309,6 +309,7 @@ def game_plants(keyword: Callable[..., tuple[str, str, Plant]], cases: Callable[
     yield keyword("ctrl.envelope.corrected", "any rank", kinds=("full", "deficient"))
     yield keyword("ctrl.stackelberg-not-nash", "a class turned within itself", mixing=False)
     yield cases("ctrl.stackelberg-not-nash", "no distance", descending)
+    yield keyword("ctrl.order-of-moves", "an encoder that does not turn", turning=False)
     yield keyword("ctrl.timescale-threshold", "four times the threshold", factor=4.0)
     yield keyword(
         "ctrl.timescale-threshold",
