@@ -23,6 +23,7 @@ from mcr2_landscape.certify.exact import ExactProblem as ExactProblem
 from mcr2_landscape.certify.exact import Threshold as Threshold
 from mcr2_landscape.certify.exact import Undecided as Undecided
 from mcr2_landscape.certify.exact import orthogonal as orthogonal
+from mcr2_landscape.certify.markov import cycle_statement as cycle_statement
 
 if TYPE_CHECKING:
     from mcr2_landscape.certify.make import Made as Made

@@ -31,6 +31,8 @@ from mcr2_landscape.certify.exact import (
     shown,
 )
 from mcr2_landscape.certify.identities import check_identity
+from mcr2_landscape.certify.markov import KIND as MARKOV_CYCLE
+from mcr2_landscape.certify.markov import check_cycle
 from mcr2_landscape.certify.quadratic import degenerate
 from mcr2_landscape.certify.quantities import Number, Quantity, ValueAt, ValueThreshold, parse_quantity
 
@@ -275,6 +277,12 @@ def _approximate_saddle(statement: Statement, witness: Mapping[str, Any]) -> Pro
     raise Undecided(f"gradient norm and curvature cannot be bounded at {PRECISIONS[-1]} bits")
 
 
+def _markov_cycle(statement: Statement, witness: Mapping[str, Any]) -> Proof:
+    """*markov cycle*: a four-cycle of policies of a Markov game that is not zero, hence no Markov potential game (see
+    `markov`)."""
+    return Proof(*check_cycle(statement, witness))
+
+
 KINDS: dict[str, Callable[[Statement, Mapping[str, Any]], Proof]] = {
     "critical point": _critical_point,
     "inertia": _inertia,
@@ -284,4 +292,5 @@ KINDS: dict[str, Callable[[Statement, Mapping[str, Any]], Proof]] = {
     "inequality": _inequality,
     "identity": _identity,
     "approximate strict saddle": _approximate_saddle,
+    MARKOV_CYCLE: _markov_cycle,
 }

@@ -1,6 +1,15 @@
 """Markov games: exact evaluation, whether they are potential games, equilibria, and learning dynamics."""
 
 from mcr2_landscape.markov.congestion import CongestionGame as CongestionGame
+from mcr2_landscape.markov.distance import AlphaBound as AlphaBound
+from mcr2_landscape.markov.distance import alpha_lower_bound as alpha_lower_bound
+from mcr2_landscape.markov.equilibria import PerturbedEquilibrium as PerturbedEquilibrium
+from mcr2_landscape.markov.equilibria import PureEquilibria as PureEquilibria
+from mcr2_landscape.markov.equilibria import TeamOptimum as TeamOptimum
+from mcr2_landscape.markov.equilibria import perturbed_equilibrium as perturbed_equilibrium
+from mcr2_landscape.markov.equilibria import pure_equilibria as pure_equilibria
+from mcr2_landscape.markov.equilibria import team_optimum as team_optimum
+from mcr2_landscape.markov.exact_evaluation import exact_value as exact_value
 from mcr2_landscape.markov.examples import EXAMPLES as EXAMPLES
 from mcr2_landscape.markov.examples import Example as Example
 from mcr2_landscape.markov.examples import example as example
@@ -13,4 +22,11 @@ from mcr2_landscape.markov.game import BestResponse as BestResponse
 from mcr2_landscape.markov.game import Game as Game
 from mcr2_landscape.markov.game import MarkovGame as MarkovGame
 from mcr2_landscape.markov.game import NashGap as NashGap
+from mcr2_landscape.markov.histories import History as History
+from mcr2_landscape.markov.learning import learn as learn
+from mcr2_landscape.markov.potential import Cycle as Cycle
+from mcr2_landscape.markov.potential import PotentialTest as PotentialTest
+from mcr2_landscape.markov.potential import four_cycle as four_cycle
+from mcr2_landscape.markov.potential import potential_test as potential_test
 from mcr2_landscape.markov.routing import routing_game as routing_game
+from mcr2_landscape.markov.step_sizes import power_step as power_step
