@@ -725,8 +725,8 @@ CLAIMS: tuple[Claim, ...] = (
         form=Form.OWN,
         statement=(
             "Where the optimum keeps two classes or more, minimax exceeds maximin. There is a c > 0 such that for every "
-            "decoder G, committed to first, some feasible encoder has Q + Σ D_j ≥ max Q + c; the encoder that moves first has max Q."
-            + _GAME
+            "decoder G, committed to first, some feasible encoder has Q + Σ D_j ≥ max Q + c; the encoder that moves first has "
+            "max Q." + _GAME
         ),
         hypotheses=("K ≥ 2", "the optimum keeps two classes"),
         expected=Verdict.HOLDS,
