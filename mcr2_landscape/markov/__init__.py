@@ -16,6 +16,10 @@ from mcr2_landscape.markov.examples import example as example
 from mcr2_landscape.markov.examples import identical_interest as identical_interest
 from mcr2_landscape.markov.examples import random_game as random_game
 from mcr2_landscape.markov.examples import stage_potential as stage_potential
+from mcr2_landscape.markov.exchange import from_gambit as from_gambit
+from mcr2_landscape.markov.exchange import from_quantecon as from_quantecon
+from mcr2_landscape.markov.exchange import to_gambit as to_gambit
+from mcr2_landscape.markov.exchange import to_quantecon as to_quantecon
 from mcr2_landscape.markov.files import load_game as load_game
 from mcr2_landscape.markov.files import save_game as save_game
 from mcr2_landscape.markov.game import BestResponse as BestResponse

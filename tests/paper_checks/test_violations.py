@@ -16,8 +16,10 @@ from mcr2_landscape.catalog import GlobalMaximum
 from mcr2_landscape.certify import ExactProblem, Threshold
 from mcr2_landscape.claims import Case, Claim, Outcome, Run, evidence, load
 from mcr2_landscape.ctrl.optimum import Optimum, optimum_of, upper_bound
+from mcr2_landscape.markov import identical_interest
 from mcr2_landscape.study.tasks.ctrl_survey import ctrl_survey
 from paper_checks.landscape_theory.statements import Space, index_formula, nullity_formula
+from paper_checks.maheshwari_2022.common import games, softmax
 from paper_checks.pai_2022.cases import SingularFrame
 from paper_checks.pai_2022.decoder_checks import response_dimension
 from paper_checks.pai_2022.encoder_checks import predicted_maximum
@@ -307,6 +309,18 @@ def game_plants(keyword: Callable[..., tuple[str, str, Plant]], cases: Callable[
     yield keyword("ctrl.envelope.printed", "a term that cancels", example=lambda: (Fraction(1, 8), Fraction(1, 8)))
     yield cases("ctrl.envelope.printed", "another determinant", false_identity)
     yield keyword("ctrl.envelope.corrected", "any rank", kinds=("full", "deficient"))
+    yield keyword("mpg.contraction", "a smaller factor", discounted=0.5)
+    yield keyword("mpg.performance-difference", "half of the entropies", entropy=0.5)
+    yield keyword("mpg.own-rate", "another temperature's response", response=lambda q, tau: softmax(q, 2 * tau))
+    yield keyword("mpg.potential-rate", "games without a potential", kinds=games)
+    yield keyword("mpg.perturbed-equilibria", "a fifth of the bound", smaller=0.2)
+    yield keyword("mpg.perturbed-equilibria.tight", "twice the bound", bound=2.0)
+    yield cases("mpg.stage-potentials.printed", "another cycle", lambda case: asserting(case, cycle="-1"))
+    yield keyword("mpg.stage-potentials.corrected", "a reward off by a millionth", spoiled=True)
+    yield keyword("mpg.random-games", "games of identical interest", kind=identical_interest)
+    yield cases("mpg.deterministic-cycles.printed", "another cycle", lambda case: asserting(case, cycle="1/7"))
+    yield keyword("mpg.perturbed-potential.printed", "no entropies", temperature=0.0)
+    yield keyword("mpg.perturbed-potential.corrected", "actions that move the state", moving=True)
     yield keyword("ctrl.stackelberg-not-nash", "a class turned within itself", mixing=False)
     yield cases("ctrl.stackelberg-not-nash", "no distance", descending)
     yield keyword("ctrl.order-of-moves", "an encoder that does not turn", turning=False)

@@ -1,0 +1,56 @@
+"""Games that are Markov potential games by a theorem, which the exact tables either meet or do not.
+
+- One player: the value is the potential.
+- Identical interest: the common value is the potential.
+- Transitions that do not depend on the actions, and a stage game with a potential in each state that can be reached: the
+  discounted sum of the stage potentials is one. A stage game has a potential if and only if its four-cycles of pure actions
+  vanish (Monderer and Shapley 1996, corollary 2.9).
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import numpy as np
+
+from mcr2_landscape.markov.tables import ExactTables
+
+
+def proved_potential(tables: ExactTables, *, averaged: bool = False) -> str | None:
+    """The theorem that makes the game a Markov potential game, in words, or `None`.
+
+    **Arguments:** `averaged`: whether only the states count that can be reached from the initial distribution.
+    """
+    N, S = tables.reward.shape[:2]
+    if N == 1:
+        return "a game with one player is a potential game: its value is the potential"
+    scale = math.lcm(*{x.denominator for x in tables.reward.ravel()})
+    reward = np.empty(tables.reward.shape, dtype=object)
+    reward.ravel()[:] = [x.numerator * (scale // x.denominator) for x in tables.reward.ravel()]
+    if (reward == reward[:1]).all():
+        return "identical interest: all players receive the same, and the common value is a potential"
+    first = tables.transition[(slice(None), *(slice(1),) * N)]
+    if not (tables.transition == first).all():
+        return None
+    step = np.array(first.reshape(S, S) != 0)
+    states = _reachable(step, tables.initial != 0) if averaged else np.ones(S, dtype=bool)
+    for i, j in itertools.combinations(range(N), 2):
+        difference = reward[i, states] - reward[j, states]
+        by_own = difference - difference.take([0], axis=1 + i)
+        if (by_own != by_own.take([0], axis=1 + j)).any():
+            return None
+    return (
+        "the actions do not move the state, and every stage game has a potential: the discounted sum of the stage potentials "
+        "is a potential"
+    )
+
+
+def _reachable(step: np.ndarray, start: np.ndarray) -> np.ndarray:
+    """The states that can be reached, (S,) of booleans, from those of `start`, by steps (S, S)."""
+    found = np.array(start, dtype=bool)
+    while True:
+        more = found | step[found].any(axis=0)
+        if (more == found).all():
+            return found
+        found = more

@@ -1,0 +1,1 @@
+"""Maheshwari, Wu, Pai, Sastry, *Independent and Decentralized Learning in Markov Potential Games* (arXiv 2205.14590)."""

@@ -1,0 +1,202 @@
+"""Maheshwari, Wu, Pai, Sastry, *Independent and Decentralized Learning in Markov Potential Games* (arXiv 2205.14590): what its
+argument rests on, as recalled, and what is really needed.
+
+The paper's own text was not to hand: theorem numbers and exact assumptions are not quoted. A game (I, S, (A_i), (u_i), P, δ);
+V_i(s, π) the discounted value, Q_i(s, a_i) of one action against the others' policies; with a temperature τ entropies are paid,
+Ṽ_i = V_i + τD_i. A Markov potential game has Φ(s, π) with V_i(s, π_i', π_−i) − V_i(s, π) = Φ(s, π_i', π_−i) − Φ(s, π).
+"""
+
+from __future__ import annotations
+
+from mcr2_landscape.claims import Case, Claim, Form, Role
+from mcr2_landscape.verdict import Verdict
+from paper_checks.maheshwari_2022 import cases
+
+PAPER = "Maheshwari, Wu, Pai, Sastry (arXiv 2205.14590)"
+_VALUES = "paper_checks.maheshwari_2022.value_checks"
+_GAMES = "paper_checks.maheshwari_2022.game_checks"
+
+_GAME = (
+    " V_i(s, π) is player i's discounted value of stationary policies π, Q_i(s, a_i) that of one action a_i against the "
+    "others' policies; with a temperature τ player i is paid τH(π_i(s)) in each state, and values have a tilde."
+)
+_POTENTIAL = (
+    " A Markov potential game has a function Φ(s, π) with V_i(s, π_i', π_−i) − V_i(s, π) = Φ(s, π_i', π_−i) − Φ(s, π) for all "
+    "players, states and stationary policies."
+)
+
+CLAIMS = (
+    Claim(
+        id="mpg.contraction",
+        title="The update of q is a contraction",
+        source=f"{PAPER}, the fast timescale",
+        form=Form.PRINTED,
+        statement=(
+            "With policies fixed, q_i ↦ E[u_i + τH_i + δ⟨π_i(s'), q_i(s')⟩] over the others' actions is a contraction in the "
+            "largest absolute entry with factor δ, and its fixed point is Q̃_i." + _GAME
+        ),
+        expected=Verdict.HOLDS,
+        check=f"{_VALUES}:contraction",
+        group="mpg",
+    ),
+    Claim(
+        id="mpg.performance-difference",
+        title="Performance difference, with entropies too",
+        source=f"{PAPER}, as recalled",
+        form=Form.PRINTED,
+        statement=(
+            "V_i(π_i', π_−i) − V_i(π) = (I − δP_π')⁻¹ Σ_a (π_i' − π_i)Q_i with π' = (π_i', π_−i); with entropies the bracket "
+            "is ⟨π_i' − π_i, Q̃_i⟩ + τ(H(π_i') − H(π_i))." + _GAME
+        ),
+        expected=Verdict.HOLDS,
+        check=f"{_VALUES}:performance",
+        group="mpg",
+    ),
+    Claim(
+        id="mpg.own-rate",
+        title="A player's own value rises towards its smoothed one-stage deviation",
+        source=f"{PAPER}, the slow timescale",
+        form=Form.PRINTED,
+        statement=(
+            "Along γ(br − π_i), br = softmax(Q̃_i/τ), player i's own Ṽ_i has the derivative (I − δP_π)⁻¹ γτ[KL(br‖π_i) + "
+            "KL(π_i‖br)] ≥ 0, for every positive γ(s)." + _GAME
+        ),
+        expected=Verdict.HOLDS,
+        check=f"{_VALUES}:own_rate",
+        group="mpg",
+    ),
+    Claim(
+        id="mpg.potential-rate",
+        title="The potential rises along best responses",
+        source=f"{PAPER}, the later form",
+        form=Form.PRINTED,
+        statement=(
+            "In a Markov potential game, along γ_i(s)(br_i − π_i) with best one-stage deviations br_i of all players, dΦ/dt = "
+            "(I − δP_π)⁻¹ Σ_i γ_i [max_a Q_i − V_i] ≥ 0." + _GAME + _POTENTIAL
+        ),
+        hypotheses=("a Markov potential game", "τ = 0"),
+        expected=Verdict.HOLDS,
+        check=f"{_VALUES}:potential_rate",
+        group="mpg",
+    ),
+    Claim(
+        id="mpg.perturbed-equilibria",
+        title="Perturbed equilibria, and how far they are from equilibria",
+        source=f"{PAPER}, as recalled",
+        form=Form.PRINTED,
+        statement=(
+            "Fixed points of the smoothed one-stage deviation are the equilibria of the perturbed game; such a policy is a τ "
+            "log max |A_i|/(1 − δ)-equilibrium: no player gains more than τD_i, D_i the discounted entropies." + _GAME
+        ),
+        expected=Verdict.HOLDS,
+        check=f"{_VALUES}:perturbation",
+        group="mpg",
+    ),
+    Claim(
+        id="mpg.perturbed-equilibria.tight",
+        title="The distance of perturbed equilibria cannot be bounded by less",
+        source=f"{PAPER}, beside it",
+        form=Form.OWN,
+        statement=(
+            "There are games whose perturbed equilibrium's gap over τ log max |A_i|/(1 − δ) tends to one as δ → 1: a player "
+            "prefers a state with two equal actions, where entropy is all that is paid, to one that pays almost as much."
+            + _GAME
+        ),
+        expected=Verdict.HOLDS,
+        check=f"{_VALUES}:tightness",
+        group="mpg",
+    ),
+    Claim(
+        id="mpg.stage-potentials.printed",
+        title="A potential in every stage is enough",
+        source="a reading of the definition",
+        form=Form.PRINTED,
+        statement="A Markov game with a potential game at every state is a Markov potential game." + _POTENTIAL,
+        hypotheses=("a potential game at every state",),
+        expected=Verdict.REFUTED,
+        check=f"{_GAMES}:stage_potentials",
+        cases=(
+            Case(
+                "opposed-interests",
+                cases.OPPOSED,
+                Role.COUNTER_EXAMPLE,
+                "Nothing is paid in state 0, (1, −1) in state 1, reached where both play 1: each stage game is constant.",
+            ),
+        ),
+        group="mpg",
+    ),
+    Claim(
+        id="mpg.stage-potentials.corrected",
+        title="A potential in every stage, and actions that move nothing, are enough",
+        source=f"{PAPER}, as recalled",
+        form=Form.CORRECTED,
+        statement=(
+            "Games with identical interest, and games with a potential game at every state whose transitions do not depend on "
+            "actions, are Markov potential games." + _POTENTIAL
+        ),
+        hypotheses=("identical interest", "or stage potentials and action-independent transitions"),
+        expected=Verdict.HOLDS,
+        corrects="mpg.stage-potentials.printed",
+        check=f"{_GAMES}:sufficient",
+        group="mpg",
+    ),
+    Claim(
+        id="mpg.random-games",
+        title="Random games are no Markov potential games",
+        source="docs/markov.md",
+        form=Form.OWN,
+        statement=(
+            "Random games with two players or more, and random stage potentials with random transitions, are no Markov "
+            "potential games." + _POTENTIAL
+        ),
+        expected=Verdict.HOLDS,
+        check=f"{_GAMES}:random_games",
+        group="mpg",
+    ),
+    Claim(
+        id="mpg.deterministic-cycles.printed",
+        title="Four-cycles of deterministic policies decide",
+        source="a reading of Monderer and Shapley (1996)",
+        form=Form.PRINTED,
+        statement="If all four-cycles of deterministic stationary policies vanish, the game is a Markov potential game."
+        + _POTENTIAL,
+        expected=Verdict.REFUTED,
+        check=f"{_GAMES}:pure_cycles",
+        cases=(
+            Case(
+                "mixed",
+                cases.MIXED,
+                Role.COUNTER_EXAMPLE,
+                "State 0 is absorbing and pays nothing; state 1 stays where both play 1, and there the first player receives 1 "
+                "at (1, 0) and ½ at (1, 1): a four-cycle of mixed policies is 1/6.",
+            ),
+        ),
+        group="mpg",
+    ),
+    Claim(
+        id="mpg.perturbed-potential.printed",
+        title="Φ + τΣD_i is a potential of the perturbed game",
+        source=f"{PAPER}, the early form's argument as recalled; its own lemma was not read",
+        form=Form.PRINTED,
+        statement="In a Markov potential game the perturbed game has a potential as well." + _GAME + _POTENTIAL,
+        hypotheses=("a Markov potential game",),
+        expected=Verdict.REFUTED,
+        check=f"{_GAMES}:perturbed_potential",
+        group="mpg",
+    ),
+    Claim(
+        id="mpg.perturbed-potential.corrected",
+        title="The perturbed game has a potential where actions move nothing",
+        source="docs/markov.md",
+        form=Form.CORRECTED,
+        statement=(
+            "In a Markov potential game with action-independent transitions the perturbed game has a potential as well: a "
+            "player's entropies then do not depend on the others." + _GAME + _POTENTIAL
+        ),
+        hypotheses=("a Markov potential game", "action-independent transitions"),
+        expected=Verdict.HOLDS,
+        corrects="mpg.perturbed-potential.printed",
+        check=f"{_GAMES}:perturbed_independent",
+        group="mpg",
+    ),
+)
