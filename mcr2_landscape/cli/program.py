@@ -20,6 +20,7 @@ _COMMANDS = {
     "catalog": "List the families of critical points that theory knows, with exact value, index and nullity.",
     "survey": "Search for critical points of every index, and match what is found with the catalog.",
     "ctrl": "Play the game of a linear encoder and a linear decoder on labeled data, and say what is kept of each class.",
+    "game": "Say whether a Markov game is a potential game, what its equilibria are, and what players learn.",
     "study": "Sweep a task over a space of parameters: plan, run, resume, status, export, diff.",
     "train": "Train features on labeled data, and say how close to a maximizer they came.",
     "bench": "Time Hessian products and the inertia against their own limit and against other libraries, on one core.",
@@ -100,9 +101,10 @@ def _complain(message: str, *, hint: bool = False) -> int:
 
 def app() -> App:
     """The application. A command's module is imported when the command runs, or its help is shown."""
-    from cyclopts import App
+    from cyclopts import App, Parameter
 
     import mcr2_landscape
+    from mcr2_landscape.cli.options import whole_numbers
 
     program = App(
         name="mcr2-landscape",
@@ -111,6 +113,7 @@ def app() -> App:
         version_flags=["--version"],
         help_flags=["--help", "-h"],
         suppress_keyboard_interrupt=False,
+        default_parameter=Parameter(converter=whole_numbers),
     )
     for name, words in _COMMANDS.items():
         if name in _GROUPS:

@@ -10,6 +10,8 @@ from mcr2_landscape.markov.equilibria import perturbed_equilibrium as perturbed_
 from mcr2_landscape.markov.equilibria import pure_equilibria as pure_equilibria
 from mcr2_landscape.markov.equilibria import team_optimum as team_optimum
 from mcr2_landscape.markov.exact_evaluation import exact_value as exact_value
+from mcr2_landscape.markov.examination import GameExamination as GameExamination
+from mcr2_landscape.markov.examination import examine_game as examine_game
 from mcr2_landscape.markov.examples import EXAMPLES as EXAMPLES
 from mcr2_landscape.markov.examples import Example as Example
 from mcr2_landscape.markov.examples import example as example

@@ -12,14 +12,23 @@ import numpy as np
 from mcr2_landscape.markov import batched
 from mcr2_landscape.markov.congestion import CongestionGame
 from mcr2_landscape.markov.game import Game
-from mcr2_landscape.markov.policies import Policy
+from mcr2_landscape.markov.policies import Policy, softmax
 from mcr2_landscape.markov.records import Rows
 from mcr2_landscape.markov.step_sizes import PowerStep, StepCondition, StepSize, step_conditions
 from mcr2_landscape.record import Record
 from mcr2_landscape.validation import InputError
 
 _PROBABILITIES = (0.05, 0.25, 0.5, 0.75, 0.95)
-_SERIES = ("nash_gap", "frozen_gap", "q_error", "least_visited", "smallest_probability", "zero_probabilities", "potential")
+_SERIES = (
+    "nash_gap",
+    "frozen_gap",
+    "q_error",
+    "least_visited",
+    "smallest_probability",
+    "zero_probabilities",
+    "zero_deviations",
+    "potential",
+)
 
 
 @dataclass(frozen=True)
@@ -38,8 +47,9 @@ class History(Record):
       it is not a gap of the policy that was played.
     * `q_error`: max |q − Q̃(π)| over players, states and actions.
     * `least_visited`: visits of the pair of a state and an own action that was visited least, over players.
-    * `smallest_probability` in any player's policy, and `zero_probabilities`: how many are zero exactly, which the softmax
-      gives where it underflows.
+    * `smallest_probability` in any player's policy, and `zero_probabilities`: how many are zero exactly.
+    * `zero_deviations`: how many probabilities of the one-stage deviation are zero exactly, as the softmax gives where it
+      underflows (q smaller by more than some 745 τ): actions that are then played ever more rarely, as averages forget.
     * `potential`: Φ averaged over the first state, for games of common interest that is the common value; else `None`.
 
     `conditions`: those of two-timescale stochastic approximation on the step sizes.
@@ -134,6 +144,14 @@ class History(Record):
     def zero_probabilities(self) -> np.ndarray:
         """How many probabilities are zero exactly, (n, T)."""
         return np.sum([(own == 0).sum(axis=(2, 3)) for own in self.policies], axis=0)
+
+    @cached_property
+    def zero_deviations(self) -> np.ndarray:
+        """How many probabilities of the deviation from the recorded q are zero exactly, (n, T)."""
+        if self.deviation == "greedy":
+            zeros = 0 if self.exploration > 0 else self.game.num_states * sum(count - 1 for count in self.game.num_actions)
+            return np.full((self.num_seeds, len(self.steps)), zeros)
+        return np.sum([(softmax(own, self.temperature) == 0).sum(axis=(2, 3)) for own in self.q], axis=0)
 
     @cached_property
     def potential(self) -> np.ndarray | None:

@@ -29,10 +29,11 @@ import numpy as np
 from mcr2_landscape.certify import Certificate
 from mcr2_landscape.markov import exact_evaluation as evaluation
 from mcr2_landscape.markov import policies
+from mcr2_landscape.markov.congestion import CongestionGame
 from mcr2_landscape.markov.exact_evaluation import IntegerGame, Rows
 from mcr2_landscape.markov.game import Game
 from mcr2_landscape.markov.policies import Policy
-from mcr2_landscape.markov.sufficient import proved_potential
+from mcr2_landscape.markov.sufficient import proved_by_counts, proved_potential
 from mcr2_landscape.markov.tables import ExactTables
 from mcr2_landscape.randomness import generator
 from mcr2_landscape.record import Record
@@ -145,7 +146,8 @@ def potential_test(
     default where exact; what is not zero there is confirmed over the rationals), "rationals" or "float". `notion`:
     "state-wise", or "averaged" for the weak form with values averaged over `game.initial`. `temperature`: above zero, the
     perturbed game, in floating point only. `num_points`: random points, at each of which all pairs of players and all initial
-    states are tried; by default as many as bring the error bound below 1e-12 (mostly one), and 4 in floating point.
+    states are tried, also where a theorem
+    answers; by default as many as bring the error bound below 1e-12 (mostly one), and 4 in floating point.
     `tolerance`: in floating point, how large a four-cycle may be, relative to the values in it, for "holds" (1000 times as much
     refutes, what is between is undecided); by default 1e-12, or what rounding makes of values at this discount if that is more.
     `key`: seed of the points.
@@ -169,8 +171,15 @@ def potential_test(
     draw = generator(key)
     if arithmetic == "float":
         return _in_floats(game, notion, temperature, points or _FLOAT_POINTS, tolerance, draw)
-    tables = evaluation.normalized(game.to_tables().exact)
-    words = proved_potential(tables, averaged=notion == "averaged")
+    try:
+        table = game.to_tables()
+    except InputError as error:
+        words = proved_by_counts(game) if isinstance(game, CongestionGame) else None
+        if words is None:
+            raise InputError(f"{error}; pass exact=False for the test in floating point") from None
+        return PotentialTest(Verdict.HOLDS, Evidence.EXACT, 0.0, notion, arithmetic, 0.0, 0, 0.0, None, None, words)
+    tables = evaluation.normalized(table.exact)
+    words = None if points else proved_potential(tables, averaged=notion == "averaged")
     if words is not None:
         holds, proof = Verdict.HOLDS, Evidence.EXACT
         return PotentialTest(holds, proof, 0.0, notion, arithmetic, 0.0, 0, 0.0, None, None, words)

@@ -123,7 +123,8 @@ def values_at(name: str, step: StepSize, counts: np.ndarray) -> np.ndarray:
         kind = getattr(found, "dtype", type(found).__name__), getattr(found, "shape", None)
         if kind != (np.float64, small.shape):
             raise InputError(
-                f"{name}: of float64 counts of shape {small.shape} it makes {kind[0]} of shape {kind[1]}; return as many, float64"
+                f"{name}: of float64 counts of shape {small.shape} it makes {kind[0]} of shape {kind[1]}; return as many, "
+                "float64"
             )
         return np.asarray(jax.jit(step)(jnp.asarray(counts, dtype=jnp.float64)))
 

@@ -14,6 +14,7 @@ import math
 
 import numpy as np
 
+from mcr2_landscape.markov.congestion import CongestionGame
 from mcr2_landscape.markov.tables import ExactTables
 
 
@@ -44,6 +45,22 @@ def proved_potential(tables: ExactTables, *, averaged: bool = False) -> str | No
         "the actions do not move the state, and every stage game has a potential: the discounted sum of the stage potentials "
         "is a potential"
     )
+
+
+def proved_by_counts(game: CongestionGame) -> str | None:
+    """The theorem that makes a congestion game a Markov potential game whatever its size, or `None`.
+
+    With own rewards and transitions that do not depend on actions every stage game is a congestion game, which has Rosenthal's
+    potential, Σ_m Σ_{l ≤ L_m} payoff(m, l).
+    """
+    if game.common_interest:
+        return "identical interest: all players receive the same, and the common value is a potential"
+    if game.action_independent:
+        return (
+            "the actions do not move the state, and every stage game is a congestion game: the discounted sum of Rosenthal's "
+            "potentials is a potential"
+        )
+    return None
 
 
 def _reachable(step: np.ndarray, start: np.ndarray) -> np.ndarray:

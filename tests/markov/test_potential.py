@@ -387,7 +387,10 @@ def test_potential_games_are_at_distance_zero():
         (lambda g: markov.potential_test(g, tolerance=1e-9), "tolerance: exact arithmetic has none"),
         (lambda g: markov.potential_test(g, exact=False, tolerance=0), "tolerance: found 0"),
         (lambda g: markov.potential_test(g, num_points=0), "num_points: found 0"),
-        (lambda g: markov.potential_test(markov.routing_game(num_players=30)), "num_players: a table of .* CongestionGame"),
+        (
+            lambda g: markov.potential_test(markov.routing_game(num_players=30, common_interest=False)),
+            "num_players: a table of .* CongestionGame",
+        ),
         (lambda g: markov.potential_test(markov.routing_game()).certificate(), "certificate: the verdict is 'holds'"),
         (lambda g: markov.potential_test(g, exact=False).certificate(), "only an exact refutation has one"),
         (lambda g: markov.four_cycle(g, g.uniform_policy(), g.uniform_policy(), (0, 0)), r"players: found \(0, 0\)"),
@@ -413,3 +416,16 @@ def test_large_games_take_little_time():
             start = time.perf_counter()
             markov.potential_test(game)
             assert time.perf_counter() - start < 3 * seconds, "three times the goal, for a busy machine"
+
+
+@pytest.mark.parametrize("options", [{}, {"common_interest": False, "action_independent": True}])
+def test_games_too_large_for_tables_that_a_theorem_answers(options):
+    small = markov.potential_test(markov.routing_game(num_players=3, **options), num_points=1)
+    found = markov.potential_test(markov.routing_game(num_players=64, **options))
+    assert (small.verdict, found.verdict, found.evidence) == ("holds", "holds", "exact")
+
+
+def test_points_that_are_asked_for_are_tried():
+    assert markov.potential_test(markov.routing_game()).num_points == 0
+    tried = markov.potential_test(markov.routing_game(), num_points=2)
+    assert (tried.num_points, tried.verdict, tried.evidence) == (2, "holds", "numerical")

@@ -1,0 +1,93 @@
+"""What `mcr2-landscape game` reads and writes."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mcr2_landscape.errors import InputError
+
+if TYPE_CHECKING:
+    from mcr2_landscape.markov import Game, History
+    from mcr2_landscape.markov.examination import GameExamination
+
+_SLOPES, _INTERCEPTS = (2, 4), (9, 16)
+
+
+def game_of(name: str, routing: dict[str, Any], *, unsafe_costs_more: bool) -> tuple[Game, str]:
+    """The game that a word or a file names, and what it is in words.
+
+    **Raises:** `InputError` for what is neither, and for numbers out of range.
+    """
+    from mcr2_landscape.markov import EXAMPLES, load_game, routing_game
+
+    if name == "routing":
+        routes = max(2, routing["num_routes"])
+        game = routing_game(
+            **routing,
+            slopes=list(itertools.islice(itertools.cycle(_SLOPES), routes)),
+            intercepts=list(itertools.islice(itertools.cycle(_INTERCEPTS), routes)),
+            cost_factors=(1, 2) if unsafe_costs_more else (2, 1),
+        )
+        interest = "common interest" if routing["common_interest"] else "own rewards"
+        moved = ", transitions averaged over actions" if routing["action_independent"] else ""
+        return game, f"routing game on {routing['num_routes']} routes, {interest}{moved}"
+    if name in EXAMPLES:
+        return EXAMPLES[name].make(), f"example {name}"
+    if not Path(name).suffix and not Path(name).exists():
+        raise InputError(f"game: found {name!r}; pass a .json or .npz file, routing, or one of {', '.join(EXAMPLES)}")
+    return load_game(name), name
+
+
+def policy_of(path: str, game: Game) -> Any:
+    """A policy from a JSON file.
+
+    **Raises:** `InputError` for a file that cannot be read, or no policy of this game.
+    """
+    try:
+        tables = json.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path}: is no complete JSON text ({error})") from None
+    if not isinstance(tables, list):
+        raise InputError(
+            f"{path}: found {type(tables).__name__}; expected a list with a table (states, actions) for each player"
+        )
+    try:
+        return game.policy(tables)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+
+
+def write_certificate(result: GameExamination, path: str) -> str:
+    """Write the refutation, and say so.
+
+    **Raises:** `InputError` where the game was not refuted exactly, or the file cannot be written.
+    """
+    from mcr2_landscape.certify import write
+
+    write(result.potential.certificate(), path)
+    return f"wrote {path}: mcr2-landscape check {path} verifies it"
+
+
+def learned_words(history: History) -> tuple[str, ...]:
+    """What was learned, in sentences."""
+    low, middle, high = history.quantiles("nash_gap", (0.05, 0.5, 0.95))[:, -1]
+    q = history.quantiles("q_error", (0.5,))[0, -1]
+    untried = float((history.least_visited[:, -1] == 0).mean())
+    zeros = float((history.zero_probabilities[:, -1] > 0).mean())
+    words = [
+        f"After {history.num_steps:,} steps the Nash gap is {middle:.3g} in the median of {history.num_seeds:,} seeds "
+        f"({low:.3g} to {high:.3g} in nine tenths of them), and learned values are off by {q:.3g} in the median."
+    ]
+    if untried:
+        words.append(f"In {untried:.1%} of the seeds some player never tried some action in some state.")
+    if zeros:
+        words.append(
+            f"In {zeros:.1%} of the seeds a probability has become zero in floating point: what it belongs to is never tried "
+            f"again."
+        )
+    return tuple(words)
