@@ -35,7 +35,7 @@ def game(
     json: File = None,
     report: File = None,
 ) -> int:
-    """Say whether a Markov game is a potential game, what its equilibria are, and what a policy is worth; let players learn.
+    """Say whether a Markov game is a potential game, what its equilibria are, and what players learn.
 
     Parameters
     ----------
