@@ -68,7 +68,7 @@ def learn(
       1 + num_steps (N + 1): one for the first state, then for each step one for each player's action, in their order, and one
       for the next state. What is drawn is bisect_right(cumsum(p), u · total).
     * `q_step` α and `policy_step` β: functions of the visit count, 1, 2, …, given as float64 arrays: `power_step`, or any that
-      JAX can trace, elementwise, with values in (0, 1].
+      JAX can trace, elementwise, with values in (0, 1]. A function is traced once: what it closes over is read then.
     * `deviation`: "smoothed", softmax(q/τ), or "greedy", (1 − ε) · argmax + ε · uniform, the first where several are largest.
       By default greedy where there is `exploration`, else smoothed.
     * `temperature` τ: of the softmax and of the entropy bonus, by default 1e-6; for the greedy deviation zero, no bonus.
@@ -80,7 +80,8 @@ def learn(
     * `progress`: a bar, or a function of (done, total, 0).
 
     **Returns:** `History`, float64. Ctrl-C ends it within about a second and returns what was recorded; a second one raises
-    `KeyboardInterrupt`. On one machine's processor the same call gives the same bits, interrupted and resumed or not.
+    `KeyboardInterrupt`. On one machine's processor the same call gives the same bits, interrupted and resumed or not; with
+    another number of seeds a run is the same up to rounding.
 
     **Raises:** `InputError` for both key and uniforms or neither, numbers out of range, step sizes outside of (0, 1], a
     deviation with settings that it does not use, too few uniforms or ones that are outside of [0, 1), a bad policy, a history

@@ -14,6 +14,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
+import scipy.linalg
 
 from mcr2_landscape import closed_form
 from mcr2_landscape.closed_form import Parameters
@@ -174,6 +175,16 @@ def search(where: SmallSpheres, random: np.random.Generator, num_starts: int, ma
     return found
 
 
+def eigh(H: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Eigenvalues, ascending, and eigenvectors. LAPACK's divide and conquer gives up on some matrices of many zeros, once in
+    ten thousand; QR iteration does not."""
+    try:
+        return np.linalg.eigh(H)
+    except np.linalg.LinAlgError:
+        values, vectors = scipy.linalg.eigh(H, driver="ev")
+        return values, vectors
+
+
 def _settle(where: SmallSpheres, A: np.ndarray, max_steps: int) -> np.ndarray | None:
     """Levenberg–Marquardt on the Riemannian gradient, whatever the index of the point that it leads to."""
     damping, (G, scale, _) = 1e-2, where.gradient(A)
@@ -181,7 +192,7 @@ def _settle(where: SmallSpheres, A: np.ndarray, max_steps: int) -> np.ndarray | 
     for _ in range(max_steps):
         if norm <= 1e-13:
             break
-        values, vectors = np.linalg.eigh(where.hessian(A))
+        values, vectors = eigh(where.hessian(A))
         slope = vectors.T @ G.ravel()
         largest = float(np.abs(values).max()) ** 2
         for _ in range(12):
@@ -217,7 +228,7 @@ def ranks_of(where: SmallSpheres, A: np.ndarray) -> tuple[int, ...]:
 
 def kind_of(where: SmallSpheres, A: np.ndarray, random: np.random.Generator) -> tuple[str, float]:
     """What a critical point is, of `KINDS`, and its largest eigenvalue over the curvature's bound."""
-    values, vectors = np.linalg.eigh(where.hessian(A))
+    values, vectors = eigh(where.hessian(A))
     top = float(values[-1]) / where.bound
     if top > _SIGNED:
         return "strict saddle", top

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mcr2_landscape.mcr2 import ConstrainedMCR2
-from mcr2_landscape.study.tasks.ctrl_survey import SmallSpheres, ctrl_survey, draw, kind_of, search
+from mcr2_landscape.study.tasks.ctrl_survey import SmallSpheres, ctrl_survey, draw, eigh, kind_of, search
 from mcr2_landscape.validation import InputError
 
 seeds = st.integers(0, 2**32 - 1)
@@ -85,3 +85,15 @@ def test_a_unit_is_the_same_every_time():
 def test_numbers_out_of_range_are_refused(wrong):
     with pytest.raises(InputError):
         ctrl_survey(**wrong, seed=0)
+
+
+def test_a_decomposition_that_gives_up_is_done_otherwise(monkeypatch):
+    H = np.diag([3.0, -1.0, 0.0])[[2, 0, 1]][:, [2, 0, 1]]
+
+    def gives_up(*_):
+        raise np.linalg.LinAlgError("Eigenvalues did not converge")
+
+    monkeypatch.setattr(np.linalg, "eigh", gives_up)
+    values, vectors = eigh(H)
+    np.testing.assert_allclose(values, [-1, 0, 3], atol=1e-15)
+    np.testing.assert_allclose(H @ vectors, vectors * values, atol=1e-15)
