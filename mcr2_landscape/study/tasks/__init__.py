@@ -39,6 +39,18 @@ TASKS = (
         3 << 29,
         "float32",
     ),
+    Task(
+        "markov_learn",
+        "Independent learning in the routing game, many learners at once.",
+        f"{_HERE}.markov_learn:markov_learn",
+        3 << 29,
+    ),
+    Task(
+        "markov_distance",
+        "How far a random Markov game is from a Markov potential game.",
+        f"{_HERE}.markov_distance:markov_distance",
+        1 << 28,
+    ),
     Task("nothing", "Nothing: what a study itself costs.", f"{_HERE}.nothing:nothing", 1 << 28),
     Task("train", "Trains a small network on the digits, and says where it ends.", f"{_HERE}.train:train", 3 << 29, "float32"),
 )
