@@ -36,3 +36,4 @@ from mcr2_landscape.markov.potential import four_cycle as four_cycle
 from mcr2_landscape.markov.potential import potential_test as potential_test
 from mcr2_landscape.markov.routing import routing_game as routing_game
 from mcr2_landscape.markov.step_sizes import power_step as power_step
+from mcr2_landscape.markov.step_sizes import step_conditions as step_conditions

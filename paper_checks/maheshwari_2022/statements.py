@@ -15,6 +15,7 @@ from paper_checks.maheshwari_2022 import cases
 PAPER = "Maheshwari, Wu, Pai, Sastry (arXiv 2205.14590)"
 _VALUES = "paper_checks.maheshwari_2022.value_checks"
 _GAMES = "paper_checks.maheshwari_2022.game_checks"
+_LEARNING = "paper_checks.maheshwari_2022.learning_checks"
 
 _GAME = (
     " V_i(s, π) is player i's discounted value of stationary policies π, Q_i(s, a_i) that of one action a_i against the "
@@ -198,5 +199,56 @@ CLAIMS = (
         corrects="mpg.perturbed-potential.printed",
         check=f"{_GAMES}:perturbed_independent",
         group="mpg",
+    ),
+    Claim(
+        id="mpg.step-sizes.printed",
+        title="The experiments' step sizes meet the conditions of two timescales",
+        source=f"{PAPER}, the experiments as its public code has them",
+        form=Form.PRINTED,
+        statement=(
+            "α = n^-½ for values and β = 1/n for policies, n counting visits, meet Σα = Σβ = ∞, Σα² and Σβ² finite, and "
+            "β/α → 0."
+        ),
+        expected=Verdict.REFUTED,
+        check=f"{_LEARNING}:step_sizes",
+        group="mpg-learning",
+    ),
+    Claim(
+        id="mpg.step-sizes.corrected",
+        title="Power laws that meet the conditions of two timescales",
+        source="docs/markov.md",
+        form=Form.CORRECTED,
+        statement="α = n^-a and β = n^-b meet Σα = Σβ = ∞, Σα² and Σβ² finite, and β/α → 0 for ½ < a < b ≤ 1.",
+        hypotheses=("½ < a < b ≤ 1",),
+        expected=Verdict.HOLDS,
+        corrects="mpg.step-sizes.printed",
+        check=f"{_LEARNING}:corrected_step_sizes",
+        group="mpg-learning",
+    ),
+    Claim(
+        id="mpg.visits.printed",
+        title="Every action is tried often enough in the experiments",
+        source=f"{PAPER}, an assumption of two-timescale arguments, in the setting of the first experiment",
+        form=Form.PRINTED,
+        statement=(
+            "In the first experiment (τ = 1e-6, α = n^-½, β = 1/n) every pair of a state and an own action is tried with a "
+            "frequency that is bounded below."
+        ),
+        expected=Verdict.REFUTED,
+        check=f"{_LEARNING}:visits",
+        group="mpg-learning",
+    ),
+    Claim(
+        id="mpg.learned-values",
+        title="Policies come near an equilibrium in the experiments, and learned values do not come near theirs",
+        source="docs/markov.md",
+        form=Form.OWN,
+        statement=(
+            "At the end of the first experiment the median of the largest |q − Q̃| exceeds 1, values being 24 to 48, although "
+            "the median Nash gap is below ½."
+        ),
+        expected=Verdict.HOLDS,
+        check=f"{_LEARNING}:learned_values",
+        group="mpg-learning",
     ),
 )

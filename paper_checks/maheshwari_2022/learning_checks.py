@@ -1,0 +1,74 @@
+"""How the claims on the experiments' settings are checked.
+
+A keyword argument of a check is what it puts to the test; a wrong one must change the verdict.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from mcr2_landscape.claims import Outcome, Part, Run
+from mcr2_landscape.markov import learn, power_step, routing_game, step_conditions
+from mcr2_landscape.verdict import Evidence, Verdict
+
+_SETTINGS = (("1/2", 1),)
+_REPAIRED = (("11/20", "3/4"), ("3/5", 1), ("2/3", "9/10"), ("51/100", 1))
+
+
+def step_sizes(run: Run, *, settings: Sequence[tuple[Any, Any]] = _SETTINGS) -> Outcome:
+    """The conditions of two-timescale stochastic approximation for power laws n^−a and n^−b, in closed form; `settings` are
+    pairs (a, b)."""
+    parts = []
+    for a, b in settings:
+        found = step_conditions(power_step(a), power_step(b))
+        failing = [f"{c.statement} fails: {c.reason}" for c in found if c.verdict is Verdict.REFUTED]
+        verdict = Verdict.REFUTED if failing else Verdict.HOLDS
+        words = f"α = n^-{a}, β = n^-{b}: " + ("; ".join(failing) or "all conditions hold") + "."
+        parts.append(Part(f"{a} and {b}", verdict, Evidence.EXACT, words))
+    return Outcome.of(parts)
+
+
+def corrected_step_sizes(run: Run, *, settings: Sequence[tuple[Any, Any]] = _REPAIRED) -> Outcome:
+    """`step_sizes` for pairs within the corrected hypothesis."""
+    return step_sizes(run, settings=settings)
+
+
+def visits(run: Run, *, exploration: float = 0.0) -> Outcome:
+    """How often the least tried pair of a state and an own action is tried, over the number of steps, ten times apart;
+    `exploration` replaces the smoothed deviation."""
+    last, learners = run.choose(20_000, 50_000, 200_000), run.choose(64, 256, 1024)
+    history = learn(
+        routing_game(), key=run.seed, num_steps=last, num_seeds=learners, exploration=exploration, record_every=last // 10
+    )
+    early, late = (np.median(history.least_visited[:, record]) / history.steps[record] for record in (1, 10))
+    # A frequency that is bounded below would stay; log n/n falls to about an eighth.
+    falls = late < early / 3
+    words = (
+        f"the least tried pair has a median frequency of {early:.2g} after {last // 10:,} steps and {late:.2g} after {last:,}, "
+        f"over {learners:,} learners"
+    )
+    verdict = Verdict.REFUTED if falls else Verdict.HOLDS if late > early / 1.5 else Verdict.UNDECIDED
+    figures = {"tolerance": 1 / 3, "worst": float(late / early), "samples": learners, "seeds": run.seed}
+    return Outcome.of([Part("frequency", verdict, Evidence.NUMERICAL, words + ".", figures)])
+
+
+def learned_values(run: Run, *, exploration: float = 0.0) -> Outcome:
+    """Learned values and policies of the first experiment, at its number of steps in the thorough profile; `exploration`
+    replaces the smoothed deviation."""
+    steps, learners = run.choose(20_000, 100_000, 100_000), run.choose(64, 256, 1024)
+    history = learn(
+        routing_game(), key=run.seed, num_steps=steps, num_seeds=learners, exploration=exploration, record_every=steps
+    )
+    error, gap = (float(np.median(found[:, -1])) for found in (history.q_error, history.nash_gap))
+    largest = float(history.nash_gap[:, -1].max())
+    words = (
+        f"after {steps:,} steps the median over {learners:,} learners of the largest |q − Q̃| is {error:.3g}, that of the Nash "
+        f"gap {gap:.2g}, the largest {largest:.2g}"
+    )
+    wrong = [] if error > 1 else [f"an error of {error:.2g}"]
+    wrong += [] if gap < 0.5 else [f"a gap of {gap:.2g}"]
+    what = f"{words}; medians on the side that the claim says"
+    return Outcome.of([Part.counted("learned", learners, wrong, what, seeds=run.seed)])
