@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
@@ -10,6 +12,9 @@ from mcr2_landscape.cli.options import File, check_count, check_seed
 
 # Numbers, beyond which a user waits long enough to be told what for.
 _LARGE = 500_000
+# What a user of the library would change, and what a user of the command does.
+_OPTIONS = {"dim": "--dim", "epsilon": "--epsilon", "rank_tolerance": "--rank-tolerance", "num_starts": "--starts"}
+_WORDS = (("pass rank_tolerance", "pass --rank-tolerance"), ("normalize='classes'", "--normalize classes"))
 
 
 def ctrl(
@@ -83,22 +88,23 @@ def ctrl(
     if read.features.size > _LARGE:
         count, width = read.shape
         output.note(f"{count} samples of {width} features: factoring each class, then looking for an equilibrium")
-    result = examine(
-        read.features,
-        read.labels,
-        dim=dim,
-        epsilon=epsilon,
-        key=seed,
-        rank_tolerance=rank_tolerance,
-        normalize=normalize,
-        center=center,
-        num_starts=starts,
-        dtype=read.dtype,
-        source=read.source,
-        notes=read.notes,
-        progress=show_progress(),
-        announce=output.note,
-    )
+    with _in_terms_of_the_command(data, labels or data):
+        result = examine(
+            read.features,
+            read.labels,
+            dim=dim,
+            epsilon=epsilon,
+            key=seed,
+            rank_tolerance=rank_tolerance,
+            normalize=normalize,
+            center=center,
+            num_starts=starts,
+            dtype=read.dtype,
+            source=read.source,
+            notes=read.notes,
+            progress=show_progress(),
+            announce=output.note,
+        )
     from mcr2_landscape.provenance import configuration_hash
     from mcr2_landscape.report import ctrl_page, ctrl_tables
 
@@ -129,3 +135,18 @@ def ctrl(
         )
         return 130
     return 0
+
+
+@contextlib.contextmanager
+def _in_terms_of_the_command(data: str, labels: str) -> Iterator[None]:
+    """Let messages name options and files in place of arguments."""
+    from mcr2_landscape.validation import InputError
+
+    try:
+        yield
+    except InputError as error:
+        name, _, rest = str(error).partition(": ")
+        begin = {"X": data, "labels": f"{labels}: labels", **_OPTIONS}.get(name, name)
+        for found, meant in _WORDS:
+            rest = rest.replace(found, meant)
+        raise InputError(f"{begin}: {rest}") from None

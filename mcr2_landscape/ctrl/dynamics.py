@@ -16,16 +16,18 @@ import numpy as np
 
 from mcr2_landscape.ctrl import steps
 from mcr2_landscape.ctrl.game import SubspaceGame
+from mcr2_landscape.ctrl.players import host_matrix
 from mcr2_landscape.landscape.progress import Progress
 from mcr2_landscape.pace import Pace
 from mcr2_landscape.randomness import generator
 from mcr2_landscape.record import Record
-from mcr2_landscape.validation import InputError, float64_matrix, positive_integer, positive_real
+from mcr2_landscape.validation import InputError, positive_integer, positive_real
 
 _COORDINATES = ("whitened", "features")
 _CONSTRAINTS = ("balls", "spheres")
 _PROJECTIONS = ("exact", "rescaling")
 _DECODER_STEPS = 5
+LOST = 1e-3  # of ‖F X_j‖²/n_j: a projection that misses by more is none
 _SLOW = 0.05  # the encoder's default rate where both move at once, as a share of what its curvature allows
 
 
@@ -108,10 +110,13 @@ def play(
 
     **Raises:** `InputError` for unknown names, numbers out of range, key and starts both or neither, both decoder_rate and
     ratio, settings that the method does not use, wrong shapes, float32, NaN, dependent classes in whitened coordinates, or
-    rates at which the iterates overflow.
+    rates at which the iterates overflow, or rounding leaves nothing of them.
 
     Source: docs/ctrl.md.
     """
+    if not isinstance(game, SubspaceGame):
+        raise InputError(f"game: found {type(game).__name__}; pass a SubspaceGame (one subspace has no dynamics here)")
+    check_progress(progress)
     _check_names(method, coordinates, constraint, projection)
     _check_used(method, decoder_rate, ratio, decoder_steps)
     num_steps = positive_integer("num_steps", num_steps)
@@ -210,10 +215,12 @@ class _Run:
     def record(self) -> None:
         seen, decoders = steps.look(self.data, self.sets, self.rates, self.state, **self.names)
         seen = steps.Seen(*(np.asarray(column) for column in seen))
-        if not (np.isfinite(seen.expressiveness).all() and np.isfinite(seen.distance).all()):
+        lost = self.names["projection"] != "rescaling" and not (seen.violation <= LOST).all()
+        if lost or not (np.isfinite(seen.expressiveness).all() and np.isfinite(seen.distance).all()):
+            how = "iterates overflow" if not lost else "rounding of so long steps leaves nothing of the iterates"
             raise InputError(
                 f"encoder_rate: found {float(self.rates.encoder):.3g} and a decoder's of {float(self.rates.decoder):.3g}, at "
-                f"which the iterates overflow within {self.done} steps; pass smaller ones"
+                f"which {how} within {self.done} steps; pass smaller ones"
             )
         self.decoders = decoders
         self.rows.append(seen)
@@ -230,6 +237,15 @@ def sets_of(game: SubspaceGame) -> steps.Sets:
     members = np.repeat(np.eye(len(game.sizes)), game.ranks, axis=1)
     numbers = (np.array(game.sizes, dtype=np.float64), spans.span, spans.joined, np.linalg.pinv(spans.joined), members)
     return steps.Sets(*(jnp.asarray(number) for number in numbers))
+
+
+def check_progress(progress: Any) -> None:
+    """Refuse what is neither a yes or no nor a function.
+
+    **Raises:** `InputError`.
+    """
+    if not isinstance(progress, bool) and not callable(progress):
+        raise InputError(f"progress: found {progress!r}; pass True, False, or a function of (done, total, 0)")
 
 
 def _check_names(method: str, coordinates: str, constraint: str, projection: str) -> None:
@@ -266,18 +282,21 @@ def _traced_name(coordinates: str, constraint: str, projection: str) -> str:
 def _starts(game: SubspaceGame, inner: SubspaceGame, key: Any, starts: Any, num_seeds: Any) -> tuple[np.ndarray, np.ndarray]:
     """Encoders (S, …) and decoders in the coordinates of `inner`."""
     if (key is None) == (starts is None):
-        raise InputError(f"key: found {'neither' if key is None else 'both'} key and starts; pass one of the two")
+        raise InputError(f"key: found {'neither it nor' if key is None else 'both it and'} starts; pass one of the two")
     if starts is None:
         return _random(inner, key, positive_integer("num_seeds", num_seeds))
     pair = starts if isinstance(starts, tuple) else (starts, None)
     if len(pair) != 2:
         raise InputError(f"starts: found a tuple of {len(pair)}; pass encoders, or a pair of encoders and decoders")
-    F = float64_matrix("starts", pair[0], (None, game.dim, game.ambient_dim))
+    if np.ndim(pair[0]) != 3:
+        wanted = f"(S, {game.dim}, {game.ambient_dim})"
+        raise InputError(f"starts: found shape {np.shape(pair[0])}; pass S encoders, shape {wanted}, such as F[None] of one")
+    F = host_matrix("starts", pair[0], (None, game.dim, game.ambient_dim))
     G = pair[1]
     if G is None:
         G = np.stack([game.best_response(own).decoder for own in F])
     else:
-        G = float64_matrix("starts[1]", G, (F.shape[0], game.ambient_dim, game.dim))
+        G = host_matrix("starts[1]", G, (F.shape[0], game.ambient_dim, game.dim))
     if inner is game:
         return F, G
     # M = F G = A [C_1 … C_K]⁺ G needs no more of G than that, and F no more than A

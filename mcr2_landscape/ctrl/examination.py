@@ -5,18 +5,19 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from mcr2_landscape.ctrl import values
 from mcr2_landscape.ctrl.findings import advise, summarize
 from mcr2_landscape.ctrl.game import SubspaceGame
 from mcr2_landscape.ctrl.hypotheses import Hypothesis
-from mcr2_landscape.ctrl.images import Images, images_of
+from mcr2_landscape.ctrl.images import SAMPLES, Images, images_of
 from mcr2_landscape.ctrl.multiplicity import capacity_of, full_rank_threshold, injectivity_bound, optimal_multiplicity, value_of
 from mcr2_landscape.ctrl.optimum import Optimum, upper_bound
-from mcr2_landscape.ctrl.solve import NUM_STARTS, kept_dimensions
-from mcr2_landscape.ctrl.spans import Spans, spans_of
+from mcr2_landscape.ctrl.solve import NUM_STARTS, check_memory, kept_dimensions
+from mcr2_landscape.ctrl.spans import Spans, check_entries, check_samples, spans_of
 from mcr2_landscape.data.normalization import unit_classes, unit_samples
 from mcr2_landscape.mcr2.features import encode_labels
 from mcr2_landscape.record import Record
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 NORMALIZATIONS = ("none", "samples", "classes")
 _FEWEST, _AFFORDABLE = 4, 12_000  # starts of a search; unknowns of all starts together
 _PROFILE = 400  # numbers of directions at which a class's profile is computed
+_MENTIONED = 1e-9  # of a class's squared norm: less left out is not worth a word
+_GAP = 10.0  # a factor that singular values of samples in general position rarely leave by chance
 
 
 @dataclass(frozen=True)
@@ -39,12 +42,13 @@ class ClassExamination(Record):
     **Fields:** `name`, `size` n_j, `rank` r_j, `singular_values` of X_j; `capacity`, N_j/r_j, and `threshold`, what it must
     exceed for all of a class of this rank to be kept (0 for rank one); `epsilon_needed`, the coding precision below which that
     is so (`None` for rank one: always). `optimal`: the best number of directions m*_j for the class alone, `tied` another
-    number as good, `level` their common singular value √(n_j/m*_j).
+    number as good. `left_out`: the share of ‖X_j‖² that the rank tolerance left out; all else here is of the rest.
 
-    At the equilibrium found: `encoded`, the singular values of f(X_j), and `kept`, how many are not zero; `directions`, shape
-    (r_j,): the share of each principal direction's variance that is a linear function of f(x); `variance`, the share of the
-    whole class's. `variance_range`: the least and the most that an encoder that keeps as many directions can keep.
-    `determined`: whether all equilibria keep the same directions of the class.
+    At the equilibrium found: `encoded`, the singular values of f(X_j), `kept`, how many are not zero, and `level`, √(n_j/kept),
+    their common value where the classes are orthogonal (0 where none is kept); `directions`, shape (r_j,): the share of each
+    principal direction's variance that is a linear function of f(x); `variance`, the share of the whole class's.
+    `variance_range`: the least and the most that an encoder that keeps as many directions can keep. `determined`: whether all
+    equilibria keep the same directions of the class.
 
     `closest` and `angle`: the other class at the smallest principal angle, in degrees. `shared`: the dimensions that the two
     have in common.
@@ -61,6 +65,7 @@ class ClassExamination(Record):
     epsilon_needed: float | None
     optimal: int
     tied: int | None
+    left_out: float
     level: float
     kept: int
     encoded: np.ndarray = field(repr=False)
@@ -79,12 +84,34 @@ class ClassExamination(Record):
 class RankGap(Record):
     """The widest gap that no class has a singular value in: any `rank_tolerance` in it gives the classes the same `ranks`.
 
-    `tolerance` lies in its middle, `ratio` is its upper end over its lower one.
+    `tolerance` lies in its middle, `ratio` is its upper end over its lower one. `plain`: whether that is tenfold or more. The
+    widest gap of data without noise is one between directions that are all there, as a rule not plain: a tolerance in it cuts
+    real ones.
     """
 
     tolerance: float
     ratio: float
     ranks: tuple[int, ...]
+
+    _derived = ("plain",)
+
+    @property
+    def plain(self) -> bool:
+        """Whether it is wider than chance makes it, as a rule."""
+        return self.ratio >= _GAP
+
+
+@dataclass(frozen=True)
+class OnSamples(Record):
+    """The encoder found on the samples as they are, with what the rank tolerance left out.
+
+    `feasibility`: ‖F X_j‖²/n_j, shape (K,), of which more than one is not allowed; `value`: ΔR(FX); `feasible_value`: ΔR(FX)
+    after F is divided by the least number that makes it feasible.
+    """
+
+    feasibility: np.ndarray
+    value: float
+    feasible_value: float
 
 
 @dataclass(frozen=True)
@@ -93,12 +120,16 @@ class Examination(Record):
 
     `rank_tolerance`: as given; `tolerance`: what a singular value had to exceed to count; `gap`: the widest gap among the
     singular values of all classes (`None` where the ranks leave none). `independence`: the smallest singular value of the
-    classes' bases side by side, 0 where they are dependent. `total_rank`: Σ r_j; `rank`: of X.
+    classes' bases side by side, 0 where they are dependent. `independent_before`: whether they were independent before the mean
+    was subtracted (`None` where it was not, or they are so afterwards). `total_rank`: Σ r_j; `rank`: of X.
 
     `optimum`: in closed form, `None` for dependent classes; `upper_bound`: no encoder exceeds it. `equilibrium`: what was
     found, `equilibrium_report` what kind of equilibrium it is. `injectivity_epsilon`: the coding precision below which every
     class is kept whole at this d_z (where Σ r_j dimensions fit), `None` where all ranks are one; `injectivity_dim`: the d_z
     from which on it is at this precision.
+
+    `on_samples`: what the encoder has on the samples with all that the rank tolerance left out, `None` where that is nothing
+    worth mentioning. Everything else is of what the tolerance left.
 
     `angles`: smallest principal angles between classes in degrees, shape (K, K). `summary` and `advice`: sentences. `game` and
     `images` are not part of the JSON form.
@@ -117,6 +148,7 @@ class Examination(Record):
     total_rank: int
     rank: int
     independence: float
+    independent_before: bool | None
     hypotheses: tuple[Hypothesis, ...]
     optimum: Optimum | None
     upper_bound: float
@@ -124,6 +156,7 @@ class Examination(Record):
     equilibrium_report: EquilibriumReport
     injectivity_epsilon: float | None
     injectivity_dim: int
+    on_samples: OnSamples | None
     classes: tuple[ClassExamination, ...]
     angles: np.ndarray = field(repr=False)
     summary: tuple[str, ...]
@@ -180,7 +213,10 @@ def examine(
         positive_integer("num_starts", num_starts)
     positive_integer("dim", dim)  # before the data are factored, which may take long
     positive_real("epsilon", epsilon)
-    dtype = str(getattr(X, "dtype", None)) if dtype is None else dtype
+    dtype = str(getattr(X, "dtype", None)) if dtype is None else _dtype(dtype)
+    raw = X
+    check_samples(X)
+    check_memory(dim, int(np.shape(X)[1]), SAMPLES)
     X, words = normalized(X, labels, normalize, center)
     spans = spans_of(X, labels, rank_tolerance, dtype=dtype)
     game = SubspaceGame.from_spans(spans, dim=dim, epsilon=epsilon)
@@ -193,9 +229,11 @@ def examine(
         )
     equilibrium = game.solve(key=key, num_starts=starts, progress=progress)
     report = game.verify_equilibrium(equilibrium.F, equilibrium.G, attainable=equilibrium.value)
-    classes = classes_of(game, optimum, equilibrium.F)
-    needed = [c.epsilon_needed for c in classes if c.epsilon_needed is not None]
     array = np.asarray(X)
+    seen = _seen(spans, lambda rows: array[rows].astype(np.float64, copy=False), equilibrium.F)
+    left_out = [own.left_out for own in seen]
+    classes = classes_of(game, optimum, equilibrium.F, left_out)
+    needed = [c.epsilon_needed for c in classes if c.epsilon_needed is not None]
     result = Examination(
         source=source,
         num_samples=sum(spans.sizes),
@@ -210,6 +248,9 @@ def examine(
         total_rank=sum(spans.ranks),
         rank=spans.span.shape[1],
         independence=spans.independence,
+        independent_before=_independent_before(raw, labels, normalize, rank_tolerance, dtype)
+        if center and not spans.independent
+        else None,
         hypotheses=game.hypotheses(),
         optimum=optimum,
         upper_bound=upper_bound(game.sizes, game.ranks, game.dim, game.epsilon) if optimum is None else optimum.upper_bound,
@@ -217,6 +258,7 @@ def examine(
         equilibrium_report=report,
         injectivity_epsilon=min(needed, default=None),
         injectivity_dim=injectivity_dim(spans, game.epsilon),
+        on_samples=_on_samples(game, [own.image for own in seen]) if max(left_out) > _MENTIONED else None,
         classes=classes,
         angles=spans.angles,
         summary=(),
@@ -226,6 +268,57 @@ def examine(
         images=images_of(lambda rows: array[rows].astype(np.float64), spans, equilibrium.F, equilibrium.G),
     )
     return dataclasses.replace(result, summary=summarize(result), advice=advise(result))
+
+
+def _dtype(value: Any) -> str:
+    """The name of a dtype of real numbers.
+
+    **Raises:** `InputError` for what is none.
+    """
+    try:
+        name = value if isinstance(value, str) and value.startswith(("bfloat16", "float8")) else np.dtype(value).name
+    except TypeError:
+        name = ""
+    if not name.startswith(("float", "bfloat", "int", "uint", "bool", "longdouble")):
+        raise InputError(f"dtype: found {value!r}; pass the name of the type that the data were stored in, such as 'float32'")
+    return name
+
+
+class _Seen(NamedTuple):
+    """A class with all that the rank tolerance left out: its `image` F X_j, in as few columns as have the same second moment,
+    and the share `left_out` of its squared norm."""
+
+    image: np.ndarray
+    left_out: float
+
+
+def _seen(spans: Spans, samples: Callable[[np.ndarray], np.ndarray], F: np.ndarray) -> list[_Seen]:
+    found = []
+    for places, own in zip(np.split(spans.order, np.cumsum(spans.sizes)[:-1]), spans.values, strict=True):
+        rows = samples(places)
+        norm = float(np.linalg.norm(rows))
+        image = rows @ F.T
+        if image.shape[0] > image.shape[1]:
+            image = np.asarray(np.linalg.qr(image, mode="r"))
+        found.append(_Seen(image.T, max(0.0, 1 - float(np.sum((own / norm) ** 2)))))
+    return found
+
+
+def _on_samples(game: SubspaceGame, images: list[np.ndarray]) -> OnSamples:
+    feasibility = np.array([np.sum(image**2) / size for image, size in zip(images, game.sizes, strict=True)])
+    over = max(1.0, float(np.sqrt(feasibility.max())))
+    value, feasible = (
+        values.expressiveness(images, game.sizes, game.dim, game.epsilon, np.eye(game.dim) / by) for by in (1.0, over)
+    )
+    return OnSamples(feasibility, value, feasible)
+
+
+def _independent_before(X: Any, labels: Any, normalize: str, rank_tolerance: float | None, dtype: str) -> bool | None:
+    """Whether the classes are independent before the mean is subtracted; `None` where their ranks are not plain."""
+    try:
+        return spans_of(normalized(X, labels, normalize)[0], labels, rank_tolerance, dtype=dtype).independent
+    except InputError:
+        return None
 
 
 def affordable_starts(game: SubspaceGame) -> int:
@@ -243,6 +336,7 @@ def normalized(X: Any, labels: Any, normalize: str, center: bool = False) -> tup
     if normalize == "none" and not center:
         return X, ()
     rows = float64_matrix("X", X, (None, None), refuse_float32=False)
+    check_entries(rows)
     said: tuple[str, ...] = ()
     if center:
         rows, said = rows - rows.mean(axis=0), ("the mean of all samples was subtracted",)
@@ -257,7 +351,14 @@ def normalized(X: Any, labels: Any, normalize: str, center: bool = False) -> tup
 
 
 def common_gap(spans: Spans) -> RankGap | None:
-    """The widest gap among the singular values of all classes that leaves each of them one at least; `None` without one."""
+    """The widest gap among the singular values of all classes that leaves each of them one at least; `None` without one.
+
+    It need not be one of noise: see `RankGap`.
+
+    **Raises:** `InputError` for what is no `Spans` (`SubspaceGame.spans`).
+    """
+    if not isinstance(spans, Spans):
+        raise InputError(f"spans: found {type(spans).__name__}; pass the spans of a SubspaceGame (game.spans)")
     least = min(float(values[0]) for values in spans.values)  # every class keeps its largest
     pool = np.sort(np.concatenate(spans.values))
     pool = pool[pool <= least]
@@ -279,8 +380,11 @@ def injectivity_dim(spans: Spans, epsilon: float) -> int:
     return needed
 
 
-def classes_of(game: SubspaceGame, optimum: Optimum | None, F: np.ndarray) -> tuple[ClassExamination, ...]:
-    """What an encoder F (d_z, d_x) keeps of each class; `optimum` of the game, where it is known."""
+def classes_of(
+    game: SubspaceGame, optimum: Optimum | None, F: np.ndarray, left_out: Sequence[float] | None = None
+) -> tuple[ClassExamination, ...]:
+    """What an encoder F (d_z, d_x) keeps of each class; `optimum` of the game, where it is known; `left_out`: what the rank
+    tolerance left out of each class."""
     spans, n = game.spans, sum(game.sizes)
     names = class_names(spans)
     angles = spans.cosines - np.eye(len(names))
@@ -292,10 +396,10 @@ def classes_of(game: SubspaceGame, optimum: Optimum | None, F: np.ndarray) -> tu
     found = []
     for j, (size, (rank, gamma), best) in enumerate(zip(game.sizes, shapes, alone, strict=True)):
         s, Vt = blocks[j]
-        values = spans.values[j]
+        spectrum = spans.values[j]
         threshold, capacity = full_rank_threshold(rank, gamma), capacity_of(gamma, game.dim, game.epsilon)
         directions = np.sum(Vt[: kept[j]] ** 2, axis=0)
-        shares = values**2 / np.sum(values**2)
+        shares = (spectrum / np.linalg.norm(spectrum)) ** 2
         closest = int(angles[j].argmax())
         counts, heights = _profile(rank, capacity, gamma)
         found.append(
@@ -303,13 +407,14 @@ def classes_of(game: SubspaceGame, optimum: Optimum | None, F: np.ndarray) -> tu
                 name=names[j],
                 size=size,
                 rank=rank,
-                singular_values=values,
+                singular_values=spectrum,
                 capacity=capacity / rank,
                 threshold=threshold,
                 epsilon_needed=float(np.sqrt(game.dim * np.sqrt(gamma) / (rank * threshold))) if rank > 1 else None,
                 optimal=best.multiplicity,
                 tied=best.tied,
-                level=best.singular_value,
+                left_out=0.0 if left_out is None else left_out[j],
+                level=float(np.sqrt(size / kept[j])) if kept[j] else 0.0,
                 kept=kept[j],
                 encoded=s[:rank],
                 directions=directions,

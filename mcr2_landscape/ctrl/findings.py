@@ -14,21 +14,25 @@ if TYPE_CHECKING:
     from mcr2_landscape.ctrl.examination import ClassExamination, Examination
 
 _NAMED = 6  # classes in a sentence
-# A gap by more than the first factor is wide. Samples in general position may have one by chance: the second rules that out.
-_WIDE_GAP, _PLAIN_GAP = 3.0, 10.0
+_CLEARLY = 1.1  # of ‖f(X_j)‖²/n_j on the samples: more is no matter of a little noise
+_WIDE_GAP = 3.0  # a gap by more is worth a look, but may be chance where it is not plain (see `RankGap`)
 
 
 def summarize(result: Examination) -> tuple[str, ...]:
-    """The data, the optimum, the equilibrium, what is kept and what is lost."""
-    return tuple(itertools.chain(_data(result), _optimum(result), _equilibrium(result), _kept(result)))
+    """What the rank tolerance left out, the data, the optimum, the equilibrium, what is kept and what is lost."""
+    parts = (_tolerance(result), _data(result), _optimum(result), _equilibrium(result), _kept(result))
+    return tuple(itertools.chain(*parts))
 
 
 def advise(result: Examination) -> tuple[str, ...]:
     """What to change, the most consequential first. Empty if nothing is wrong."""
+    begin = _beyond(result)
+    if centered := _centering(result):
+        return (*begin, *centered)  # without it everything else is another matter
     noise = _noise(result)
-    if noise and not result.independent and result.gap is not None and result.gap.ratio >= _WIDE_GAP:
-        return tuple(noise)  # with other ranks everything else is another matter
-    return tuple(itertools.chain(noise, _dependence(result), _dimension(result), _precision(result), _ties(result)))
+    if noise and not result.independent and result.gap is not None and result.gap.plain:
+        return (*begin, *noise)  # with other ranks likewise
+    return tuple(itertools.chain(begin, noise, _dependence(result), _dimension(result), _precision(result), _ties(result)))
 
 
 def _named(names: Sequence[str]) -> str:
@@ -40,6 +44,46 @@ def _named(names: Sequence[str]) -> str:
 
 def _counted(count: int, noun: str) -> str:
     return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
+def _range(low: float, high: float) -> str:
+    """Two shares as one or two percentages; a small one is not rounded to nothing."""
+    words = [f"{share:.2g}" if share < 0.001 else f"{share:.1%}" for share in (low, high)]
+    return words[0] if words[0] == words[1] else f"{words[0]} to {words[1]}"
+
+
+def _tolerance(result: Examination) -> list[str]:
+    own = result.on_samples
+    if own is None:
+        return []
+    shares = [c.left_out for c in result.classes]
+    what = f"the rank tolerance {result.rank_tolerance:g}" if result.rank_tolerance is not None else "rounding"
+    return [
+        f"Ranks, value, optimality and what is kept hold for what {what} leaves of the data; it left out "
+        f"{_range(min(shares), max(shares))} of the classes' squared norms. On the samples as they are ‖f(X_j)‖²/n_j is up to "
+        f"{own.feasibility.max():.4g}, where at most 1 is allowed, and ΔR is {own.value:.6g}."
+    ]
+
+
+def _beyond(result: Examination) -> list[str]:
+    own = result.on_samples
+    if own is None or own.feasibility.max() <= _CLEARLY:
+        return []
+    over = float(np.sqrt(own.feasibility.max()))
+    return [
+        "What the rank tolerance left out is not small to this encoder, which is not feasible on the samples as they are. "
+        f"Lower rank_tolerance (--rank-tolerance), or divide the encoder by {over:.4g}, which makes it feasible there, with ΔR "
+        f"{own.feasible_value:.6g}."
+    ]
+
+
+def _centering(result: Examination) -> list[str]:
+    if not result.independent_before:
+        return []
+    return [
+        "Subtracting the mean made independent classes dependent: it adds the direction of the common mean to classes that do "
+        "not hold it. Leave center=True (--center) out."
+    ]
 
 
 def _data(result: Examination) -> list[str]:
@@ -74,8 +118,13 @@ def _optimum(result: Examination) -> list[str]:
 def _equilibrium(result: Examination) -> list[str]:
     found, report = result.equilibrium, result.equilibrium_report
     words = f"The equilibrium found has the value {found.value:.6g}, "
+    if not found.converged:
+        steep = "" if found.gradient is None else f" (relative gradient {found.gradient:.1e})"
+        words = f"The best encoder found has the value {found.value:.6g}; its ascent has not converged{steep}. It is "
     words += (
         f"which is optimal (gap {max(found.gap, 0.0):.1e})."
+        if found.verdict is Verdict.HOLDS and found.converged
+        else f"optimal (gap {max(found.gap, 0.0):.1e})."
         if found.verdict is Verdict.HOLDS
         else f"{found.gap:.3g} below the upper bound: whether it is optimal is undecided."
     )
@@ -89,6 +138,8 @@ def _equilibrium(result: Examination) -> list[str]:
         Verdict.REFUTED: "it is no Nash equilibrium, for the encoder would move if the decoder stayed",
         Verdict.UNDECIDED: "whether it is a Nash equilibrium is undecided",
     }[report.nash]
+    if not found.converged and report.stackelberg is not Verdict.HOLDS:
+        return [words]  # what the conditions say of a point on the way is no news
     return [words, f"{stackelberg}; {nash}.{_stability(report.stability_ratio)}"]
 
 
@@ -141,39 +192,45 @@ def _dependence(result: Examination) -> list[str]:
 
 
 def _noise(result: Examination) -> list[str]:
-    """Full numerical rank is what noise looks like."""
-    full = [c.name for c in result.classes if c.rank == min(c.size, result.ambient_dim)]
+    """Full numerical rank is what noise looks like; the ranks of data without it end far above rounding."""
+    full = [c.name for c in result.classes if c.rank == min(c.size, result.rank)]
     gap = result.gap
     if gap is None or gap.ranks == tuple(c.rank for c in result.classes):
         return []
-    if result.independent and (not full or result.rank_tolerance is not None or gap.ratio < _PLAIN_GAP):
+    if result.independent and (not full or result.rank_tolerance is not None or not gap.plain):
         return []
-    if not full and gap.ratio < _WIDE_GAP and result.total_rank <= result.ambient_dim:
+    if not full and result.total_rank <= result.ambient_dim:
         return []
     begin = ""
     if full:
         who = f"{_named(full)} {'has' if len(full) == 1 else 'have'}"
         begin = f"{'Every class has' if len(full) == len(result.classes) else who} full numerical rank, as noise makes it. "
     ranks = ", ".join(map(str, gap.ranks[:12])) + (", …" if len(gap.ranks) > 12 else "")
-    if gap.ratio >= _WIDE_GAP:
+    if gap.plain:
         return [
             f"{begin}Set rank_tolerance={gap.tolerance:.3g} (--rank-tolerance {gap.tolerance:.3g}), in the middle of the "
             f"widest gap that no class has a singular value in, a factor of {gap.ratio:.3g}; it leaves the ranks {ranks}."
         ]
+    widest = f"the widest that all classes share is a factor of {gap.ratio:.3g}, at {gap.tolerance:.3g}, with the ranks {ranks}"
+    if gap.ratio >= _WIDE_GAP:
+        return [
+            f"{begin}No gap among the singular values is plain ({widest}, which may be chance). If what lies below is noise, "
+            f"set rank_tolerance={gap.tolerance:.3g} (--rank-tolerance {gap.tolerance:.3g}); otherwise it would cut real "
+            "directions."
+        ]
     return [
-        f"{begin}No gap among the singular values is wide (the widest that all classes share is a factor of {gap.ratio:.3g}, "
-        f"at {gap.tolerance:.3g}, with the ranks {ranks}): these classes lie near no subspaces of low rank. A rank_tolerance "
-        "(--rank-tolerance) still says how much of each to look at."
+        f"{begin}No gap among the singular values is wide ({widest}): these classes lie near no subspaces of lower rank. A "
+        "rank_tolerance (--rank-tolerance) would cut real directions; it says how much of each class to look at."
     ]
 
 
 def _dimension(result: Examination) -> list[str]:
     if not result.independent or result.dim >= result.total_rank:
         return []
-    return [
-        f"d_z = {result.dim} has no room for all classes side by side: {result.total_rank} dimensions are needed, and "
-        f"{result.injectivity_dim} to keep every class whole at this epsilon."
-    ]
+    words = f"d_z = {result.dim} has no room for all classes side by side: {result.total_rank} dimensions are needed"
+    if result.injectivity_dim == result.total_rank:
+        return [f"{words}, which keep every class whole at this epsilon."]
+    return [f"{words}, and {result.injectivity_dim} to keep every class whole at this epsilon."]
 
 
 def _precision(result: Examination) -> list[str]:

@@ -16,13 +16,15 @@ from mcr2_landscape.ctrl.encoders import EncoderLandscape, encoder_landscape
 from mcr2_landscape.ctrl.equilibrium import EquilibriumReport, verify
 from mcr2_landscape.ctrl.hypotheses import Hypothesis, hypotheses_of
 from mcr2_landscape.ctrl.optimum import Optimum, optimum_of
+from mcr2_landscape.ctrl.players import check_range, finite_slopes, host_matrix, traced_matrix
 from mcr2_landscape.ctrl.projection import Projected, project
 from mcr2_landscape.ctrl.responses import BestResponses, check_tolerance, response_error, responses_to
-from mcr2_landscape.ctrl.solve import NUM_STARTS, Equilibrium, solve
+from mcr2_landscape.ctrl.solve import NUM_STARTS, Equilibrium, check_memory, solve
 from mcr2_landscape.ctrl.spans import Spans, spans_of
 from mcr2_landscape.mcr2 import ConstrainedMCR2
-from mcr2_landscape.precision import traced_array
 from mcr2_landscape.validation import InputError, float64_matrix, positive_integer, positive_real
+
+_PROJECTED = 1e-6  # of ‖F X_j‖²/n_j: a projection that misses by more is none
 
 
 class Gradients(NamedTuple):
@@ -99,8 +101,8 @@ class SubspaceGame:
         return self._by_dtype[dtype]
 
     def _both(self, F: Any, G: Any) -> tuple[utilities.Data, jax.Array, jax.Array]:
-        F = traced_array("F", F, (self.dim, self.ambient_dim))
-        G = traced_array("G", G, (self.ambient_dim, self.dim))
+        F = traced_matrix("F", F, (self.dim, self.ambient_dim))
+        G = traced_matrix("G", G, (self.ambient_dim, self.dim))
         if F.dtype != G.dtype:
             raise InputError(f"G: found {G.dtype}, but F is {F.dtype}; pass both in one dtype")
         return self.data(F.dtype), F, G
@@ -110,7 +112,7 @@ class SubspaceGame:
 
         **Raises:** `InputError` for a wrong shape or dtype, or NaN; so do the others.
         """
-        F = traced_array("F", F, (self.dim, self.ambient_dim))
+        F = traced_matrix("F", F, (self.dim, self.ambient_dim))
         return utilities.finite(_expressiveness(self.data(F.dtype), F))
 
     def distances(self, F: Any, G: Any) -> Float[Array, " k"]:
@@ -126,16 +128,17 @@ class SubspaceGame:
         return utilities.finite(_decoder_utility(*self._both(F, G)))
 
     def gradient(self, F: Any, G: Any) -> Gradients:
-        """Each player's gradient of its own utility, in closed form, before any constraint."""
-        return Gradients(*_gradients(*self._both(F, G)))
+        """Each player's gradient of its own utility, in closed form, before any constraint. Errors as `expressiveness`, and for
+        images so large that rounding leaves nothing of it; `hvp` likewise."""
+        return Gradients(*finite_slopes(_gradients(*self._both(F, G))))
 
     def hvp(self, F: Any, G: Any, V: Any, W: Any) -> Gradients:
         """The derivative of `gradient` along (V, W), in closed form: for each player its own Hessian times its own direction
         plus the mixed one times the other's.
         """
         data, F, G = self._both(F, G)
-        V, W = traced_array("V", V, F.shape), traced_array("W", W, G.shape)
-        return Gradients(*_hvp(data, F, G, V.astype(F.dtype), W.astype(F.dtype)))
+        V, W = traced_matrix("V", V, F.shape), traced_matrix("W", W, G.shape)
+        return Gradients(*finite_slopes(_hvp(data, F, G, V.astype(F.dtype), W.astype(F.dtype))))
 
     # -- host ---------------------------------------------------------------------------------------------------------------
 
@@ -144,11 +147,11 @@ class SubspaceGame:
 
         **Raises:** `InputError` for a wrong shape, float32 or NaN.
         """
-        return float64_matrix("F", F, (self.dim, self.ambient_dim))
+        return host_matrix("F", F, (self.dim, self.ambient_dim))
 
     def decoder(self, G: Any) -> np.ndarray:
         """G as float64 NumPy, checked. Errors as `encoder`."""
-        return float64_matrix("G", G, (self.ambient_dim, self.dim))
+        return host_matrix("G", G, (self.ambient_dim, self.dim))
 
     def feasibility(self, F: Any) -> np.ndarray:
         """‖F X_j‖_F²/n_j of each class, shape (K,): at most one for a feasible encoder."""
@@ -158,20 +161,36 @@ class SubspaceGame:
     def project(self, F: Any, *, atol: float = 1e-12) -> np.ndarray:
         """The nearest feasible encoder: F (I + Σ mu_j X_jX_jᵀ)⁻¹ with mu ≥ 0, by Newton's method on the dual.
 
-        **Arguments:** `F` (d_z, d_x), float64; `atol`: how far ‖F X_j‖²/n_j may be from what the optimality conditions ask for.
+        **Arguments:** `F` (d_z, d_x), float64; `atol`: how far ‖F X_j‖²/n_j may be from what the optimality conditions ask for,
+        which is reached as far as rounding of F's entries lets it: what F does beyond Col X stays, and where that is large, its
+        rounding is not small to X. `projection` measures what is left.
 
-        **Raises:** `InputError` as `encoder`.
+        **Raises:** `InputError` as `encoder`, and where more than 1e-6 is left.
         """
-        return self.projection(F, atol=atol)[0]
+        found = self.projection(F, atol=atol)
+        if not found.violation <= _PROJECTED:
+            raise InputError(
+                f"F: found entries of up to {np.abs(np.asarray(F)).max():.3g}, so large that rounding leaves the projection "
+                f"{float(found.violation):.2g} off its conditions; scale F down, or leave out what it does beyond Col X"
+            )
+        return found.F
 
     def projection(self, F: Any, *, atol: float = 1e-12) -> Projected:
-        """`project` with the multipliers (in units in which every constraint is ‖F X_j‖²/n_j ≤ 1), steps and violation."""
+        """`project` with the multipliers (in units in which every constraint is ‖F X_j‖²/n_j ≤ 1), steps and violation, as F
+        has it after rounding.
+
+        **Raises:** `InputError` as `encoder`, and for entries at which f(X) leaves the range of float64.
+        """
         F, atol = self.encoder(F), positive_real("atol", atol)
+        check_range(F, None, self.spans.factors)
         with jax.enable_x64(True):
             data = self.data(np.float64)
             sizes = jnp.asarray(np.array(self.sizes, dtype=np.float64))
             found = _project(jnp.asarray(F), data.factors, sizes, jnp.asarray(self.spans.span), jnp.asarray(atol / 2))
-            return Projected(*(np.asarray(part) for part in found))
+        found = Projected(*(np.asarray(part) for part in found))
+        over = self.feasibility(found.F) - 1
+        off = np.where(found.multipliers > 0, np.abs(over), np.maximum(over, 0))
+        return found._replace(violation=np.maximum(found.violation, off.max()))
 
     def hypotheses(self) -> tuple[Hypothesis, ...]:
         """The hypotheses of the theorem on equilibria, as recalled of the paper and as they must be, each with its margin."""
@@ -186,19 +205,26 @@ class SubspaceGame:
         return optimum_of(self.sizes, self.ranks, self.dim, self.epsilon)
 
     def best_response(self, F: Any) -> BestResponses:
-        """All decoders that are best responses to F: F⁺, the set's dimension, random members. Errors as `encoder`."""
-        return responses_to(self.encoder(F), self.spans.factors)
+        """All decoders that are best responses to F: F⁺, the set's dimension, random members. Errors as `response_error`."""
+        F = self.encoder(F)
+        check_range(F, None, self.spans.factors)
+        return responses_to(F, self.spans.factors)
 
     def is_best_response(self, F: Any, G: Any, *, rtol: float = 1e-8) -> bool:
-        """Whether `response_error` is at most rtol. Errors as `encoder`."""
+        """Whether `response_error` is at most rtol. Errors as there."""
         check_tolerance(positive_real("rtol", rtol))
         return self.response_error(F, G) <= rtol
 
     def response_error(self, F: Any, G: Any) -> float:
         """max_j ‖M P_j Mᵀ − P_j‖/‖P_j‖ for M = FG, in norms in which small directions count (see `responses`): zero exactly at
-        best responses, and linear in how far G is from being one, as the distance itself is not. Errors as `encoder`."""
+        best responses, and linear in how far G is from being one, as the distance itself is not.
+
+        **Raises:** `InputError` as `encoder`, and for entries so large that f(X) or fgf(X) leaves the range of float64.
+        """
         scales = self.dim / (np.array(self.sizes) * self.epsilon**2)
-        return response_error(self.encoder(F), self.decoder(G), self.spans.factors, scales)
+        F, G = self.encoder(F), self.decoder(G)
+        check_range(F, G, self.spans.factors)
+        return response_error(F, G, self.spans.factors, scales)
 
     def reduced(self, constraint: str = "balls") -> ConstrainedMCR2:
         """The encoder's problem without decoder and data: ΔR over A = [F C_1 … F C_K], ‖A_j‖² ≤ n_j, a landscape of the
@@ -228,8 +254,9 @@ class SubspaceGame:
         **Arguments:** `key`: a JAX key or integer seed, for the frames or the starts; `num_starts`: random starts of a search,
         which adds some of its own, with collapsed classes; `progress`: a bar, or a function of (done, total, done).
 
-        **Raises:** `InputError` for a bad key or number of starts.
+        **Raises:** `InputError` for a bad key or number of starts, or a d_z whose matrices do not fit into memory.
         """
+        check_memory(self.dim, self.ambient_dim)
         return solve(self, key=key, num_starts=num_starts, progress=progress)
 
     def verify_equilibrium(self, F: Any, G: Any, *, attainable: float | None = None) -> EquilibriumReport:
@@ -240,9 +267,12 @@ class SubspaceGame:
         **Arguments:** `F` (d_z, d_x), `G` (d_x, d_z), float64; `attainable`: a utility that some encoder is known to reach, for
         instance the value of `solve`; the closed form of `optimum` is used anyway.
 
-        **Raises:** `InputError` for wrong shapes, float32 or NaN.
+        **Raises:** `InputError` for wrong shapes, float32, NaN, or entries so large that f(X) or fgf(X) leaves the range of
+        float64.
         """
-        return verify(self, self.encoder(F), self.decoder(G), attainable)
+        F, G = self.encoder(F), self.decoder(G)
+        check_range(F, G, self.spans.factors)
+        return verify(self, F, G, attainable)
 
     def coefficients(self, F: Any) -> np.ndarray:
         """A = F [C_1 … C_K], shape (d_z, Σ r_j): the encoder as a point of `reduced`. Errors as `encoder`."""

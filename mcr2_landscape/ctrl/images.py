@@ -12,7 +12,7 @@ import numpy as np
 
 from mcr2_landscape.ctrl.spans import Spans
 
-_SAMPLES = 2000  # looked at
+SAMPLES = 2000  # looked at
 _SHOWN = 240  # in a picture of cosines
 _RANK = 1e-6  # of the largest singular value of all f(X_j): what a search has not brought to zero exactly
 
@@ -44,7 +44,7 @@ def images_of(samples: Callable[[np.ndarray], np.ndarray], spans: Spans, F: np.n
 
     **Arguments:** `samples`: from sample numbers to rows (count, d_x) of the data; `spans`: of the same data.
     """
-    places = thinned(spans.sizes, _SAMPLES)
+    places = thinned(spans.sizes, SAMPLES)
     owners = np.repeat(np.arange(len(spans.sizes)), spans.sizes)[places]
     x = samples(spans.order[places])
     code = x @ F.T

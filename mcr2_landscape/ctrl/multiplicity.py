@@ -25,11 +25,13 @@ import scipy.optimize
 
 from mcr2_landscape.catalog.scalar import height as direction_height
 from mcr2_landscape.catalog.scalar import log_excess
+from mcr2_landscape.closed_form import check_epsilon
 from mcr2_landscape.record import Record
 from mcr2_landscape.validation import InputError, positive_integer, positive_real, real
 
 _EPS = float(np.finfo(np.float64).eps)
 _TIE = 64 * _EPS
+_WHOLE = 1e-12  # of a class's size: what rounding of its share may add to it
 _FEW = 1e-3  # a class of a smaller share has log(1 + √gamma y) near √gamma y, which cancels in the equations of both thresholds
 
 
@@ -149,14 +151,18 @@ def optimal_multiplicity(n: int, rank: int, proportion: float, dim: int, epsilon
     **Arguments:** `n`: samples in all; `rank`: of the class's span; `proportion`: the class's share gamma of the samples;
     `dim`: d_z; `epsilon`: the coding precision.
 
-    **Raises:** `InputError` for numbers out of range.
+    **Raises:** `InputError` for numbers out of range, or a rank beyond the class's size.
 
     >>> optimal_multiplicity(20, 2, 0.5, 4, 1.3**0.5).multiplicity
     1
     """
     n, rank = positive_integer("n", n), positive_integer("rank", rank)
     gamma = checked_proportion(proportion)
-    capacity = capacity_of(gamma, positive_integer("dim", dim), positive_real("epsilon", epsilon))
+    dim, epsilon, size = positive_integer("dim", dim), positive_real("epsilon", epsilon), n * gamma
+    if rank > math.ceil(size * (1 - _WHOLE)):
+        raise InputError(f"rank: found {rank}, but of {n} samples a share of {gamma:g} is {size:.6g}; pass at most that")
+    check_epsilon(dim, (n,), epsilon)
+    capacity = capacity_of(gamma, dim, epsilon)
     near = capacity / injectivity_bound(gamma)
     candidates = sorted({min(rank, max(1, m)) for m in (math.floor(near) if near < rank else rank, math.ceil(min(near, rank)))})
     values = [value_of(m, capacity, gamma) for m in candidates]

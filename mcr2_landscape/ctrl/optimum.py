@@ -12,13 +12,17 @@ at zeros and ones (by water-filling over the classes). Source: docs/ctrl.md.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
 from mcr2_landscape.catalog.scalar import log_excess
+from mcr2_landscape.closed_form import check_epsilon
 from mcr2_landscape.ctrl.multiplicity import Multiplicity, allocate, capacity_of, optimal_multiplicity, value_of
 from mcr2_landscape.record import Record
+from mcr2_landscape.validation import InputError, class_sizes, positive_integer, positive_real
 
 _ENUMERATED = 16  # classes up to which all subsets are looked at
 _EQUAL = 1e-13
@@ -80,11 +84,30 @@ def _made(
 
 
 def upper_bound(sizes: tuple[int, ...], ranks: tuple[int, ...], dim: int, epsilon: float) -> float:
-    """No encoder's utility exceeds this, decoder answering; classes may be dependent. The smaller of both bounds."""
+    """No encoder's utility exceeds this, decoder answering; classes may be dependent. The smaller of both bounds.
+
+    **Arguments:** `sizes` n_j and `ranks` r_j of at least two classes; `dim`: d_z; `epsilon`: the coding precision.
+
+    **Raises:** `InputError` for numbers out of range, ranks beyond the sizes, or another number of ranks than of sizes.
+    """
+    sizes, dim, epsilon = class_sizes("sizes", sizes), positive_integer("dim", dim), positive_real("epsilon", epsilon)
+    check_epsilon(dim, sizes, epsilon)
+    ranks = _ranks(ranks, sizes)
     n, a = sum(sizes), dim / epsilon**2
     proportions = np.array(sizes) / n
     alone = [optimal_multiplicity(n, rank, gamma, dim, epsilon) for rank, gamma in zip(ranks, proportions, strict=True)]
     return min(_separate(alone), _shared(proportions, np.array(ranks), dim, a))
+
+
+def _ranks(value: Any, sizes: tuple[int, ...]) -> tuple[int, ...]:
+    if isinstance(value, (str, bytes)) or not isinstance(value, (Sequence, np.ndarray)) or len(value) != len(sizes):
+        found = f"{len(value)} of them" if isinstance(value, (Sequence, np.ndarray)) else type(value).__name__
+        raise InputError(f"ranks: found {found} for {len(sizes)} classes; pass one a class")
+    ranks = tuple(positive_integer(f"ranks[{j}]", rank) for j, rank in enumerate(value))
+    for j, (rank, size) in enumerate(zip(ranks, sizes, strict=True)):
+        if rank > size:
+            raise InputError(f"ranks[{j}]: found {rank} for a class of {size} samples; pass at most that")
+    return ranks
 
 
 def _separate(alone: list[Multiplicity]) -> float:

@@ -29,7 +29,7 @@ import numpy as np
 from jax.lax import linalg
 
 from mcr2_landscape.ctrl import batches, utilities
-from mcr2_landscape.ctrl.dynamics import known_optimum
+from mcr2_landscape.ctrl.dynamics import LOST, check_progress, known_optimum
 from mcr2_landscape.ctrl.game import SubspaceGame
 from mcr2_landscape.ctrl.projection import project
 from mcr2_landscape.landscape.progress import Progress
@@ -121,10 +121,12 @@ def reference_run(
     **Returns:** `ReferenceRun`, float64. Ctrl-C ends between chunks of about a second and returns the encoder steps finished.
 
     **Raises:** `InputError` as `SubspaceGame`, for numbers out of range, unknown names, a class that batches of this size
-    always lack, or a chosen batch that lacks one; `KeyboardInterrupt` before the first encoder step is done.
+    always lack, a chosen batch that lacks one, or rates at which the iterates overflow; `KeyboardInterrupt` before the first
+    encoder step is done.
 
     Source: docs/ctrl.md.
     """
+    check_progress(progress)
     game = SubspaceGame(X, labels, dim=dim, epsilon=epsilon, rank_tolerance=rank_tolerance)
     if constraint not in _CONSTRAINTS:
         raise InputError(f"constraint: found {constraint!r}; pass one of " + ", ".join(repr(own) for own in _CONSTRAINTS))
@@ -145,6 +147,11 @@ def reference_run(
         try:
             for number in range(len(numbers)):
                 run.encoder_step(number, decoder_steps)
+                if not np.isfinite(run.rows[-1]).all() or (constraint == "data" and run.rows[-1][-1] > LOST):
+                    raise InputError(
+                        f"encoder_rate: found {rates[0]:.3g} and decoder_rate {rates[1]:.3g}, at which the iterates overflow, "
+                        f"or rounding leaves nothing of them, within {number + 1} encoder steps; pass smaller ones"
+                    )
                 bar.update(number + 1, 0)
         except KeyboardInterrupt:
             if not run.rows:

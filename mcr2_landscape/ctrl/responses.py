@@ -19,7 +19,7 @@ import scipy.stats
 
 from mcr2_landscape.randomness import generator
 from mcr2_landscape.record import Record
-from mcr2_landscape.validation import InputError
+from mcr2_landscape.validation import InputError, real
 from mcr2_landscape.verdict import Verdict
 
 if TYPE_CHECKING:
@@ -47,9 +47,11 @@ class BestResponses(Record):
         """A random member (d_x, d_z): orthogonal factors by Haar's measure, the free parts Gaussian with standard deviation
         `scale`; none of the orthogonal factors moves where the images are dependent.
 
-        **Raises:** `InputError` for a bad key.
+        **Raises:** `InputError` for a bad key, or a scale that is not a number of at least zero.
         """
-        random = generator(key)
+        random, scale = generator(key), real("scale", scale)
+        if scale < 0:
+            raise InputError(f"scale: found {scale:g}; it must be at least zero")
         F, blocks = self._parts
         bases = [U for U, _ in blocks]
         image = np.concatenate(bases, axis=1)
@@ -120,8 +122,10 @@ def response_error(F: np.ndarray, G: np.ndarray, factors: tuple[np.ndarray, ...]
         root = np.sqrt(scales[j]) * s
         less = U * (1 / np.sqrt(1 + root**2) - 1) @ U.T  # E_j^½ − I
         A, image = A + less @ A, image + less @ image
+        size = np.linalg.norm(A)
+        A, image = A / size, image / size
         errors.append(float(np.linalg.norm(image @ image.T - A @ A.T) / np.linalg.norm(A @ A.T)))
-    return max(errors)
+    return float(np.max(errors))  # NaN, should there be one, is not lost
 
 
 def response_verdict(game: SubspaceGame, F: np.ndarray, G: np.ndarray) -> tuple[Verdict, float]:

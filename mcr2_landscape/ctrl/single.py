@@ -43,13 +43,14 @@ from mcr2_landscape.closed_form import check_epsilon
 from mcr2_landscape.ctrl import stiefel, utilities, values
 from mcr2_landscape.ctrl.game import Gradients
 from mcr2_landscape.ctrl.hypotheses import Hypothesis
+from mcr2_landscape.ctrl.players import finite_slopes, host_matrix, traced_matrix
 from mcr2_landscape.ctrl.responses import check_tolerance, response_error
+from mcr2_landscape.ctrl.solve import check_memory
 from mcr2_landscape.ctrl.spans import span_of
 from mcr2_landscape.ctrl.stiefel_responses import PLAIN, ZERO, StiefelResponses, stiefel_responses
-from mcr2_landscape.precision import traced_array
 from mcr2_landscape.randomness import generator
 from mcr2_landscape.record import Record
-from mcr2_landscape.validation import InputError, float64_matrix, positive_integer, positive_real
+from mcr2_landscape.validation import InputError, positive_integer, positive_real
 from mcr2_landscape.verdict import Verdict
 
 _DENSE = 400  # entries of F up to which the encoder's Hessian is formed
@@ -169,14 +170,14 @@ class SingleSubspaceGame:
         return self._by_dtype[dtype]
 
     def _both(self, F: Any, G: Any) -> tuple[utilities.Data, jax.Array, jax.Array]:
-        F = traced_array("F", F, (self.dim, self.ambient_dim))
-        G = traced_array("G", G, (self.ambient_dim, self.dim))
+        F = traced_matrix("F", F, (self.dim, self.ambient_dim))
+        G = traced_matrix("G", G, (self.ambient_dim, self.dim))
         if F.dtype != G.dtype:
             raise InputError(f"G: found {G.dtype}, but F is {F.dtype}; pass both in one dtype")
         return self.data(F.dtype), F, G
 
     def _directions(self, F: jax.Array, V: Any, W: Any) -> tuple[jax.Array, jax.Array]:
-        V, W = traced_array("V", V, F.shape), traced_array("W", W, F.shape[::-1])
+        V, W = traced_matrix("V", V, F.shape), traced_matrix("W", W, F.shape[::-1])
         return V.astype(F.dtype), W.astype(F.dtype)
 
     def expressiveness(self, F: Any) -> Float[Array, ""]:
@@ -185,7 +186,7 @@ class SingleSubspaceGame:
         **Raises:** `InputError` for a wrong shape or dtype, NaN, or images too large for the dtype's precision; the others
         likewise.
         """
-        F = traced_array("F", F, (self.dim, self.ambient_dim))
+        F = traced_matrix("F", F, (self.dim, self.ambient_dim))
         return utilities.finite(_expressiveness(self.data(F.dtype), F))
 
     def distance(self, F: Any, G: Any) -> Float[Array, ""]:
@@ -202,22 +203,22 @@ class SingleSubspaceGame:
 
     def gradient(self, F: Any, G: Any) -> Gradients:
         """Each player's gradient of its own utility, in closed form, in the space of all matrices."""
-        return Gradients(*_gradients(*self._both(F, G)))
+        return Gradients(*finite_slopes(_gradients(*self._both(F, G))))
 
     def riemannian_gradient(self, F: Any, G: Any) -> Gradients:
         """`gradient` projected on the tangent spaces of the Stiefel manifolds at F and G."""
-        return Gradients(*_riemannian_gradients(*self._both(F, G)))
+        return Gradients(*finite_slopes(_riemannian_gradients(*self._both(F, G))))
 
     def hvp(self, F: Any, G: Any, V: Any, W: Any) -> Gradients:
         """The derivative of `gradient` along (V, W), in closed form."""
         data, F, G = self._both(F, G)
-        return Gradients(*_hvp(data, F, G, *self._directions(F, V, W)))
+        return Gradients(*finite_slopes(_hvp(data, F, G, *self._directions(F, V, W))))
 
     def riemannian_hvp(self, F: Any, G: Any, V: Any, W: Any) -> Gradients:
         """The covariant derivative of `riemannian_gradient` along tangent (V, W): for each player its own Riemannian Hessian
         times its own direction plus the mixed one times the other's."""
         data, F, G = self._both(F, G)
-        return Gradients(*_riemannian_hvp(data, F, G, *self._directions(F, V, W)))
+        return Gradients(*finite_slopes(_riemannian_hvp(data, F, G, *self._directions(F, V, W))))
 
     # -- host ---------------------------------------------------------------------------------------------------------------
 
@@ -226,22 +227,22 @@ class SingleSubspaceGame:
 
         **Raises:** `InputError` for a wrong shape, float32, NaN, or rows (columns) that are not orthonormal.
         """
-        return stiefel.checked("F", float64_matrix("F", F, (self.dim, self.ambient_dim)), "project(F)")
+        return stiefel.checked("F", host_matrix("F", F, (self.dim, self.ambient_dim)), "project(F)")
 
     def decoder(self, G: Any) -> np.ndarray:
         """G as float64 NumPy, checked. Errors as `encoder`."""
-        return stiefel.checked("G", float64_matrix("G", G, (self.ambient_dim, self.dim)), "project_decoder(G)")
+        return stiefel.checked("G", host_matrix("G", G, (self.ambient_dim, self.dim)), "project_decoder(G)")
 
     def project(self, F: Any) -> np.ndarray:
         """The nearest encoder on the Stiefel manifold: the orthonormal polar factor of F.
 
         **Raises:** `InputError` for a wrong shape, float32, NaN, or a matrix without full rank, which has several.
         """
-        return stiefel.polar("F", float64_matrix("F", F, (self.dim, self.ambient_dim)))
+        return stiefel.polar("F", host_matrix("F", F, (self.dim, self.ambient_dim)))
 
     def project_decoder(self, G: Any) -> np.ndarray:
         """The nearest decoder on the Stiefel manifold. Errors as `project`."""
-        return stiefel.polar("G", float64_matrix("G", G, (self.ambient_dim, self.dim)))
+        return stiefel.polar("G", host_matrix("G", G, (self.ambient_dim, self.dim)))
 
     def hypotheses(self) -> tuple[Hypothesis, ...]:
         """What the theorem assumes: d_z ≥ d_S, for all of S to be kept; what is kept is one subspace; and, for gf to be ±1
@@ -295,8 +296,9 @@ class SingleSubspaceGame:
     def solve(self, *, key: Any) -> SingleSolution:
         """A random equilibrium: an optimal encoder and a best response, the free parts of both by Haar's measure.
 
-        **Raises:** `InputError` for a bad key.
+        **Raises:** `InputError` for a bad key, or a d_z whose matrices do not fit into memory.
         """
+        check_memory(self.dim, self.ambient_dim)
         random = generator(key)
         if self.dim >= self.ambient_dim:
             F = stiefel.haar(random, self.dim, self.ambient_dim)
@@ -317,17 +319,25 @@ class SingleSubspaceGame:
         F, G = self.encoder(F), self.decoder(G)
         responds, error = self._responds(F, G)
         with jax.enable_x64(True):
-            data = self.data(np.float64)
-            scale = self._b * float(np.linalg.norm(self.values**2 / (1 + self._b * self.values**2)))
+            data, scale = self.data(np.float64), self._gradient_scale
             grown = _riemannian_gradients(data, jnp.asarray(F), jnp.asarray(G))
             norms = tuple(float(jnp.linalg.norm(part)) / scale for part in grown)
-            # with the decoder Fᵀ the distance and its slopes are zero
-            own = float(jnp.linalg.norm(_riemannian_gradients(data, jnp.asarray(F), jnp.asarray(F.T))[0])) / scale
             nash, curvature, more = self._nash(F, G, norms, responds)
         gap = self.optimum().value - self._rate(F)
-        stackelberg, words = self._stackelberg(F, gap, own, responds)
+        stackelberg, words = self._stackelberg(F, gap, responds)
         words += f" (R(FX) is {gap:.3g} below the optimum, the decoder {error:.3g} off a best response); {more}"
         return SingleVerification(stackelberg, gap, error, nash, (norms[0], norms[1]), curvature, *self._recovery(F, G), words)
+
+    def stackelberg_verdict(self, F: Any, G: Any) -> Verdict:
+        """Whether (F, G) is a Stackelberg equilibrium, as `verify_equilibrium` says it, without second derivatives. Errors as
+        `encoder`."""
+        F, G = self.encoder(F), self.decoder(G)
+        return self._stackelberg(F, self.optimum().value - self._rate(F), self._responds(F, G)[0])[0]
+
+    @property
+    def _gradient_scale(self) -> float:
+        """What gradients are relative to: ‖b(I + bΣ)⁻¹Σ‖."""
+        return self._b * float(np.linalg.norm(self.values**2 / (1 + self._b * self.values**2)))
 
     def _responds(self, F: np.ndarray, G: np.ndarray) -> tuple[Verdict, float]:
         """Whether G is a best response: undecided where the error may come from rows that are orthonormal to rounding alone."""
@@ -337,13 +347,16 @@ class SingleSubspaceGame:
         off = 2 * (stiefel.defect(F) + stiefel.defect(G)) * (1 + np.sqrt(self._b) * float(self.values[0]))
         return (Verdict.REFUTED if error > _RESPONDS + off else Verdict.UNDECIDED), error
 
-    def _stackelberg(self, F: np.ndarray, gap: float, gradient: float, responds: Verdict) -> tuple[Verdict, str]:
+    def _stackelberg(self, F: np.ndarray, gap: float, responds: Verdict) -> tuple[Verdict, str]:
         best, raised = self.optimum().value, self._b * self.values**2
         rounding = _VALUE * best + stiefel.defect(F) * float(np.sum(raised / (1 + raised)))
         if responds is Verdict.REFUTED:
             return Verdict.REFUTED, "the decoder is no best response"
         if gap > rounding:
             return Verdict.REFUTED, "the encoder is not optimal"
+        with jax.enable_x64(True):  # with the decoder Fᵀ the distance and its slopes are zero
+            grown = _riemannian_gradients(self.data(np.float64), jnp.asarray(F), jnp.asarray(F.T))[0]
+        gradient = float(jnp.linalg.norm(grown)) / self._gradient_scale
         if gradient > _SLOPE:
             return Verdict.REFUTED, f"the encoder is not critical for R(FX): relative gradient {gradient:.3g}"
         if responds is Verdict.UNDECIDED or rounding > _HIDDEN * best:

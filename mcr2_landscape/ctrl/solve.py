@@ -2,8 +2,9 @@
 
 The decoder's best responses give every encoder its own Q (see `responses`), so that the equilibria are the maximizers of Q over
 the constraint set, each with a best response. For independent classes whose optimal directions fit into d_z dimensions they are
-written down; otherwise the library's own search climbs from many starts, and the upper bound of `optimum` says whether what it
-found is the best. Source: docs/ctrl.md; the games are those of Pai, Psenka, Chiu, Wu, Dobriban, Ma (arXiv 2206.09120).
+written down; otherwise the library's own search climbs from many starts, the best few of which go on by Newton's method where
+gradients have not been enough, and the upper bound of `optimum` says whether what it found is the best. Source: docs/ctrl.md;
+the games are those of Pai, Psenka, Chiu, Wu, Dobriban, Ma (arXiv 2206.09120).
 """
 
 from __future__ import annotations
@@ -17,13 +18,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from mcr2_landscape import memory
 from mcr2_landscape.ctrl import values
 from mcr2_landscape.ctrl.optimum import upper_bound
-from mcr2_landscape.landscape import ascend
+from mcr2_landscape.landscape import Ascent, ascend
 from mcr2_landscape.landscape.progress import Progress
 from mcr2_landscape.randomness import generator
 from mcr2_landscape.record import Record
-from mcr2_landscape.validation import positive_integer
+from mcr2_landscape.validation import InputError, positive_integer
 from mcr2_landscape.verdict import Verdict
 
 if TYPE_CHECKING:
@@ -32,7 +34,9 @@ if TYPE_CHECKING:
 NUM_STARTS = 24
 _SUBSETS = 4  # classes up to which every set of collapsed ones is a start
 _RTOL = 1e-11
-_FIRST, _LAST = 500, 5000  # gradients of an ascent at most, and of the highest one again
+_FIRST, _LAST = 500, 5000  # gradients of an ascent at most, and of all that go on
+_AGAIN = 3  # ascents that go on, by Newton's method
+_SAME = 1e-10  # of the value: of two ends this near the one that has converged counts
 _LEAST = 60
 _WORK = 1.6e10  # some two minutes' worth: multiplications of the matrices, one a class, that all gradients take
 _RANK = 1e-6  # of the largest singular value of all f(X_j): what ascent has not brought to zero exactly
@@ -47,7 +51,8 @@ class Equilibrium(Record):
     of the gap rounding explains. `verdict` on optimality: holds where the gap is within it, undecided otherwise; `decided`:
     whether it holds. `multiplicities`: the dimensions of each class that the encoder keeps. `feasibility`: ‖F X_j‖²/n_j, shape
     (K,). `response_error`: max_j ‖M P_j Mᵀ − P_j‖/‖P_j‖. `num_starts` of a search, 0 for the closed form; `converged`: whether
-    the highest ascent has come to a critical point; `interrupted`: Ctrl-C ended it early. `reason`: in words.
+    the highest ascent has come to a critical point, and `gradient` its relative gradient norm there (`None` for the closed
+    form); `interrupted`: Ctrl-C ended it early. `reason`: in words.
     """
 
     F: np.ndarray = field(repr=False, metadata={"json": False})
@@ -64,6 +69,7 @@ class Equilibrium(Record):
     converged: bool
     reason: str
     interrupted: bool = False
+    gradient: float | None = None
 
     _derived = ("decided",)
 
@@ -71,6 +77,15 @@ class Equilibrium(Record):
     def decided(self) -> bool:
         """Whether `value` is the optimum."""
         return self.verdict is Verdict.HOLDS
+
+
+def check_memory(dim: int, ambient_dim: int, samples: int = 0) -> None:
+    """Refuse a d_z whose matrices do not fit into memory: of (d_z, d_z), of both players, and of so many samples' codes.
+
+    **Raises:** `InputError`.
+    """
+    needed = 8 * dim * (5 * dim + 8 * ambient_dim + 4 * samples)
+    memory.require("dim", float(needed), "pass a smaller d_z: Σ r_j dimensions hold all classes")
 
 
 def value_of_encoder(game: SubspaceGame, F: np.ndarray) -> float:
@@ -100,6 +115,8 @@ def solve(
 ) -> Equilibrium:
     """See `SubspaceGame.solve`."""
     num_starts = positive_integer("num_starts", num_starts)
+    if not isinstance(progress, bool) and not callable(progress):
+        raise InputError(f"progress: found {progress!r}; pass True, False, or a function of (done, total, done)")
     random = generator(key)
     if not game.spans.independent:
         found = _searched_dependent(game, random, num_starts, progress)
@@ -132,6 +149,7 @@ class _End(NamedTuple):
     num_starts: int
     converged: bool
     interrupted: bool
+    gradient: float | None = None
 
 
 def _made(game: SubspaceGame, found: _End, reason: str) -> Equilibrium:
@@ -165,6 +183,7 @@ def _made(game: SubspaceGame, found: _End, reason: str) -> Equilibrium:
         found.converged,
         reason,
         found.interrupted,
+        found.gradient,
     )
 
 
@@ -176,7 +195,7 @@ def kept_dimensions(game: SubspaceGame, F: np.ndarray, rtol: float = _RANK) -> t
 
 
 class _Budget(NamedTuple):
-    """Gradients of each ascent and of the highest one again, and starts with a single collapsed class."""
+    """Gradients of each ascent, of all together that go on, and starts with a single collapsed class."""
 
     first: int
     last: int
@@ -239,32 +258,54 @@ def _searched_dependent(game: SubspaceGame, random: np.random.Generator, num_sta
     starts += list(10 ** random.uniform(-1, 1, size=(num_starts, 1, 1)) * random.standard_normal((num_starts, game.dim, rank)))
     scale = np.sqrt(max(game.sizes)) / np.linalg.norm(np.concatenate(problem.factors, axis=1))
     # inside the set: a slack vector that is zero stays so
-    points = [problem.point(random.uniform(0.5, 0.97) * game.project(scale * start @ problem.span.T)) for start in starts]
+    points = [problem.point(random.uniform(0.5, 0.97) * game.projection(scale * start @ problem.span.T).F) for start in starts]
     end = _best(problem.landscape, points, budget, progress)
-    return end._replace(point=game.project(problem.encoder(end.point)))
+    return end._replace(point=game.projection(problem.encoder(end.point)).F)
 
 
 def _best(landscape: Any, starts: list[np.ndarray], budget: _Budget, progress: Any) -> _End:
-    """The highest end of ascents. One that has not converged after its gradients goes on only if it is the highest."""
-    best, value, interrupted, done = starts[0], landscape.evaluate(_feasible(landscape, starts[0]))[0], False, 0
-    converged = False
+    """The highest end of ascents. Where that has not converged after its gradients, the highest few go on by Newton's method,
+    which a curved ridge does not slow down, and the highest of them once more by gradients."""
+    ends: list[Ascent] = []
+    interrupted, done = False, 0
     with Progress.of(progress, len(starts), "climbing") as bar:
         try:
             for start in starts:
-                found = ascend(landscape, start, rtol=_RTOL, max_steps=budget.first)
-                if found.value > value:
-                    best, value, converged = found.point, found.value, found.converged
-                if found.interrupted:
+                ends.append(ascend(landscape, start, rtol=_RTOL, max_steps=budget.first))
+                if ends[-1].interrupted:
                     interrupted = True
                     break
                 done += 1
                 bar.update(done, done)
-            if not converged and not interrupted:
-                found = ascend(landscape, best, rtol=_RTOL, max_steps=budget.last)
-                best, converged, interrupted = found.point, found.converged, found.interrupted
+                ends = _highest(ends)
+            if not ends[0].converged and not interrupted:
+                interrupted = _continued(landscape, ends, budget.last // (_AGAIN + 1))
         except KeyboardInterrupt:
             interrupted = True
-    return _End(_feasible(landscape, best), done, converged, interrupted)
+    if not ends:
+        return _End(_feasible(landscape, starts[0]), done, False, interrupted)
+    best = _highest(ends)[0]
+    return _End(_feasible(landscape, best.point), done, best.converged, interrupted, best.relative_gradient_norm)
+
+
+def _highest(ends: list[Ascent]) -> list[Ascent]:
+    """The few highest, the first of them converged if there is such a one at the same height."""
+    ends = sorted(ends, key=lambda end: -end.value)[:_AGAIN]
+    least = ends[0].value - _SAME * abs(ends[0].value)
+    return sorted(ends, key=lambda end: not (end.converged and end.value >= least))
+
+
+def _continued(landscape: Any, ends: list[Ascent], each: int) -> bool:
+    """Let the ends go on in place; whether Ctrl-C ended that."""
+    for number, end in enumerate(ends):
+        if not end.converged:
+            ends[number] = ascend(landscape, end.point, method="newton-cg", rtol=_RTOL, max_steps=max(1, each))
+            if ends[number].interrupted:
+                return True
+    ends[:] = _highest(ends)
+    if not ends[0].converged:
+        ends[0] = ascend(landscape, ends[0].point, rtol=_RTOL, max_steps=max(1, each))
+    return ends[0].interrupted
 
 
 def _feasible(landscape: Any, point: np.ndarray) -> np.ndarray:

@@ -15,6 +15,7 @@ from mcr2_landscape.validation import InputError, float64_matrix, positive_real
 
 _CLEAR = 30.0  # how many times the tolerance a singular value must exceed for the rank to be plain
 _DEPENDENT = 1e-10
+_LARGEST = 1e150  # entries whose squares, added up, are in the range of float64, as are those of the inverse
 
 
 @dataclass(frozen=True)
@@ -163,10 +164,11 @@ def spans_of(X: Any, labels: Any, rank_tolerance: float | None = None, *, dtype:
     values of a class up to this, in the units of X, count as zero; by default the rounding of the entries in X's own dtype, or
     in `dtype`, the name of a coarser one that they were stored in.
 
-    **Raises:** `InputError` for NaN, lengths that differ, one class, a class whose samples are all zero, or one whose rank the
-    default tolerance does not tell plainly.
+    **Raises:** `InputError` for NaN, lengths that differ, one class, a class whose samples are all zero, or whose largest entry
+    is not within 1e-150 and 1e150, or one whose rank the default tolerance does not tell plainly.
     """
     given = None if rank_tolerance is None else positive_real("rank_tolerance", rank_tolerance)
+    check_samples(X)
     eps = max(_eps_of(getattr(X, "dtype", None)), _eps_of(dtype))
     features, sizes, order = grouped(X, labels)
     names = tuple(encode_labels(labels)[1])
@@ -192,14 +194,50 @@ def spans_of(X: Any, labels: Any, rank_tolerance: float | None = None, *, dtype:
 def span_of(X: Any, rank_tolerance: float | None = None) -> tuple[np.ndarray, np.ndarray]:
     """C (d_x, r) and its singular values for data of one subspace, X (samples, d_x). Arguments and errors as `spans_of`."""
     given = None if rank_tolerance is None else positive_real("rank_tolerance", rank_tolerance)
+    check_samples(X)
     eps = _eps_of(getattr(X, "dtype", None))
     features = float64_matrix("X", X, (None, None), refuse_float32=False)
     if 0 in features.shape:
         raise InputError(f"X: found shape {features.shape}; pass at least one sample and one feature")
-    found = _factored(features.T, "all", given, _default_tolerance(features, 1, eps))
+    found = _factored(features.T, _ONE, given, _default_tolerance(features, 1, eps))
     if given is None:
-        _check_plain([found], ["all"])
+        _check_plain([found], [_ONE])
     return found.factor, found.values
+
+
+_ONE = object()  # the name of the only class
+
+
+def _of_class(name: Any) -> str:
+    return "" if name is _ONE else f" of class {name!r}"
+
+
+def check_samples(X: Any) -> None:
+    """Refuse what has not two axes, in the terms of data; everything else about X is looked at later.
+
+    **Raises:** `InputError`.
+    """
+    if not (isinstance(X, (list, tuple)) or hasattr(X, "shape")):
+        return
+    try:
+        shape = tuple(np.shape(X))
+    except ValueError:  # rows of unequal length
+        return
+    if len(shape) != 2:
+        raise InputError(f"X: found shape {shape}; pass one row a sample, shape (samples, features)")
+
+
+def check_entries(Z: np.ndarray, of: str = "") -> None:
+    """Refuse entries whose squares leave the range of float64.
+
+    **Raises:** `InputError`.
+    """
+    largest = float(max(Z.max(initial=0.0), -Z.min(initial=0.0)))
+    if largest and not 1 / _LARGEST <= largest <= _LARGEST:
+        raise InputError(
+            f"X: the largest entry{of} is {largest:.3g}, whose square leaves the range of float64; rescale X, for instance X / "
+            f"{largest:.1g}"
+        )
 
 
 def _eps_of(dtype: Any) -> float:
@@ -227,13 +265,16 @@ class _Factored(NamedTuple):
 def _factored(Z: np.ndarray, name: Any, given: float | None, default: float | None) -> _Factored:
     """One class Z (d_x, n_j)."""
     if not Z.any():
-        raise InputError(f"X: all samples of class {name!r} are zero; drop the class")
+        what = "pass others" if name is _ONE else "drop the class"
+        raise InputError(f"X: all samples{_of_class(name)} are zero; {what}")
+    check_entries(Z, _of_class(name))
     found = factorize(Z, (Z.shape[1],), tolerance=default if given is None else given)
     assert found is not None  # no largest rank was asked for
     values = found.values[0]
     if values.size == 0:
         raise InputError(
-            f"rank_tolerance: found {found.tolerance:.3g}, above every singular value of class {name!r}; pass a smaller one"
+            f"rank_tolerance: found {found.tolerance:.3g}, above every singular value{_of_class(name) or ' of X'}; pass a "
+            "smaller one"
         )
     # from X_j V_j: the factors found may lie in a basis from which directions up to the tolerance are left out
     U, s, _ = np.linalg.svd(Z @ found.right[0], full_matrices=False)
@@ -246,7 +287,7 @@ def _check_plain(found: Sequence[_Factored], names: Sequence[Any]) -> None:
     for name, own in zip(names, found, strict=True):
         if own.values[-1] < _CLEAR * tolerance:
             raise InputError(
-                f"X: the rank of class {name!r} is ambiguous: its singular values fall from {own.values[0]:.3g} to "
+                f"X: the rank{_of_class(name)} is ambiguous: its singular values fall from {own.values[0]:.3g} to "
                 f"{own.values[-1]:.3g}, near the {tolerance:.1e} of rounding{_gap(own.values)}; pass rank_tolerance, in the "
                 "units of X, or more precise data"
             )

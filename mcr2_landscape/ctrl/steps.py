@@ -78,7 +78,8 @@ def feasible(F: jax.Array, data: utilities.Data, sets: Sets, projection: str) ->
     norms = jnp.sqrt(matmul(sets.members, jnp.sum(A * A, axis=0)))
     scales = jnp.sqrt(sets.sizes) / jnp.where(norms > 0, norms, 1)
     scales = jnp.where(norms > 0, scales if projection == "spheres" else jnp.minimum(scales, 1), 1)
-    return F + matmul(A * (matmul(scales, sets.members) - 1)[None, :], sets.dual)
+    # what F does beyond the data stays; whitened there is nothing beyond, and no difference of large numbers is formed
+    return (F - matmul(A, sets.dual)) + matmul(A * matmul(scales, sets.members)[None, :], sets.dual)
 
 
 def _gradients(data: utilities.Data, F: jax.Array, G: jax.Array) -> tuple[jax.Array, jax.Array]:

@@ -130,6 +130,8 @@ def _layout(path: Path, *, labels_only: bool = False) -> _Layout:
     # One label a line may hold spaces.
     whole = labels_only and separator is None
     rows = [[line.strip()] if whole else _split(line, separator) for _, line in lines]
+    if len(rows) == 1 and not labels_only and len(rows[0]) > 1 and not any(_is_number(cell) for cell in rows[0]):
+        raise InputError(f"{path}: holds a header line and no data rows; write it again with one row a sample")
     has_header = _is_header(rows[0], rows[1], labels_only) if len(rows) > 1 else False
     header = tuple(cell.strip() for cell in rows[0]) if has_header else ()
     skip = lines[1][0] if has_header else lines[0][0]

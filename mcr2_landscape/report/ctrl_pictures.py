@@ -79,7 +79,8 @@ def spectra(result: Examination) -> Figure:
         panels[0].set_title("all classes")
         for j, (axes, c) in enumerate(zip(panels[1:], shown, strict=True)):
             plot(axes, {stage: own[j] for stage, own in images.class_spectra.items()})
-            axes.axhline(c.level, color=INK, linewidth=0.7, linestyle=(0, (1, 2)), zorder=0)
+            if c.kept:
+                axes.axhline(c.level, color=INK, linewidth=0.7, linestyle=(0, (1, 2)), zorder=0)
             axes.set_title(f"class {_short(c.name)}")
         figure.supxlabel("number of the singular value", fontsize=9)
         figure.supylabel("singular value", fontsize=9)

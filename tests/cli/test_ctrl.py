@@ -23,6 +23,9 @@ def folder(tmp_path_factory):
     np.savez(place / "single.npz", features=clean.features.astype(np.float32), labels=names)
     np.savez(place / "noisy.npz", features=noisy.features, labels=names)
     np.savez(place / "one.npz", features=clean.features, labels=["ash"] * 75)
+    np.savez(place / "zero.npz", features=np.where(names[:, None] == "ash", 0, clean.features), labels=names)
+    np.savez(place / "huge.npz", features=1e200 * clean.features, labels=names)
+    (place / "head.csv").write_text("a,b,label\n")
     np.savez(place / "holes.npz", features=np.where(np.arange(12) == 5, np.nan, clean.features), labels=names)
     faint = clean.features.copy()
     faint[:20] += 1e-14 * np.outer(np.arange(20), np.ones(12))  # a second direction, hardly above rounding
@@ -63,6 +66,7 @@ def test_the_mean_is_subtracted_where_asked_for(folder, light, capsys):
     assert result["centered"]
     assert result["notes"] == ["the mean of all samples was subtracted"]
     assert [c["rank"] for c in result["classes"]] != [1, 2, 3]  # classes through zero no longer are
+    assert result["independent_before"] in (None, True)
 
 
 def test_options_reach_the_game(folder, light, capsys):
@@ -112,7 +116,13 @@ def test_labels_of_a_second_file_and_single_precision(folder, light, capsys):
         (["clean.npz", "--dim", "8", "--epsilon", "-1"], "--epsilon"),
         (["clean.npz", "--dim", "8", "--epsilon", "nan"], "--epsilon"),
         (["clean.npz", *GAME, "--rank-tolerance", "0"], "--rank-tolerance: found 0"),
-        (["clean.npz", *GAME, "--rank-tolerance", "1e9"], "above every singular value of class 'ash'"),
+        (["clean.npz", *GAME, "--rank-tolerance", "1e9"], "--rank-tolerance: found 1e+09, above every singular value of class"),
+        (["clean.npz", "--dim", "8", "--epsilon", "1e-90"], "--epsilon: found 1e-90, at which"),
+        (["clean.npz", "--dim", "1000000000", "--epsilon", "1"], "--dim: needs "),
+        (["zero.npz", *GAME], "zero.npz: all samples of class 'ash' are zero; drop the class"),
+        (["zero.npz", *GAME, "--normalize", "samples"], "or normalize by class (--normalize classes)"),
+        (["huge.npz", *GAME], "huge.npz: the largest entry of class 'ash' is"),
+        (["head.csv", *GAME], "head.csv: holds a header line and no data rows"),
         (["clean.npz", *GAME, "--normalize", "rows"], "--normalize"),
         (["clean.npz", *GAME, "--starts", "0"], "--starts"),
         (["clean.npz", *GAME, "--seed", "-1"], "--seed"),
@@ -121,8 +131,8 @@ def test_labels_of_a_second_file_and_single_precision(folder, light, capsys):
         (["nowhere.npz", *GAME], "nowhere.npz: no such file"),
         (["x.npy", *GAME], "holds no labels"),
         (["holes.npz", *GAME], "found NaN"),
-        (["one.npz", *GAME], "single class 'ash'"),
-        (["ambiguous.npz", *GAME], "the rank of class 'ash' is ambiguous"),
+        (["one.npz", *GAME], "one.npz: labels: found the single class 'ash'"),
+        (["ambiguous.npz", *GAME], "ambiguous.npz: the rank of class 'ash' is ambiguous"),
         (["digits", *GAME, "--labels", "y.txt"], "the digits have their labels"),
     ],
 )

@@ -176,6 +176,28 @@ def test_info(capsys):
         (["catalog", *PROBLEM, "--regularization", "-1"], "regularization"),
         (["survey", *PROBLEM, "--starts", "0"], "--starts"),
         (["survey", "--dim", "50", "--sizes", "40,40", "--epsilon", "1"], "unknowns"),
+        *(
+            (words, f'Invalid value "2.5" for "{words[-2]}": pass an integer')
+            for words in (
+                ["analyze", "digits", "--max-steps", "2.5"],
+                ["analyze", "digits", "--seed", "2.5"],
+                ["catalog", "--sizes", "2,2", "--epsilon", "1", "--dim", "2.5"],
+                ["catalog", *PROBLEM, "--top", "2.5"],
+                ["survey", *PROBLEM, "--starts", "2.5"],
+                ["survey", *PROBLEM, "--seed", "2.5"],
+                ["ctrl", "digits", "--epsilon", "1", "--dim", "2.5"],
+                ["ctrl", "digits", "--epsilon", "1", "--dim", "2", "--starts", "2.5"],
+                ["ctrl", "digits", "--epsilon", "1", "--dim", "2", "--seed", "2.5"],
+                ["train", "digits", "--out", "x", "--width", "2.5"],
+                ["train", "digits", "--out", "x", "--batch", "2.5"],
+                ["study", "run", "ctrl_noise", "--jobs", "2.5"],
+                ["study", "plan", "ctrl_noise", "--units", "2.5"],
+                ["verify", "--jobs", "2.5"],
+                ["bench", "--rounds", "2.5"],
+            )
+        ),
+        (["ctrl", "digits", "--epsilon", "1", "--dim", "2.0"], 'Invalid value "2.0" for "--dim"'),
+        (["catalog", "--dim", "3", "--sizes", "2,2.5", "--epsilon", "1"], "--sizes: found '2,2.5'"),
     ],
 )
 def test_a_mistake_gets_one_message_and_status_2(tmp_path, monkeypatch, capsys, words, says):

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mcr2_landscape.ctrl import SubspaceGame
+from mcr2_landscape.ctrl import SingleSubspaceGame, SubspaceGame
 from mcr2_landscape.ctrl.dynamics import perturbed, play
 from mcr2_landscape.ctrl.multiplicity import capacity_of, value_of
 from mcr2_landscape.testing import seeds
@@ -306,6 +306,9 @@ def test_disturbances_have_the_size_asked_for(seed, scale):
         ({"starts": np.full((2, 4, 6), np.nan)}, "starts: found NaN"),
         ({"starts": (np.zeros((2, 4, 6)), np.zeros((1, 6, 4)))}, r"starts\[1\]: found shape"),
         ({"starts": (np.zeros((2, 4, 6)),)}, "starts: found a tuple of 1"),
+        ({"starts": np.zeros((4, 6))}, r"starts: found shape \(4, 6\); pass S encoders, shape \(S, 4, 6\)"),
+        ({}, "key: found neither it nor starts"),
+        ({"key": 0, "progress": 1}, "progress: found 1"),
     ],
 )
 def test_bad_input_is_named(settings, words):
@@ -320,6 +323,22 @@ def test_dependent_classes_are_refused_in_whitened_coordinates_alone():
         play(same, key=0)
     with pytest.raises(InputError, match="dependent"):
         perturbed(same, np.ones((4, 6)), np.ones((6, 4)), key=0)
+
+
+def test_another_game_is_named():
+    single = SingleSubspaceGame(np.random.default_rng(0).standard_normal((9, 4)), dim=2, epsilon=1.0)
+    with pytest.raises(InputError, match="game: found SingleSubspaceGame; pass a SubspaceGame"):
+        play(single, key=0)
+
+
+def test_whitened_a_long_step_ends_on_the_boundary_in_its_own_direction():
+    """F + (1e20 ∇Q, scaled down, less itself) was nothing: Q = 0 without a word."""
+    F, G = starts(0)
+    found = [play(game(), starts=(F, G), encoder_rate=rate, num_steps=1).expressiveness[:, -1] for rate in (1e12, 1e20)]
+    assert found[0].min() > 0
+    assert found[1] == pytest.approx(found[0], rel=1e-6)
+    with pytest.raises(InputError, match=r"encoder_rate: found 1e\+200 .* leaves nothing of the iterates"):
+        play(game(), starts=(F, G), encoder_rate=1e200, num_steps=1)
 
 
 def test_rates_that_overflow_are_named():

@@ -19,7 +19,7 @@ from mcr2_landscape.record import to_plain
 from mcr2_landscape.validation import InputError
 from mcr2_landscape.verdict import Verdict
 
-from .problems import subspace_data
+from .problems import class_reduction, subspace_data
 from .stand_ins import stand_in
 
 SEEDS = st.integers(0, 2**32 - 1)
@@ -47,12 +47,19 @@ class TestGap:
         assert low < gap.tolerance < high
         assert gap.ranks == tuple(int((values > gap.tolerance).sum()) for values in spans.values)
 
+    def test_without_noise_the_widest_is_not_plain(self):
+        data = subspace_mixture(key=0, sizes=(40, 50, 60), ambient_dim=15, ranks=(2, 3, 4), correlation=0.5)
+        assert not common_gap(SubspaceGame(data.features, data.labels, dim=8, epsilon=1.0).spans).plain
+        with pytest.raises(InputError, match="spans: found int; pass the spans of a SubspaceGame"):
+            common_gap(3)
+
     def test_it_finds_the_ranks_under_noise(self):
         data = subspace_mixture(key=4, sizes=(40, 50, 60), ambient_dim=15, ranks=(1, 2, 3), correlation=0.5, noise=1e-3)
         noisy = SubspaceGame(data.features, data.labels, dim=8, epsilon=1.0)
         assert noisy.ranks == (15, 15, 15)
         gap = common_gap(noisy.spans)
         assert gap.ranks == (1, 2, 3)
+        assert gap.plain
         assert SubspaceGame(data.features, data.labels, dim=8, epsilon=1.0, rank_tolerance=gap.tolerance).ranks == gap.ranks
 
     @given(seed=SEEDS)
@@ -136,6 +143,78 @@ class TestWhatIsKept:
         assert {c.determined for c in classes_of(game, None, F)} == {Verdict.UNDECIDED}
         tight = SubspaceGame.from_spans(game.spans, dim=4, epsilon=0.2)
         assert Verdict.HOLDS not in [c.determined for c in classes_of(tight, tight.optimum(), F[:4])]
+
+    def test_the_level_is_that_of_the_number_kept(self):
+        """Planted: an encoder that keeps one direction of a class, at ‖f(X_j)‖² = n_j, where two are best."""
+        game = game_of(1, (2, 2), dim=2, epsilon=0.2, size=30)
+        A = np.zeros((2, 4))
+        A[0, 0], A[1, 2] = np.sqrt(game.sizes)
+        for c in classes_of(game, None, game.encoder_of(A)):
+            assert (c.optimal, c.kept) == (2, 1)
+            assert c.level == pytest.approx(c.encoded[0])
+        none = classes_of(game, None, game.encoder_of(A * [1, 1, 0, 0]))[1]
+        assert (none.kept, none.level) == (0, 0.0)
+
+
+@pytest.fixture(scope="module")
+def noisy():
+    return subspace_mixture(key=4, sizes=(40, 50, 60), ambient_dim=15, ranks=(1, 2, 3), correlation=0.9, noise=0.3)
+
+
+@pytest.fixture(scope="module")
+def cut(noisy):
+    with pytest.MonkeyPatch.context() as patch:
+        stand_in(patch)
+        return examine(noisy.features, noisy.labels, dim=8, epsilon=0.5, rank_tolerance=4.0)
+
+
+class TestWhatTheToleranceLeavesOut:
+    def test_it_is_measured_on_the_samples_as_they_are(self, noisy, cut):
+        """Against the utilities' definitions, sample by sample."""
+        Z = cut.equilibrium.F @ noisy.features.T
+        own = cut.on_samples
+        for j, c in enumerate(cut.classes):
+            X = noisy.features[noisy.labels == j]
+            s = np.linalg.svd(X, compute_uv=False)
+            assert c.rank == (s > 4).sum() < 15
+            assert c.left_out == pytest.approx(np.sum(s[c.rank :] ** 2) / np.sum(s**2), rel=1e-10)
+            assert own.feasibility[j] == pytest.approx(np.sum(Z[:, noisy.labels == j] ** 2) / c.size, rel=1e-10)
+        assert own.value == pytest.approx(class_reduction(Z, noisy.labels, 8, 0.5), rel=1e-10)
+        scaled = Z / np.sqrt(own.feasibility.max())
+        assert own.feasible_value == pytest.approx(class_reduction(scaled, noisy.labels, 8, 0.5), rel=1e-10)
+        assert own.feasibility.max() > 1.1 > cut.equilibrium.feasibility.max()
+
+    def test_the_answer_begins_with_it(self, cut):
+        first = cut.summary[0]
+        shares = [c.left_out for c in cut.classes]
+        assert "hold for what the rank tolerance 4 leaves" in first
+        assert f"{min(shares):.1%} to {max(shares):.1%} of the classes' squared norms" in first
+        assert f"up to {cut.on_samples.feasibility.max():.4g}, where at most 1 is allowed" in first
+        assert f"ΔR is {cut.on_samples.value:.6g}" in first
+        assert "Lower rank_tolerance (--rank-tolerance), or divide the encoder by" in cut.advice[0]
+        plain = to_plain(cut)
+        assert plain["on_samples"]["feasibility"] == cut.on_samples.feasibility.tolist()
+        assert plain["classes"][0]["left_out"] == shares[0]
+
+    def test_the_page_says_it(self, cut):
+        from mcr2_landscape.report import ctrl_tables
+        from mcr2_landscape.report.ctrl_page import ctrl_page
+
+        table = ctrl_tables.classes(cut)
+        column = table.columns.index("left out")
+        assert [row[column] for row in table.rows] == [f"{c.left_out:.1%}" for c in cut.classes]
+        values = dict(ctrl_tables.values(cut).rows)
+        assert values["value (ΔR) on the samples as they are"] == f"{cut.on_samples.value:.6g}"
+        words = " ".join(
+            text for section in ctrl_page(cut, {}).sections for text in (section.text, *(p.caption for p in section.pictures))
+        )
+        for part in ("Everything else here is of what it leaves", "left out in all four", "shown as they are", "Tied: another"):
+            assert part in words
+
+    def test_nothing_is_said_where_nothing_was_left_out(self, paper):
+        assert paper.on_samples is None
+        assert max(c.left_out for c in paper.classes) < 1e-12
+        assert "tolerance" not in " ".join(paper.summary)
 
 
 class TestImages:
@@ -231,12 +310,18 @@ class TestNormalization:
             ({"rank_tolerance": -1.0}, "rank_tolerance"),
             ({"rank_tolerance": 1e9}, "rank_tolerance"),
             ({"labels": [0] * 10}, "single class"),
+            ({"dtype": "x"}, "dtype: found 'x'"),
+            ({"dim": 10**9}, "dim: needs .* GB, and"),
+            ({"scale": 1e200}, "whose square leaves the range of float64; rescale X"),
+            ({"scale": 1e200, "normalize": "samples"}, "whose square leaves the range of float64; rescale X"),
+            ({"scale": 1e-200}, "whose square leaves the range of float64; rescale X"),
         ],
     )
     def test_mistakes_are_told(self, change, says):
         X, labels = subspace_data(0, (4, 6), (2, 2), 5)
         X[change.get("zero", [])] = 0
-        options = {"dim": 4, "epsilon": 1.0, **{k: v for k, v in change.items() if k not in ("zero", "labels")}}
+        X *= change.get("scale", 1.0)
+        options = {"dim": 4, "epsilon": 1.0, **{k: v for k, v in change.items() if k not in ("zero", "labels", "scale")}}
         with pytest.raises(InputError, match=says):
             examine(X, change.get("labels", labels), **options)
 
@@ -337,13 +422,52 @@ class TestExamination:
     def test_too_small_a_dimension(self, light):
         X, labels = subspace_data(1, (6, 6), (2, 2), 8)
         result = examine(X, labels, dim=3, epsilon=0.3)
-        assert any("has no room" in words and "4 dimensions are needed" in words for words in result.advice)
+        assert any("has no room" in words and "4 dimensions are needed, which keep every" in words for words in result.advice)
         assert sum(c.kept for c in result.classes) <= 4
 
     def test_names_that_look_alike_are_told_apart(self, light):
         X, _ = subspace_data(1, (6, 6), (2, 2), 8)
         result = examine(X, [1] * 6 + ["1"] * 6, dim=5, epsilon=0.3)
         assert {c.name for c in result.classes} == {"1", "'1'"}
+
+
+def test_centering_that_makes_classes_dependent_is_what_is_advised_against(light):
+    X, labels = subspace_data(1, (20, 30), (2, 3), 5)
+    X[labels == 0] += np.random.default_rng(0).standard_normal(2) @ np.linalg.svd(X[labels == 0])[2][:2] * 3
+    plain, centered = (examine(X, labels, dim=5, epsilon=0.3, center=center) for center in (False, True))
+    assert plain.independent
+    assert plain.independent_before is None
+    assert not centered.independent
+    assert centered.independent_before
+    (advice,) = centered.advice
+    assert "Leave center=True (--center) out" in advice
+
+
+def test_real_directions_are_not_advised_away(light):
+    """Dependent classes without noise: their singular values are those of directions that are all there."""
+    for ranks, ambient in (((2, 3), 4), ((3, 3, 3), 6)):
+        X, labels = subspace_data(3, [20 + rank for rank in ranks], ranks, ambient)
+        result = examine(X, labels, dim=5, epsilon=0.3, num_starts=1)
+        assert not result.independent
+        assert not result.gap.plain
+        words = " ".join(result.advice)
+        assert "Set rank_tolerance" not in words
+        assert "real directions" in words or "rank_tolerance" not in words
+        assert "cannot make the images" in words
+
+
+def test_a_search_that_has_not_converged_is_told(light):
+    from mcr2_landscape.ctrl import findings
+
+    X, labels = subspace_data(2, (10, 10), (2, 2), 3)
+    result = examine(X, labels, dim=4, epsilon=0.5)
+    assert "The equilibrium found has the value" in " ".join(result.summary)
+    end = dataclasses.replace(result.equilibrium, converged=False, gradient=1.23e-4)
+    words = " ".join(findings.summarize(dataclasses.replace(result, equilibrium=end)))
+    assert "equilibrium found" not in words
+    assert "The best encoder found has the value" in words
+    assert "its ascent has not converged (relative gradient 1.2e-04)" in words
+    assert "Stackelberg" not in words
 
 
 def test_a_tie_is_told(light):

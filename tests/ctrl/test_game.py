@@ -194,7 +194,10 @@ def test_dependent_classes_are_named_where_independence_is_needed():
 def test_bad_arguments():
     game, _, _, F, G = case(0)
     for call, message in (
-        (lambda: game.encoder_utility(F.T, G), "F: found shape"),
+        (lambda: game.encoder_utility(F.T, G), r"F: found shape .* it looks transposed: F is \(d_z, d_x\) and G \(d_x, d_z\)"),
+        (lambda: game.feasibility(F * np.nan), "F: found NaN in .*; pass finite entries"),
+        (lambda: game.gradient(1e200 * F, G), "F: its image .* is too large beside epsilon for derivatives"),
+        (lambda: game.hvp(1e200 * F, G, F, G), "F: its image .* is too large beside epsilon for derivatives"),
         (lambda: game.decoder_utility(F, F), "G: found shape"),
         (lambda: game.gradient(F * np.nan, G), "F: found NaN"),
         (lambda: game.gradient(F.astype(np.float32), G), "G: found float64, but F is float32"),

@@ -92,6 +92,7 @@ def test_no_universal_constant_repairs_the_recalled_condition():
 )  # fmt: skip
 def test_the_best_number_by_brute_force(n, share, rank, dim, exponent):
     size, epsilon = min(max(1, round(share * n)), n - 1), 10**exponent
+    rank = min(rank, size)
     found = optimal_multiplicity(n, rank, size / n, dim, epsilon)
     values = np.array([added(m, n, size, dim, epsilon) for m in range(1, rank + 1)])
     assert found.value >= values.max() - 1e-12 * max(1, values.max())
@@ -104,7 +105,7 @@ def test_both_sides_of_the_threshold(gamma, rank, dim):
     rho = full_rank_threshold(rank, gamma)
 
     def at(ratio):  # the precision at which N/r is that
-        return optimal_multiplicity(100, rank, gamma, dim, math.sqrt(dim * math.sqrt(gamma) / (rank * ratio)))
+        return optimal_multiplicity(10**10, rank, gamma, dim, math.sqrt(dim * math.sqrt(gamma) / (rank * ratio)))
 
     assert at(rho * (1 + 1e-5)).multiplicity == rank
     assert at(rho * (1 - 1e-5)).multiplicity == rank - 1
@@ -116,7 +117,7 @@ def test_both_sides_of_the_threshold(gamma, rank, dim):
 @given(gamma=st.floats(0.02, 0.98), rank=st.integers(2, 12), dim=st.integers(1, 50))
 def test_a_tie_is_reported(gamma, rank, dim):
     epsilon = math.sqrt(dim * math.sqrt(gamma) / (rank * full_rank_threshold(rank, gamma)))
-    found = optimal_multiplicity(100, rank, gamma, dim, epsilon)
+    found = optimal_multiplicity(1000, rank, gamma, dim, epsilon)
     assert {found.multiplicity, found.tied} == {rank, rank - 1}
 
 
@@ -132,8 +133,8 @@ def test_counter_example_to_the_recalled_precision():
 @given(gamma=st.floats(0.01, 0.99), rank=st.integers(1, 30), dim=st.integers(1, 40), exponent=st.floats(-2, 2))
 def test_scale_laws(gamma, rank, dim, exponent):
     epsilon = 10**exponent
-    found = optimal_multiplicity(1000, rank, gamma, dim, epsilon)
-    other = optimal_multiplicity(10, rank, gamma, 4 * dim, 2 * epsilon)
+    found = optimal_multiplicity(10**6, rank, gamma, dim, epsilon)
+    other = optimal_multiplicity(10**4, rank, gamma, 4 * dim, 2 * epsilon)
     assert other.multiplicity in (found.multiplicity, found.tied)
     assert other.value == pytest.approx(found.value, rel=1e-12)
     assert other.singular_value == pytest.approx(found.singular_value / 10, rel=1e-12) or other.tied is not None
@@ -141,7 +142,7 @@ def test_scale_laws(gamma, rank, dim, exponent):
 
 @given(gamma=st.floats(0.01, 0.99), rank=st.integers(1, 30), dim=st.integers(1, 40))
 def test_finer_precision_keeps_more(gamma, rank, dim):
-    counts = [optimal_multiplicity(100, rank, gamma, dim, 10**exponent).multiplicity for exponent in np.linspace(-6, 6, 49)]
+    counts = [optimal_multiplicity(10_000, rank, gamma, dim, 10**exponent).multiplicity for exponent in np.linspace(-6, 6, 49)]
     assert counts == sorted(counts, reverse=True)
     assert (counts[0], counts[-1]) == (rank, 1)
 
@@ -172,7 +173,7 @@ def test_equal_classes_tie_in_favor_of_the_first():
 @pytest.mark.parametrize("gamma", [1e-12, 0.5, 1 - 1e-12])
 @pytest.mark.parametrize("epsilon", [1e-60, 1e-6, 1e6, 1e60])
 def test_huge_and_tiny_precision(gamma, epsilon):
-    found = optimal_multiplicity(10, 100_000, gamma, 3, epsilon)
+    found = optimal_multiplicity(10**17, 100_000, gamma, 3, epsilon)
     assert found.multiplicity == (100_000 if epsilon < 1e-3 else 1)
     assert np.isfinite(found.value)
     assert found.value > 0
@@ -190,6 +191,9 @@ def test_huge_and_tiny_precision(gamma, epsilon):
         (lambda: optimal_multiplicity(9, 2, 0.5, 0, 1.0), "dim: found 0"),
         (lambda: optimal_multiplicity(9, 2, 0.5, 4, 0.0), "epsilon"),
         (lambda: optimal_multiplicity(9, 2, 0.5, 4, -1.0), "epsilon"),
+        (lambda: optimal_multiplicity(20, 2, 0.5, 4, 1e-200), "epsilon: found 1e-200, at which .* leaves the range"),
+        (lambda: optimal_multiplicity(20, 2, 0.5, 4, 1e200), r"epsilon: found 1e\+200, at which .* leaves the range"),
+        (lambda: optimal_multiplicity(20, 11, 0.5, 4, 1.0), "rank: found 11, but of 20 samples a share of 0.5 is 10"),
     ],
 )
 def test_bad_numbers_are_named(call, message):

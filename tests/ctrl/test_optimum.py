@@ -12,6 +12,7 @@ from mcr2_landscape.closed_form import Parameters, gradient_and_scale, value
 from mcr2_landscape.ctrl.multiplicity import full_rank_threshold, value_of
 from mcr2_landscape.ctrl.optimum import optimum_of, upper_bound
 from mcr2_landscape.testing import seeds
+from mcr2_landscape.validation import InputError
 
 from .problems import pursue
 
@@ -210,6 +211,25 @@ def test_huge_and_tiny_precision(epsilon):
     found = optimum_of((5, 3, 4), (2, 1, 2), 4, epsilon)
     assert np.isfinite(found.value)
     assert 0 < found.value <= found.upper_bound * (1 + 1e-12)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (((5, 5), (2,), 4, 1.0), "ranks: found 1 of them for 2 classes"),
+        (((5, 5), 2, 4, 1.0), "ranks: found int for 2 classes"),
+        (((5, 5), (2, 0), 4, 1.0), r"ranks\[1\]: found 0"),
+        (((5, 5), (2, 6), 4, 1.0), r"ranks\[1\]: found 6 for a class of 5 samples"),
+        (((5, 0), (2, 2), 4, 1.0), r"sizes\[1\]: found 0; every class needs"),
+        (((5,), (2,), 4, 1.0), "sizes: found 1 class"),
+        (((5, 5), (2, 2), 0, 1.0), "dim: found 0"),
+        (((5, 5), (2, 2), 4, 0), "epsilon: found 0"),
+        (((5, 5), (2, 2), 4, 1e-200), "epsilon: found 1e-200"),
+    ],
+)
+def test_bad_arguments_of_the_bound_are_named(arguments, words):
+    with pytest.raises(InputError, match=words):
+        upper_bound(*arguments)
 
 
 def test_planted_violations_are_caught():

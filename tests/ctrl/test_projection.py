@@ -194,6 +194,30 @@ def test_planted_violations_are_caught(spoil):
     assert optimality_error(X, labels, F, wrong, multipliers) > 1e-3
 
 
+@given(seed=seeds(), far=st.floats(3, 15), exponents=st.tuples(*[st.floats(-1.5, 1.5)] * 3))
+def test_from_far_away(seed, far, exponents):
+    """Within Col X, where what F does beyond leaves no rounding."""
+    game, X, labels, F = case(seed, class_weights=10 ** np.array(exponents))
+    near = F @ game.spans.span @ game.spans.span.T
+    found = game.projection(10**far * near)
+    values = constraint_values(X, labels, found.F)
+    assert values.max() <= 1 + 1e-9
+    assert np.abs(values - 1)[found.multipliers > 0].max() <= 1e-9
+    assert optimality_error(X, labels, 10**far * near, found.F, found.multipliers) <= 1e-9
+    assert found.violation <= 1e-9
+
+
+def test_what_rounding_leaves_is_measured_and_told():
+    """Beyond Col X F' keeps entries as large as F's, whose rounding the data see."""
+    game, X, labels, F = case(0)
+    found = game.projection(1e8 * F)
+    off = np.abs(constraint_values(X, labels, found.F) - 1).max()
+    assert 1e-12 < off < 1e-6
+    assert 0.1 * off < found.violation < 10 * off  # which products are rounded how is another matter
+    with pytest.raises(InputError, match=r"F: found entries of up to .*e\+15, so large that rounding leaves the projection"):
+        game.project(1e15 * F)
+
+
 def test_bad_input():
     game, _, _, F = case(0)
     with pytest.raises(InputError, match="F: found shape"):

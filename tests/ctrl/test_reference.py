@@ -219,6 +219,8 @@ def test_a_shorter_last_batch_counts_its_own_samples():
         ({"start": np.zeros((4, 6))}, "start: found ndarray"),
         ({"start": (np.zeros((4, 5)), np.zeros((6, 4)))}, "F: found shape"),
         ({"key": None}, "key: found NoneType"),
+        ({"progress": 1}, "progress: found 1"),
+        ({"encoder_rate": 1e30, "chosen": CHOSEN + CHOSEN}, r"encoder_rate: found 1e\+30 and decoder_rate .* overflow"),
     ],
 )
 def test_bad_input_is_named(settings, words):

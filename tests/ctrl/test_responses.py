@@ -214,6 +214,34 @@ def test_in_the_scaled_norm_the_distance_is_quadratic(seed, exponent):
         assert errors[0] / errors[1] == pytest.approx(10, rel=0.2)
 
 
+def test_what_leaves_the_range_of_float64_is_no_best_response():
+    """1e100 F with the answer to F: squares of squares overflowed, and NaN was no error."""
+    X, labels = problems.subspace_data(0, (5, 4), (2, 1), 4)
+    game = SubspaceGame(X, labels, dim=3, epsilon=1.0)
+    F = np.random.default_rng(0).standard_normal((3, 4))
+    G = game.best_response(F).decoder
+    assert game.is_best_response(F, G)
+    assert not game.is_best_response(1e20 * F, G)
+    for call in (
+        lambda: game.is_best_response(1e100 * F, G),
+        lambda: game.verify_equilibrium(1e200 * F, G),
+        lambda: game.best_response(1e200 * F),
+        lambda: game.project(1e200 * F),
+    ):
+        with pytest.raises(InputError, match=r"F: found entries of up to .* f\(X\) leaves the range of float64"):
+            call()
+    with pytest.raises(InputError, match=r"G: with F's entries of up to .* fgf\(X\) leaves the range"):
+        game.response_error(F, 1e80 * G)
+
+
+@pytest.mark.parametrize("scale", [np.nan, np.inf, -1.0, "x"])
+def test_a_bad_scale_of_a_random_member_is_named(scale):
+    X, labels = problems.subspace_data(0, (5, 4), (2, 1), 4)
+    responses = SubspaceGame(X, labels, dim=3, epsilon=1.0).best_response(np.ones((3, 4)))
+    with pytest.raises(InputError, match="scale: found"):
+        responses.sample(0, scale=scale)
+
+
 def test_tolerances_below_rounding_decide_nothing():
     X, labels = problems.subspace_data(0, (5, 4), (2, 1), 4)
     game = SubspaceGame(X, labels, dim=3, epsilon=1.0)

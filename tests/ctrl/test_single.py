@@ -499,6 +499,17 @@ def test_bad_input():
         game.best_response(2 * F)
     with pytest.raises(InputError, match=r"G: found columns that are not orthonormal.*project_decoder\(G\)"):
         game.verify_equilibrium(F, 2 * G)
+    with pytest.raises(InputError, match=r"F: its image .* is too large beside epsilon for derivatives"):
+        game.gradient(1e200 * F, G)
+    for rows, words in (
+        (np.zeros((4, 3)), "^X: all samples are zero; pass others"),
+        (np.ones(4), r"X: found shape \(4,\); pass one row a sample"),
+        (1e200 * X, "X: the largest entry is .* whose square leaves the range of float64; rescale X"),
+    ):
+        with pytest.raises(InputError, match=words):
+            SingleSubspaceGame(rows, dim=3, epsilon=1.0)
+    with pytest.raises(InputError, match="above every singular value of X"):
+        SingleSubspaceGame(X, dim=3, epsilon=1.0, rank_tolerance=1e9)
     with pytest.raises(InputError, match="without full rank"):
         game.project(np.ones((3, 5)))
     with pytest.raises(InputError, match="without full rank"):

@@ -12,6 +12,7 @@ import mcr2_landscape as ml
 from mcr2_landscape import ctrl
 from mcr2_landscape.ctrl import solve
 from mcr2_landscape.ctrl.solve import kept_dimensions, orthogonal_coefficients
+from mcr2_landscape.landscape import Ascent
 from mcr2_landscape.testing import seeds
 
 CROSSOVER = 1.851295884612987  # of d_z/ε², K = 3 classes of rank one in two dimensions
@@ -171,6 +172,28 @@ def test_an_equilibrium_of_dependent_classes_is_a_maximizer_and_no_better_is_kno
     assert game.verify_equilibrium(found.F, found.G, attainable=0.52).stackelberg is ml.Verdict.REFUTED
 
 
+def test_an_ascent_along_a_curved_ridge_comes_to_its_end():
+    """Ranks 2 and 3 with one direction in common: gradients alone are at 1e-5 after thousands of steps."""
+    random = np.random.default_rng(0)
+    B = random.standard_normal((4, 8))
+    X = np.concatenate([random.standard_normal((30, 2)) @ B[:2], random.standard_normal((30, 3)) @ B[1:]])
+    found = ctrl.SubspaceGame(X, np.repeat([0, 1], 30), dim=5, epsilon=0.5).solve(key=0, num_starts=1)
+    assert found.value == pytest.approx(1.0306288597972, abs=1e-12)  # 5000 gradients more leave 1.5e-7 of it
+    assert found.converged
+    assert found.gradient <= 2e-11
+    assert "has not converged" not in found.reason
+
+
+def end_of(value, converged):
+    return Ascent(np.zeros(1), value, 0.0, 0.0, converged, "", 1, 0, None, {})
+
+
+def test_the_highest_ends_go_on_and_of_equal_ones_the_converged_counts():
+    ends = [end_of(1.0, True), end_of(3.0, False), end_of(3.0 - 1e-11, True), end_of(2.0, False), end_of(2.5, True)]
+    assert [end.value for end in solve._highest(ends)] == [3.0 - 1e-11, 3.0, 2.5]
+    assert [end.value for end in solve._highest([end_of(1.0, True), end_of(2.0, False)])] == [2.0, 1.0]
+
+
 @given(seeds())
 def test_kept_dimensions_are_those_of_the_construction(seed):
     random = np.random.default_rng(seed)
@@ -188,11 +211,17 @@ def test_kept_dimensions_are_those_of_the_construction(seed):
     [
         ({"key": None}, "key: found NoneType"),
         ({"key": 0, "num_starts": 0}, "num_starts: found 0"),
+        ({"key": 0, "progress": 1}, "progress: found 1"),
     ],
 )
 def test_bad_arguments_are_named(arguments, words):
     with pytest.raises(ml.InputError, match=words):
         game_of((10, 10), (1, 1), 2, 0.5).solve(**arguments)
+
+
+def test_what_does_not_fit_into_memory_is_not_begun():
+    with pytest.raises(ml.InputError, match=r"dim: needs .* GB, and .* GB of memory are available; pass a smaller d_z"):
+        game_of((10, 10), (1, 1), 10**9, 0.5).solve(key=0)
 
 
 def test_a_search_costs_what_its_size_allows():

@@ -154,6 +154,9 @@ def test_bad_data_are_refused():
     refused(X, labels[:-1], "labels: found 11.*12")
     refused(X, np.zeros(12, int), "one class|two classes|at least two")
     refused(X[:, 0], labels, "X|features: found shape")
+    refused(X[:, 0], labels, r"X: found shape \(12,\); pass one row a sample, shape \(samples, features\)")
+    for scale in (1e200, 1e-200):
+        refused(scale * X, labels, "X: the largest entry of class 0 is .* whose square leaves the range of float64; rescale X")
     zero = X.copy()
     zero[labels == 1] = 0
     refused(zero, labels, "all samples of class 1 are zero; drop the class")

@@ -12,9 +12,6 @@ from mcr2_landscape.study.tasks import ctrl_data
 from mcr2_landscape.study.tasks.ctrl_pictures import SamplePictures, pictures
 from mcr2_landscape.study.tasks.problems import thinned
 from mcr2_landscape.validation import InputError, positive_integer, positive_real, real
-from mcr2_landscape.verdict import Verdict
-
-_SAME = 1e-8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,8 +21,8 @@ class PlayedSingle(ctrl_data.Hypotheses, SamplePictures):
     **Fields:** `rank` d_S as counted down to `tolerance` (0: to rounding). `value` R(FX),
     `distance` D, `optimum` in closed form and the `gap` to it; `kept` and `lost` dimensions of the optimum, with its
     `optimal_singular_values` of f(X), and `unique`: whether all optimal encoders keep the same ones. `response_error`:
-    ‖E^½(MPMᵀ − P)E^½‖/‖E^½PE^½‖, E = (I + bP)⁻¹, zero at best responses. `stackelberg`: "holds" for a best response to an
-    encoder that attains the optimum, both to 1e-8, else "refuted". `local_nash` (missing where it is not asked for), with
+    ‖E^½(MPMᵀ − P)E^½‖/‖E^½PE^½‖, E = (I + bP)⁻¹, zero at best responses. `stackelberg`: whether it is a best response to
+    an encoder that attains the optimum ("undecided" where rounding hides it). `local_nash` (missing where it is not asked for), with
     `nash_reason` in words. `reconstruction_error`: ‖gf(X) − X‖/‖X‖, of what is left of X. Everything else as in `ctrl_game`,
     for one class.
     """
@@ -103,7 +100,6 @@ def ctrl_single(
     )
     value, distance = _utilities(game, F, G)
     error = response_error(F, G, (game.factor,), np.array([game.dim / (game.num_samples * game.epsilon**2)]))
-    attained = best.value - value <= _SAME * best.value and error <= _SAME
     return PlayedSingle(
         rank=game.rank,
         tolerance=0.0 if tolerance is None else tolerance,
@@ -117,7 +113,7 @@ def ctrl_single(
         optimal_singular_values=tuple(best.singular_values.tolist()),
         unique=str(best.unique),
         response_error=error,
-        stackelberg=str(Verdict.HOLDS if attained else Verdict.REFUTED),
+        stackelberg=str(game.stackelberg_verdict(F, G)),
         local_nash=None if report is None else str(report.local_nash),
         nash_reason=None if report is None else report.reason,
         reconstruction_error=float(np.linalg.norm(G @ (F @ game.factor) - game.factor) / np.linalg.norm(game.factor)),
