@@ -22,9 +22,9 @@ class PlayedSingle(ctrl_data.Hypotheses, SamplePictures):
     `distance` D, `optimum` in closed form and the `gap` to it; `kept` and `lost` dimensions of the optimum, with its
     `optimal_singular_values` of f(X), and `unique`: whether all optimal encoders keep the same ones. `response_error`:
     ‖E^½(MPMᵀ − P)E^½‖/‖E^½PE^½‖, E = (I + bP)⁻¹, zero at best responses. `stackelberg`: whether it is a best response to
-    an encoder that attains the optimum ("undecided" where rounding hides it). `local_nash` (missing where it is not asked for), with
-    `nash_reason` in words. `reconstruction_error`: ‖gf(X) − X‖/‖X‖, of what is left of X. Everything else as in `ctrl_game`,
-    for one class.
+    an encoder that attains the optimum ("undecided" where rounding hides it). `local_nash` (missing where it is not asked
+    for), with `nash_reason` in words. `reconstruction_error`: ‖gf(X) − X‖/‖X‖, of what is left of X. All else is as in
+    `ctrl_game`, for one class.
     """
 
     rank: int
