@@ -25,6 +25,6 @@ from mcr2_landscape.ctrl.second_order import envelope_residual as envelope_resid
 from mcr2_landscape.ctrl.single import SingleOptimum as SingleOptimum
 from mcr2_landscape.ctrl.single import SingleSolution as SingleSolution
 from mcr2_landscape.ctrl.single import SingleSubspaceGame as SingleSubspaceGame
-from mcr2_landscape.ctrl.single import SingleVerification as SingleVerification
+from mcr2_landscape.ctrl.single_equilibrium import SingleVerification as SingleVerification
 from mcr2_landscape.ctrl.solve import Equilibrium as Equilibrium
 from mcr2_landscape.ctrl.stiefel_responses import StiefelResponses as StiefelResponses

@@ -36,15 +36,15 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-import scipy.sparse.linalg
 from jaxtyping import Array, Float
 
 from mcr2_landscape.closed_form import check_epsilon
-from mcr2_landscape.ctrl import stiefel, utilities, values
+from mcr2_landscape.ctrl import single_equilibrium, stiefel, stiefel_derivatives, utilities, values
 from mcr2_landscape.ctrl.game import Gradients
 from mcr2_landscape.ctrl.hypotheses import Hypothesis
 from mcr2_landscape.ctrl.players import finite_slopes, host_matrix, traced_matrix
 from mcr2_landscape.ctrl.responses import check_tolerance, response_error
+from mcr2_landscape.ctrl.single_equilibrium import SingleVerification
 from mcr2_landscape.ctrl.solve import check_memory
 from mcr2_landscape.ctrl.spans import span_of
 from mcr2_landscape.ctrl.stiefel_responses import PLAIN, ZERO, StiefelResponses, stiefel_responses
@@ -52,11 +52,6 @@ from mcr2_landscape.randomness import generator
 from mcr2_landscape.record import Record
 from mcr2_landscape.validation import InputError, positive_integer, positive_real
 from mcr2_landscape.verdict import Verdict
-
-_DENSE = 400  # entries of F up to which the encoder's Hessian is formed
-_RESPONDS = 1e-8  # `response_error` of a best response
-_VALUE, _HIDDEN = 1e-12, 1e-10  # of the optimum: its rounding; the most that may be hidden for it to be called attained
-_SLOPE = 1e-6  # relative gradients above are none of rounding's
 
 
 @dataclass(frozen=True)
@@ -89,30 +84,6 @@ class SingleSolution(Record):
     value: float
     upper_bound: float
     gap: float
-
-
-@dataclass(frozen=True)
-class SingleVerification(Record):
-    """What a pair (F, G) is.
-
-    **Fields:** `stackelberg`: whether F is optimal and G a best response: refuted where one of them fails beyond rounding, or
-    R(FX) has a slope, undecided where F or G is so far from orthonormal that this hides it; `gap`: what R(FX) lacks of the
-    optimum; `response_error`: see `SingleSubspaceGame.is_best_response`. `local_nash`: whether neither player gains to second
-    order by moving alone; undecided where the encoder's Hessian is singular. `gradient_norms`: Riemannian, of both players,
-    relative to the size of ∇R. `curvature`: the largest eigenvalue of the encoder's Riemannian Hessian; `nan` where there is
-    nowhere to move or the gradients decide. `subspace_error`: sine of the largest angle between fgf(S) and f(S).
-    `reconstruction_error`: ‖gf(X) − X‖/‖X‖, which an equilibrium need not make small. `reason`: in words.
-    """
-
-    stackelberg: Verdict
-    gap: float
-    response_error: float
-    local_nash: Verdict
-    gradient_norms: tuple[float, float]
-    curvature: float
-    subspace_error: float
-    reconstruction_error: float
-    reason: str
 
 
 class SingleSubspaceGame:
@@ -155,7 +126,8 @@ class SingleSubspaceGame:
         return self.values.size
 
     @property
-    def _b(self) -> float:
+    def b(self) -> float:
+        """d_z/(n ε²)."""
         return self.dim / (self.num_samples * self.epsilon**2)
 
     # -- traced -------------------------------------------------------------------------------------------------------------
@@ -164,7 +136,7 @@ class SingleSubspaceGame:
         """What the traced utilities are evaluated on, in that dtype."""
         dtype = np.dtype(dtype)
         if dtype not in self._by_dtype:
-            numbers = (self.factor[None], np.array(self._b), np.array([self._b]), np.zeros(1))
+            numbers = (self.factor[None], np.array(self.b), np.array([self.b]), np.zeros(1))
             with jax.ensure_compile_time_eval():  # what is kept must not belong to the trace that asked first
                 self._by_dtype[dtype] = utilities.Data(*(jnp.asarray(number.astype(dtype)) for number in numbers))
         return self._by_dtype[dtype]
@@ -187,15 +159,15 @@ class SingleSubspaceGame:
         likewise.
         """
         F = traced_matrix("F", F, (self.dim, self.ambient_dim))
-        return utilities.finite(_expressiveness(self.data(F.dtype), F))
+        return utilities.finite(stiefel_derivatives.expressiveness(self.data(F.dtype), F))
 
     def distance(self, F: Any, G: Any) -> Float[Array, ""]:
         """ΔR(f(X), fgf(X)) ≥ 0."""
-        return utilities.finite(_distance(*self._both(F, G)))
+        return utilities.finite(stiefel_derivatives.distance(*self._both(F, G)))
 
     def encoder_utility(self, F: Any, G: Any) -> Float[Array, ""]:
         """R(FX) + ΔR(FX, FGFX)."""
-        return utilities.finite(_encoder_utility(*self._both(F, G)))
+        return utilities.finite(stiefel_derivatives.encoder_utility(*self._both(F, G)))
 
     def decoder_utility(self, F: Any, G: Any) -> Float[Array, ""]:
         """−ΔR(FX, FGFX)."""
@@ -203,22 +175,22 @@ class SingleSubspaceGame:
 
     def gradient(self, F: Any, G: Any) -> Gradients:
         """Each player's gradient of its own utility, in closed form, in the space of all matrices."""
-        return Gradients(*finite_slopes(_gradients(*self._both(F, G))))
+        return Gradients(*finite_slopes(stiefel_derivatives.gradients(*self._both(F, G))))
 
     def riemannian_gradient(self, F: Any, G: Any) -> Gradients:
         """`gradient` projected on the tangent spaces of the Stiefel manifolds at F and G."""
-        return Gradients(*finite_slopes(_riemannian_gradients(*self._both(F, G))))
+        return Gradients(*finite_slopes(stiefel_derivatives.riemannian_gradients(*self._both(F, G))))
 
     def hvp(self, F: Any, G: Any, V: Any, W: Any) -> Gradients:
         """The derivative of `gradient` along (V, W), in closed form."""
         data, F, G = self._both(F, G)
-        return Gradients(*finite_slopes(_hvp(data, F, G, *self._directions(F, V, W))))
+        return Gradients(*finite_slopes(stiefel_derivatives.hvp(data, F, G, *self._directions(F, V, W))))
 
     def riemannian_hvp(self, F: Any, G: Any, V: Any, W: Any) -> Gradients:
         """The covariant derivative of `riemannian_gradient` along tangent (V, W): for each player its own Riemannian Hessian
         times its own direction plus the mixed one times the other's."""
         data, F, G = self._both(F, G)
-        return Gradients(*finite_slopes(_riemannian_hvp(data, F, G, *self._directions(F, V, W))))
+        return Gradients(*finite_slopes(stiefel_derivatives.riemannian_hvp(data, F, G, *self._directions(F, V, W))))
 
     # -- host ---------------------------------------------------------------------------------------------------------------
 
@@ -269,7 +241,7 @@ class SingleSubspaceGame:
         """The value of the game to the encoder, in closed form (the module's text proves it)."""
         k = min(self.dim, self.rank)
         kept = self.values[:k]
-        value = 0.5 * float(np.log1p(self._b * kept**2).sum())
+        value = 0.5 * float(np.log1p(self.b * kept**2).sum())
         if k == self.rank:
             words = f"d_z = {self.dim} holds all {k} dimensions of S"
             return SingleOptimum(value, kept.copy(), k, 0, Verdict.HOLDS, words)
@@ -286,12 +258,14 @@ class SingleSubspaceGame:
         """Whether ‖E^½(MPMᵀ − P)E^½‖ ≤ rtol ‖E^½PE^½‖ for M = FG and E = (I + bP)⁻¹, in which the distance is quadratic.
         Errors as `encoder`."""
         check_tolerance(positive_real("rtol", rtol))
-        return self._response_error(self.encoder(F), self.decoder(G)) <= rtol
+        return self.response_error(F, G) <= rtol
 
-    def _response_error(self, F: np.ndarray, G: np.ndarray) -> float:
+    def response_error(self, F: Any, G: Any) -> float:
+        """‖E^½(MPMᵀ − P)E^½‖/‖E^½PE^½‖, zero at best responses. Errors as `encoder`."""
+        F, G = self.encoder(F), self.decoder(G)
         if np.linalg.norm(F @ self.factor) <= ZERO * self.values[0]:
             return 0.0  # every decoder answers an encoder that sees nothing
-        return response_error(F, G, (self.factor,), np.array([self._b]))
+        return response_error(F, G, (self.factor,), np.array([self.b]))
 
     def solve(self, *, key: Any) -> SingleSolution:
         """A random equilibrium: an optimal encoder and a best response, the free parts of both by Haar's measure.
@@ -308,101 +282,22 @@ class SingleSubspaceGame:
             span = np.concatenate([kept, stiefel.haar(random, self.ambient_dim, self.dim - k, kept)], axis=1)
             F = stiefel.haar(random, self.dim, self.dim) @ span.T
         G = self.best_response(F).sample(random)
-        value, bound = self._rate(F), self.optimum().value
+        value, bound = self.rate(F), self.optimum().value
         return SingleSolution(F, G, value, bound, bound - value)
 
-    def _rate(self, F: np.ndarray) -> float:
-        return values.rate(np.sqrt(self._b) * F @ self.factor)
+    def rate(self, F: Any) -> float:
+        """R(FX), on the host. Errors as `encoder`."""
+        F = self.encoder(F)
+        return values.rate(np.sqrt(self.b) * F @ self.factor)
 
     def verify_equilibrium(self, F: Any, G: Any) -> SingleVerification:
         """Whether (F, G) is a Stackelberg equilibrium, and a local Nash equilibrium. Errors as `encoder`."""
-        F, G = self.encoder(F), self.decoder(G)
-        responds, error = self._responds(F, G)
-        with jax.enable_x64(True):
-            data, scale = self.data(np.float64), self._gradient_scale
-            grown = _riemannian_gradients(data, jnp.asarray(F), jnp.asarray(G))
-            norms = tuple(float(jnp.linalg.norm(part)) / scale for part in grown)
-            nash, curvature, more = self._nash(F, G, norms, responds)
-        gap = self.optimum().value - self._rate(F)
-        stackelberg, words = self._stackelberg(F, gap, responds)
-        words += f" (R(FX) is {gap:.3g} below the optimum, the decoder {error:.3g} off a best response); {more}"
-        return SingleVerification(stackelberg, gap, error, nash, (norms[0], norms[1]), curvature, *self._recovery(F, G), words)
+        return single_equilibrium.verify(self, self.encoder(F), self.decoder(G))
 
     def stackelberg_verdict(self, F: Any, G: Any) -> Verdict:
         """Whether (F, G) is a Stackelberg equilibrium, as `verify_equilibrium` says it, without second derivatives. Errors as
         `encoder`."""
-        F, G = self.encoder(F), self.decoder(G)
-        return self._stackelberg(F, self.optimum().value - self._rate(F), self._responds(F, G)[0])[0]
-
-    @property
-    def _gradient_scale(self) -> float:
-        """What gradients are relative to: ‖b(I + bΣ)⁻¹Σ‖."""
-        return self._b * float(np.linalg.norm(self.values**2 / (1 + self._b * self.values**2)))
-
-    def _responds(self, F: np.ndarray, G: np.ndarray) -> tuple[Verdict, float]:
-        """Whether G is a best response: undecided where the error may come from rows that are orthonormal to rounding alone."""
-        error = self._response_error(F, G)
-        if error <= _RESPONDS:
-            return Verdict.HOLDS, error
-        off = 2 * (stiefel.defect(F) + stiefel.defect(G)) * (1 + np.sqrt(self._b) * float(self.values[0]))
-        return (Verdict.REFUTED if error > _RESPONDS + off else Verdict.UNDECIDED), error
-
-    def _stackelberg(self, F: np.ndarray, gap: float, responds: Verdict) -> tuple[Verdict, str]:
-        best, raised = self.optimum().value, self._b * self.values**2
-        rounding = _VALUE * best + stiefel.defect(F) * float(np.sum(raised / (1 + raised)))
-        if responds is Verdict.REFUTED:
-            return Verdict.REFUTED, "the decoder is no best response"
-        if gap > rounding:
-            return Verdict.REFUTED, "the encoder is not optimal"
-        with jax.enable_x64(True):  # with the decoder Fᵀ the distance and its slopes are zero
-            grown = _riemannian_gradients(self.data(np.float64), jnp.asarray(F), jnp.asarray(F.T))[0]
-        gradient = float(jnp.linalg.norm(grown)) / self._gradient_scale
-        if gradient > _SLOPE:
-            return Verdict.REFUTED, f"the encoder is not critical for R(FX): relative gradient {gradient:.3g}"
-        if responds is Verdict.UNDECIDED or rounding > _HIDDEN * best:
-            return Verdict.UNDECIDED, "F or G is too far from orthonormal to tell"
-        return Verdict.HOLDS, "the encoder attains the optimum to rounding, and the decoder answers it"
-
-    def _nash(self, F: np.ndarray, G: np.ndarray, norms: tuple[float, ...], responds: Verdict) -> tuple[Verdict, float, str]:
-        if max(norms) > _SLOPE:
-            player = "encoder" if norms[0] >= norms[1] else "decoder"
-            return Verdict.REFUTED, np.nan, f"the {player} gains to first order (relative gradient {max(norms):.3g})"
-        if stiefel.dimension(*F.shape) == 0:
-            return (
-                (Verdict.HOLDS if responds is Verdict.HOLDS else Verdict.UNDECIDED),
-                np.nan,
-                "the manifolds have no directions",
-            )
-        curvature = self._curvature(F, G)
-        small = 1e-8 * self._b * float(self.values[0]) ** 2
-        if curvature > small:
-            return Verdict.REFUTED, curvature, f"the encoder gains to second order (curvature {curvature:.3g})"
-        if curvature < -small and responds is Verdict.HOLDS:
-            return Verdict.HOLDS, curvature, f"the encoder loses to second order (curvature {curvature:.3g})"
-        return Verdict.UNDECIDED, curvature, "second order does not decide whether the players gain by moving alone"
-
-    def _curvature(self, F: np.ndarray, G: np.ndarray) -> float:
-        """The largest eigenvalue of the encoder's Riemannian Hessian on the tangent space."""
-        data, at = self.data(np.float64), (jnp.asarray(F), jnp.asarray(G))
-        below = 4 * self._b * float(self.values[0]) ** 2  # normal directions get this, with the sign turned
-        if F.size <= _DENSE:
-            return float(np.linalg.eigvalsh(np.asarray(_hessian(data, *at, below)))[-1])
-
-        def product(V: np.ndarray) -> np.ndarray:
-            return np.asarray(_shifted(data, *at, jnp.asarray(V.reshape(F.shape)), below)).ravel()
-
-        operator = scipy.sparse.linalg.LinearOperator((F.size, F.size), matvec=product, dtype=np.float64)  # type: ignore[call-arg]
-        accuracy: dict[str, Any] = {"tol": 1e-6, "return_eigenvectors": False}
-        start = np.random.default_rng(0).standard_normal(F.size)
-        return float(scipy.sparse.linalg.eigsh(operator, k=1, which="LA", v0=start, **accuracy)[0])
-
-    def _recovery(self, F: np.ndarray, G: np.ndarray) -> tuple[float, float]:
-        A = F @ self.factor
-        U, s, _ = np.linalg.svd(A, full_matrices=False)
-        kept = U[:, s > PLAIN * max(float(s[0]), 1e-300)]
-        again, _ = np.linalg.qr(F @ G @ kept)
-        sine = float(np.linalg.norm(again - kept @ (kept.T @ again), 2)) if kept.shape[1] else 0.0
-        return sine, float(np.linalg.norm(G @ A - self.factor) / np.linalg.norm(self.factor))
+        return single_equilibrium.stackelberg_verdict(self, self.encoder(F), self.decoder(G))
 
 
 def _differs(gap: float) -> Verdict:
@@ -410,55 +305,3 @@ def _differs(gap: float) -> Verdict:
     if gap <= ZERO:
         return Verdict.REFUTED
     return Verdict.HOLDS if gap >= PLAIN else Verdict.UNDECIDED
-
-
-# -- traced -----------------------------------------------------------------------------------------------------------------
-
-
-_expressiveness = jax.jit(utilities.expressiveness)
-_encoder_utility = jax.jit(utilities.encoder_utility)
-
-
-@jax.jit
-def _distance(data: utilities.Data, F: jax.Array, G: jax.Array) -> jax.Array:
-    return jnp.sum(utilities.distances(data, F, G))
-
-
-@jax.jit
-def _gradients(data: utilities.Data, F: jax.Array, G: jax.Array) -> tuple[jax.Array, jax.Array]:
-    return utilities.gradients(data, utilities.point_at(data, F, G))
-
-
-@jax.jit
-def _riemannian_gradients(data: utilities.Data, F: jax.Array, G: jax.Array) -> tuple[jax.Array, jax.Array]:
-    encoder, decoder = _gradients(data, F, G)
-    return stiefel.tangent(F, encoder), stiefel.tangent(G, decoder)
-
-
-@jax.jit
-def _hvp(data: utilities.Data, F: jax.Array, G: jax.Array, V: jax.Array, W: jax.Array) -> tuple[jax.Array, jax.Array]:
-    return utilities.hvp(data, utilities.point_at(data, F, G), V, W)
-
-
-@jax.jit
-def _riemannian_hvp(
-    data: utilities.Data, F: jax.Array, G: jax.Array, V: jax.Array, W: jax.Array
-) -> tuple[jax.Array, jax.Array]:
-    at = utilities.point_at(data, F, G)
-    encoder, decoder = utilities.gradients(data, at)
-    first, second = utilities.hvp(data, at, V, W)
-    return stiefel.tangent(F, first - stiefel.normal(F, encoder, V)), stiefel.tangent(G, second - stiefel.normal(G, decoder, W))
-
-
-@jax.jit
-def _shifted(data: utilities.Data, F: jax.Array, G: jax.Array, V: jax.Array, below: jax.Array) -> jax.Array:
-    """The encoder's Riemannian Hessian on tangent directions, −below on normal ones."""
-    inside = stiefel.tangent(F, V)
-    return _riemannian_hvp(data, F, G, inside, jnp.zeros_like(G))[0] - below * (V - inside)
-
-
-@jax.jit
-def _hessian(data: utilities.Data, F: jax.Array, G: jax.Array, below: jax.Array) -> jax.Array:
-    directions = jnp.eye(F.size, dtype=F.dtype).reshape(F.size, *F.shape)
-    found = jax.vmap(lambda V: _shifted(data, F, G, V, below).reshape(-1))(directions)
-    return 0.5 * (found + found.T)

@@ -416,12 +416,12 @@ def test_what_the_manifold_s_tolerance_hides_is_undecided():
 
 
 def test_large_games_by_lanczos_agree_with_dense_ones(monkeypatch):
-    from mcr2_landscape.ctrl import single
+    from mcr2_landscape.ctrl import single_equilibrium
 
     game, *_ = case(0, 3)
     found = game.solve(key=1)
     dense = game.verify_equilibrium(found.encoder, found.decoder).curvature
-    monkeypatch.setattr(single, "_DENSE", 0)
+    monkeypatch.setattr(single_equilibrium, "_DENSE", 0)
     assert game.verify_equilibrium(found.encoder, found.decoder).curvature == pytest.approx(dense, rel=1e-5)
 
 
