@@ -1,5 +1,8 @@
 """Markov games: exact evaluation, whether they are potential games, equilibria, and learning dynamics."""
 
+from mcr2_landscape.markov.baselines import PolicyPath as PolicyPath
+from mcr2_landscape.markov.baselines import fictitious_play as fictitious_play
+from mcr2_landscape.markov.baselines import independent_policy_gradient as independent_policy_gradient
 from mcr2_landscape.markov.congestion import CongestionGame as CongestionGame
 from mcr2_landscape.markov.distance import AlphaBound as AlphaBound
 from mcr2_landscape.markov.distance import alpha_lower_bound as alpha_lower_bound
@@ -24,6 +27,8 @@ from mcr2_landscape.markov.exchange import to_gambit as to_gambit
 from mcr2_landscape.markov.exchange import to_quantecon as to_quantecon
 from mcr2_landscape.markov.files import load_game as load_game
 from mcr2_landscape.markov.files import save_game as save_game
+from mcr2_landscape.markov.flows import Flow as Flow
+from mcr2_landscape.markov.flows import flow as flow
 from mcr2_landscape.markov.game import BestResponse as BestResponse
 from mcr2_landscape.markov.game import Game as Game
 from mcr2_landscape.markov.game import MarkovGame as MarkovGame
@@ -34,6 +39,8 @@ from mcr2_landscape.markov.potential import Cycle as Cycle
 from mcr2_landscape.markov.potential import PotentialTest as PotentialTest
 from mcr2_landscape.markov.potential import four_cycle as four_cycle
 from mcr2_landscape.markov.potential import potential_test as potential_test
+from mcr2_landscape.markov.q_learning import QLearning as QLearning
+from mcr2_landscape.markov.q_learning import independent_q_learning as independent_q_learning
 from mcr2_landscape.markov.routing import routing_game as routing_game
 from mcr2_landscape.markov.step_sizes import power_step as power_step
 from mcr2_landscape.markov.step_sizes import step_conditions as step_conditions
