@@ -15,6 +15,7 @@ from mcr2_landscape.markov import learn, power_step, routing_game, step_conditio
 from mcr2_landscape.verdict import Evidence, Verdict
 
 _SETTINGS = (("1/2", 1),)
+_EXPLORED = 0.1
 _REPAIRED = (("11/20", "3/4"), ("3/5", 1), ("2/3", "9/10"), ("51/100", 1))
 
 
@@ -53,6 +54,20 @@ def visits(run: Run, *, exploration: float = 0.0) -> Outcome:
     verdict = Verdict.REFUTED if falls else Verdict.HOLDS if late > early / 1.5 else Verdict.UNDECIDED
     figures = {"tolerance": 1 / 3, "worst": float(late / early), "samples": learners, "seeds": run.seed}
     return Outcome.of([Part("frequency", verdict, Evidence.NUMERICAL, words + ".", figures)])
+
+
+def explored_visits(run: Run, *, exploration: float = _EXPLORED) -> Outcome:
+    """How often each action is tried among the visits of a state, at the end: half of ε/|A_i| at least, the other half being
+    left to chance. `exploration` is what the players do, whatever is claimed of them."""
+    last, learners = run.choose(20_000, 50_000, 200_000), run.choose(64, 256, 1024)
+    history = learn(
+        routing_game(), key=run.seed, num_steps=last, num_seeds=learners, exploration=exploration, record_every=last
+    )
+    shares = np.min([(own[:, -1] / own[:, -1].sum(axis=-1, keepdims=True)).min(axis=(1, 2)) for own in history.visits], axis=0)
+    floor = _EXPLORED / 2
+    below = [f"a share of {share:.2g} where {floor:.2g} is the floor" for share in shares if share < floor / 2]
+    words = f"learners that try every action in every state, the least of them {shares.min() / floor:.2f} times ε/|A|"
+    return Outcome.of([Part.counted("shares", learners, below, words, seeds=run.seed)])
 
 
 def learned_values(run: Run, *, exploration: float = 0.0) -> Outcome:

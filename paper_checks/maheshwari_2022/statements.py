@@ -175,6 +175,21 @@ CLAIMS = (
         group="mpg",
     ),
     Claim(
+        id="mpg.deterministic-cycles.corrected",
+        title="Four-cycles of all stationary policies decide",
+        source="Monderer and Shapley (1996), corollary 2.9, for the game of stationary policies",
+        form=Form.CORRECTED,
+        statement=(
+            "If all four-cycles of stationary policies vanish, mixed ones included, the game is a Markov potential game: Φ, "
+            "the sum of what V_i gains as one player after the other goes from a fixed policy to π, has the differences of "
+            "every V_i." + _POTENTIAL
+        ),
+        expected=Verdict.HOLDS,
+        corrects="mpg.deterministic-cycles.printed",
+        check=f"{_GAMES}:recovered_potential",
+        group="mpg",
+    ),
+    Claim(
         id="mpg.perturbed-potential.printed",
         title="Φ + τΣD_i is a potential of the perturbed game",
         source=f"{PAPER}, the early form's argument as recalled; its own lemma was not read",
@@ -236,6 +251,21 @@ CLAIMS = (
         ),
         expected=Verdict.REFUTED,
         check=f"{_LEARNING}:visits",
+        group="mpg-learning",
+    ),
+    Claim(
+        id="mpg.visits.corrected",
+        title="With exploration every action is tried often enough",
+        source=f"{PAPER}, the later form",
+        form=Form.CORRECTED,
+        statement=(
+            "In the first experiment with the best action and exploration ε = 0.1 in place of the smoothed deviation every "
+            "action is tried in a share of at least ε/|A_i| of the visits of each state, up to sampling."
+        ),
+        hypotheses=("exploration",),
+        expected=Verdict.HOLDS,
+        corrects="mpg.visits.printed",
+        check=f"{_LEARNING}:explored_visits",
         group="mpg-learning",
     ),
     Claim(
