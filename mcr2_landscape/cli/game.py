@@ -87,15 +87,20 @@ def game(
     """
     from mcr2_landscape.cli.gaming import game_of, learned_words, policy_of, write_certificate
     from mcr2_landscape.cli.output import Output, show_progress
+    from mcr2_landscape.errors import InputError
 
     check_seed(seed)
     check_count("--seeds", seeds)
     if learn is not None:
         check_count("--learn", learn)
+    if record_every is not None:
+        check_count("--record-every", record_every)
     output = Output(json, report)
     routing = {"num_players": players, "num_routes": routes, "threshold": threshold}
     routing |= {"common_interest": not own_rewards, "action_independent": action_independent}
     found, source = game_of(game, routing, unsafe_costs_more=unsafe_costs_more)
+    if learn is None and (resume or checkpoint is not None):
+        raise InputError("--checkpoint, --resume: nothing is learned; give the number of steps with --learn")
     from mcr2_landscape.markov.examination import examine_game
 
     result = examine_game(

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from mcr2_landscape.markov.examination import GameExamination
 
 _SLOPES, _INTERCEPTS = (2, 4), (9, 16)
+_DEFAULTS = {"num_players": 4, "num_routes": 2, "threshold": 2, "common_interest": True, "action_independent": False}
 
 
 def game_of(name: str, routing: dict[str, Any], *, unsafe_costs_more: bool) -> tuple[Game, str]:
@@ -34,6 +35,11 @@ def game_of(name: str, routing: dict[str, Any], *, unsafe_costs_more: bool) -> t
         interest = "common interest" if routing["common_interest"] else "own rewards"
         moved = ", transitions averaged over actions" if routing["action_independent"] else ""
         return game, f"routing game on {routing['num_routes']} routes, {interest}{moved}"
+    if routing != _DEFAULTS or unsafe_costs_more:
+        raise InputError(
+            f"game: found {name!r} with options of the routing game (--players, --routes, --threshold, --own-rewards, "
+            "--action-independent, --unsafe-costs-more); leave them out, or pass the word routing"
+        )
     if name in EXAMPLES:
         return EXAMPLES[name].make(), f"example {name}"
     if not Path(name).suffix and not Path(name).exists():

@@ -111,18 +111,21 @@ class CongestionGame(Game):
         even = np.full((N, 1, M), 1 / M)
         return with_each_on_each(even, self._kernel[None])[0, 0].mean(axis=0)
 
-    def _decisions(self, policy: Policy) -> list[Decisions]:
-        own = np.stack(policy)  # (N, S, M)
-        N, S, M = own.shape
+    def _decisions_of(self, policy: Policy) -> list[Decisions]:
+        own = np.stack(policy)  # (N, P, S, M)
+        N, P, S, M = own.shape
+        # Distributions of loads are found state by state, so that the states of all policies stand side by side.
+        rows = own.reshape(N, P * S, M)
         if self.action_independent:
-            transition = np.broadcast_to(self._averaged, (N, S, M, S))
+            transition = np.broadcast_to(self._averaged, (N, P * S, M, S))
         else:
-            transition = with_each_on_each(own, np.broadcast_to(self._kernel, (S, *self._kernel.shape)))
-        return [Decisions(tuple(range(N)), self._rewards(own), transition, self.discount)]
+            transition = with_each_on_each(rows, np.broadcast_to(self._kernel, (P * S, *self._kernel.shape)))
+        reward = self._rewards(rows, np.tile(self.payoff.astype(np.float64), (P, 1, 1)))
+        shape = (N * P, S, M)
+        return [Decisions(tuple(range(N)), reward.reshape(shape), transition.reshape(*shape, S), self.discount)]
 
-    def _rewards(self, own: np.ndarray) -> np.ndarray:
-        """r_i(s, m), (N, S, M), from the load of one route at a time."""
-        payoff = self.payoff.astype(np.float64)
+    def _rewards(self, own: np.ndarray, payoff: np.ndarray) -> np.ndarray:
+        """r_i(s, m), (N, rows, M), from the load of one route at a time."""
         out = np.zeros(own.shape)
         for m in range(self.num_routes):
             chance = np.stack([own[..., m], 1 - own[..., m]], axis=-1)

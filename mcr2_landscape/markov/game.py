@@ -60,7 +60,7 @@ class NashGap(Record):
 class Game(abc.ABC):
     """What can be asked of a Markov game, whatever it is given by.
 
-    A subclass says what each player faces when the others' policies are fixed (`_decisions`).
+    A subclass says what each player faces when the others' policies are fixed (`_decisions_of`).
 
     A policy is a tuple with an array (S, A_i) of probabilities for each player; `policy` arguments raise `InputError` for
     another number of players, a wrong shape, NaN, or rows that are no probabilities; `temperature` for numbers below zero.
@@ -76,9 +76,13 @@ class Game(abc.ABC):
         """N."""
         return len(self.num_actions)
 
-    @abc.abstractmethod
     def _decisions(self, policy: Policy) -> list[Decisions]:
         """The players' decision problems at a checked policy, those with equally many actions together."""
+        return self._decisions_of(tuple(own[None] for own in policy))
+
+    @abc.abstractmethod
+    def _decisions_of(self, policy: Policy) -> list[Decisions]:
+        """The same at P policies at once, arrays (P, S, A_i): n · P problems, those of one player together, for n `players`."""
 
     @abc.abstractmethod
     def to_tables(self) -> MarkovGame:
@@ -274,22 +278,22 @@ class MarkovGame(Game):
             "initial": None if initial is None else tables.plain(initial),
         }
 
-    def _decisions(self, policy: Policy) -> list[Decisions]:
+    def _decisions_of(self, policy: Policy) -> list[Decisions]:
         # A player's problem averages over all others: from the left over those before it, once for all, then from the right.
         both = np.concatenate([self.transition, np.moveaxis(self.reward, 0, -1)], axis=-1)  # (S, A_1, …, A_N, S + N)
-        before, problems = both, {}
+        before, problems = np.broadcast_to(both, (policy[0].shape[0], *both.shape)), {}
         for i, count in enumerate(self.num_actions):
             alone = before
             for own in reversed(policy[i + 1 :]):  # the last axis of actions goes first
-                alone = np.einsum("s...ax,sa->s...x", alone, own)
+                alone = np.einsum("ps...ax,psa->ps...x", alone, own)
             problems.setdefault(count, []).append((i, alone))
-            before = np.einsum("sa...x,sa->s...x", before, policy[i])
+            before = np.einsum("psa...x,psa->ps...x", before, policy[i])
         S = self.num_states
         return [
             Decisions(
                 tuple(i for i, _ in found),
-                np.stack([alone[:, :, S + i] for i, alone in found]),
-                np.stack([alone[:, :, :S] for _, alone in found]),
+                np.concatenate([alone[..., S + i] for i, alone in found]),
+                np.concatenate([alone[..., :S] for _, alone in found]),
                 self.discount,
             )
             for found in problems.values()

@@ -58,16 +58,19 @@ def test_there_and_back_with_gambit(actions):
     assert not again.exact.rounded
 
 
-def test_mistakes(monkeypatch):
-    one, two = random_game(1, (2, 2), key=0), random_game(2, (2, 2), key=0)
+def test_a_library_that_is_missing_is_named(monkeypatch):
+    one = random_game(1, (2, 2), key=0)
     for name, there, back in (("quantecon", to_quantecon, from_quantecon), ("pygambit", to_gambit, from_gambit)):
         with monkeypatch.context() as without:
             without.setitem(sys.modules, name, None)
             for call in (lambda: there(one), lambda: back(None)):  # noqa: B023
                 with pytest.raises(InputError, match=rf'needs {name}, which is not installed; run: pip install ".*\[games\]"'):
                     call()
-    theory = quantecon()
-    assert theory
+
+
+def test_what_is_no_game_of_one_state():
+    quantecon()
+    two = random_game(2, (2, 2), key=0)
     with pytest.raises(InputError, match="game: found 2 states"):
         to_quantecon(two)
     with pytest.raises(InputError, match="game: found int"):
