@@ -4,6 +4,9 @@ from mcr2_landscape.markov.baselines import PolicyPath as PolicyPath
 from mcr2_landscape.markov.baselines import fictitious_play as fictitious_play
 from mcr2_landscape.markov.baselines import independent_policy_gradient as independent_policy_gradient
 from mcr2_landscape.markov.congestion import CongestionGame as CongestionGame
+from mcr2_landscape.markov.cycles import Cycle as Cycle
+from mcr2_landscape.markov.cycles import PotentialTest as PotentialTest
+from mcr2_landscape.markov.cycles import four_cycle as four_cycle
 from mcr2_landscape.markov.distance import AlphaBound as AlphaBound
 from mcr2_landscape.markov.distance import alpha_lower_bound as alpha_lower_bound
 from mcr2_landscape.markov.equilibria import PerturbedEquilibrium as PerturbedEquilibrium
@@ -35,9 +38,6 @@ from mcr2_landscape.markov.game import MarkovGame as MarkovGame
 from mcr2_landscape.markov.game import NashGap as NashGap
 from mcr2_landscape.markov.histories import History as History
 from mcr2_landscape.markov.learning import learn as learn
-from mcr2_landscape.markov.potential import Cycle as Cycle
-from mcr2_landscape.markov.potential import PotentialTest as PotentialTest
-from mcr2_landscape.markov.potential import four_cycle as four_cycle
 from mcr2_landscape.markov.potential import potential_test as potential_test
 from mcr2_landscape.markov.q_learning import QLearning as QLearning
 from mcr2_landscape.markov.q_learning import independent_q_learning as independent_q_learning

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 
 from mcr2_landscape.markov import pure
+from mcr2_landscape.markov.cycles import NOTIONS, Cycle, choice, four_cycle, largest_cycle, random_policy
 from mcr2_landscape.markov.game import Game, MarkovGame
 from mcr2_landscape.markov.policies import Policy
-from mcr2_landscape.markov.potential import NOTIONS, Cycle, choice, four_cycle, largest_cycle, random_policy
 from mcr2_landscape.randomness import generator
 from mcr2_landscape.record import Record
 from mcr2_landscape.validation import InputError, positive_integer

@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 
 from mcr2_landscape.markov import pure
+from mcr2_landscape.markov.cycles import PotentialTest
 from mcr2_landscape.markov.distance import AlphaBound, alpha_lower_bound
 from mcr2_landscape.markov.equilibria import PureEquilibria, TeamOptimum, pure_equilibria, team_optimum
 from mcr2_landscape.markov.game import Game, NashGap
 from mcr2_landscape.markov.policies import Policy
-from mcr2_landscape.markov.potential import PotentialTest, potential_test
+from mcr2_landscape.markov.potential import potential_test
 from mcr2_landscape.record import Record
 from mcr2_landscape.validation import InputError
 from mcr2_landscape.verdict import Verdict

@@ -17,6 +17,9 @@ import numpy as np
 from mcr2_landscape.markov.congestion import CongestionGame
 from mcr2_landscape.markov.tables import ExactTables
 
+_IDENTICAL = "identical interest: all players receive the same, and the common value is a potential"
+_OWN_ENTROPIES = "; as the actions do not move the state, each player's entropies are its own affair and add to it"
+
 
 def proved_potential(tables: ExactTables, *, averaged: bool = False) -> str | None:
     """The theorem that makes the game a Markov potential game, in words, or `None`.
@@ -30,11 +33,10 @@ def proved_potential(tables: ExactTables, *, averaged: bool = False) -> str | No
     reward = np.empty(tables.reward.shape, dtype=object)
     reward.ravel()[:] = [x.numerator * (scale // x.denominator) for x in tables.reward.ravel()]
     if (reward == reward[:1]).all():
-        return "identical interest: all players receive the same, and the common value is a potential"
-    first = tables.transition[(slice(None), *(slice(1),) * N)]
-    if not (tables.transition == first).all():
+        return _IDENTICAL
+    if not moves_nothing(tables):
         return None
-    step = np.array(first.reshape(S, S) != 0)
+    step = np.array(tables.transition[(slice(None), *(0,) * N)] != 0)
     states = _reachable(step, tables.initial != 0) if averaged else np.ones(S, dtype=bool)
     for i, j in itertools.combinations(range(N), 2):
         difference = reward[i, states] - reward[j, states]
@@ -47,18 +49,34 @@ def proved_potential(tables: ExactTables, *, averaged: bool = False) -> str | No
     )
 
 
-def proved_by_counts(game: CongestionGame) -> str | None:
-    """The theorem that makes a congestion game a Markov potential game whatever its size, or `None`.
+def proved_perturbed(tables: ExactTables, *, averaged: bool = False) -> str | None:
+    """The theorem that makes the perturbed game a Markov potential game at every temperature, in words, or `None`."""
+    words = proved_potential(tables, averaged=averaged)
+    if words is None or tables.reward.shape[0] == 1:
+        return words
+    return f"{words}{_OWN_ENTROPIES}" if moves_nothing(tables) else None
+
+
+def moves_nothing(tables: ExactTables) -> bool:
+    """Whether the transitions do not depend on the actions."""
+    first = tables.transition[(slice(None), *(slice(1),) * tables.reward.shape[0])]
+    return bool((tables.transition == first).all())
+
+
+def proved_by_counts(game: CongestionGame, *, perturbed: bool = False) -> str | None:
+    """The theorem that makes a congestion game, or the `perturbed` one at every temperature, a Markov potential game whatever
+    its size, or `None`.
 
     With own rewards and transitions that do not depend on actions every stage game is a congestion game, which has Rosenthal's
     potential, Σ_m Σ_{l ≤ L_m} payoff(m, l).
     """
-    if game.common_interest:
-        return "identical interest: all players receive the same, and the common value is a potential"
+    ends = _OWN_ENTROPIES if perturbed else ""
+    if game.common_interest and (game.action_independent or not perturbed):
+        return f"{_IDENTICAL}{ends}"
     if game.action_independent:
         return (
             "the actions do not move the state, and every stage game is a congestion game: the discounted sum of Rosenthal's "
-            "potentials is a potential"
+            f"potentials is a potential{ends}"
         )
     return None
 

@@ -29,7 +29,8 @@ def four_cycle(
     policies: tuple[Rows, Rows],
     deviations: tuple[Rows, Rows],
     state: int,
-    cycle: Fraction,
+    cycle: Fraction | tuple[Fraction, Fraction],
+    temperature: Fraction = Fraction(0),
 ) -> Statement:
     """Two players, two actions, two states, δ = ½; the state moves to `goes`(s, a, b), which `pays` (u_1, u_2)."""
     cells = list(itertools.product((0, 1), repeat=3))
@@ -44,6 +45,7 @@ def four_cycle(
         [_flat(own) for own in policies],
         [_flat(own) for own in deviations],
         cycle,
+        temperature,
     )
 
 
@@ -69,4 +71,15 @@ MIXED = four_cycle(
     (((1, 0), (HALF, HALF)), pure(0, 1)),
     1,
     Fraction(1, 6),
+)
+
+# −(2/3) log 2 = −0.46209812037329…
+ENTROPIES = four_cycle(
+    _moves,
+    lambda s, a, b: (0, 0),
+    (((1, 0), (HALF, HALF)), pure(0, 1)),
+    (((0, 1), (HALF, HALF)), pure(1, 1)),
+    0,
+    (Fraction("-0.46209812037330"), Fraction("-0.46209812037329")),
+    Fraction(1),
 )

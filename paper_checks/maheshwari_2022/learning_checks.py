@@ -16,6 +16,9 @@ from mcr2_landscape.verdict import Evidence, Verdict
 
 _SETTINGS = (("1/2", 1),)
 _EXPLORED = 0.1
+_SLOW, _FAST = power_step("11/20"), power_step("3/4")
+_LOCKED = 0.05  # share of learners
+_FALLS = 0.8  # the largest ratio of a quantile to what it was a tenth of the steps before
 _REPAIRED = (("11/20", "3/4"), ("3/5", 1), ("2/3", "9/10"), ("51/100", 1))
 
 
@@ -87,3 +90,71 @@ def learned_values(run: Run, *, exploration: float = 0.0) -> Outcome:
     wrong += [] if gap < 0.5 else [f"a gap of {gap:.2g}"]
     what = f"{words}; medians on the side that the claim says"
     return Outcome.of([Part.counted("learned", learners, wrong, what, seeds=run.seed)])
+
+
+def locked_in(run: Run, *, exploration: float = 0.0) -> Outcome:
+    """How many learners, with step sizes that meet every condition, never try some action, are off any equilibrium, and stay
+    where they are while the number of steps grows ten times; `exploration` replaces the smoothed deviation."""
+    last, learners = run.choose(20_000, 100_000, 100_000), run.choose(64, 256, 1024)
+    history = learn(
+        routing_game(),
+        key=run.seed,
+        num_steps=last,
+        num_seeds=learners,
+        q_step=_SLOW,
+        policy_step=_FAST,
+        exploration=exploration,
+        record_every=last // 10,
+    )
+    early, late = history.nash_gap[:, 1], history.nash_gap[:, -1]
+    untried = history.least_visited[:, -1] == 0
+    stuck = untried & (late > 0.5) & (np.abs(late - early) < 0.01 * late)
+    share = float(stuck.mean())
+    words = (
+        f"{int(stuck.sum())} of {learners:,} learners never tried some action in some state in {last:,} steps, and have a Nash "
+        f"gap above ½, to a hundredth the one that they had after {last // 10:,}"
+    )
+    verdict = Verdict.REFUTED if share > _LOCKED else Verdict.HOLDS if share == 0 else Verdict.UNDECIDED
+    figures = {"tolerance": _LOCKED, "worst": share, "samples": learners, "seeds": run.seed}
+    return Outcome.of([Part("locked in", verdict, Evidence.NUMERICAL, words + ".", figures)])
+
+
+def convergence(run: Run, *, temperature: float = 1.0, exploration: float = 0.1) -> Outcome:
+    """Quantiles of the largest |q − Q̃|, ten times as many steps apart, and the Nash gap at the end against what a perturbed
+    equilibrium may have: for smoothed deviations at a `temperature` where actions move nothing, and for `exploration` in the
+    first experiment."""
+    last, learners = run.choose(40_000, 100_000, 100_000), run.choose(48, 256, 1024)
+    parts = []
+    for name, game, options in (
+        ("smoothed", routing_game(common_interest=False, action_independent=True), (temperature, 0.0)),
+        ("explored", routing_game(), (None, exploration)),
+    ):
+        history = learn(
+            game,
+            key=run.seed,
+            num_steps=last,
+            num_seeds=learners,
+            q_step=power_step("3/5"),
+            temperature=options[0],
+            exploration=options[1],
+            record_every=last // 10,
+        )
+        error, gap = history.quantiles("q_error")[:, [1, -1]].T, history.quantiles("nash_gap")[:, -1]
+        ratio = float((error[1] / error[0]).max())
+        # What a player loses by playing the deviation: by its entropy, or by the actions that are explored, of all values.
+        bound = temperature * np.log(2) / (1 - game.discount)
+        if name == "explored":
+            bound = exploration * np.ptp(np.stack(game.q_value(history.policy(0)))) / (1 - game.discount)
+        words = (
+            f"the 5, 25, 50, 75 and 95 % quantiles over {learners:,} learners of the largest |q − Q̃| are {_listed(error[0])} "
+            f"after {last // 10:,} steps and {_listed(error[1])} after {last:,}, those of the Nash gap {_listed(gap)} then, at "
+            f"most {bound:.3g}"
+        )
+        verdict = Verdict.HOLDS if ratio < _FALLS and gap[-1] <= bound else Verdict.UNDECIDED
+        figures = {"tolerance": _FALLS, "worst": ratio, "samples": learners, "seeds": run.seed}
+        parts.append(Part(name, verdict, Evidence.NUMERICAL, words + ".", figures))
+    return Outcome.of(parts)
+
+
+def _listed(numbers: np.ndarray) -> str:
+    return ", ".join(f"{number:.3g}" for number in numbers)

@@ -198,6 +198,16 @@ CLAIMS = (
         hypotheses=("a Markov potential game",),
         expected=Verdict.REFUTED,
         check=f"{_GAMES}:perturbed_potential",
+        cases=(
+            Case(
+                "entropies",
+                cases.ENTROPIES,
+                Role.COUNTER_EXAMPLE,
+                "Nothing is paid; the state goes from 0 to 1 where both play 1, and back; in state 1 the first player is "
+                "uniform and the second pure. Who leads to state 1 decides on the first player's entropies: a four-cycle is "
+                "−(2/3)τ log 2.",
+            ),
+        ),
         group="mpg",
     ),
     Claim(
@@ -266,6 +276,37 @@ CLAIMS = (
         expected=Verdict.HOLDS,
         corrects="mpg.visits.printed",
         check=f"{_LEARNING}:explored_visits",
+        group="mpg-learning",
+    ),
+    Claim(
+        id="mpg.convergence.printed",
+        title="Step sizes that meet the conditions are enough for convergence in practice",
+        source=f"{PAPER}, the abstract's convergence, in floating point at the experiments' temperature",
+        form=Form.PRINTED,
+        statement=(
+            "In the game of the first experiment, at τ = 1e-6 and with α = n^-11/20 and β = n^-3/4, which meet every condition "
+            "on step sizes, the policies come to a Nash equilibrium in floating point."
+        ),
+        hypotheses=("Σα = Σβ = ∞, Σα² and Σβ² finite, β/α → 0",),
+        expected=Verdict.REFUTED,
+        check=f"{_LEARNING}:locked_in",
+        group="mpg-learning",
+    ),
+    Claim(
+        id="mpg.convergence.corrected",
+        title="Where every action is tried, learned values and policies come near theirs",
+        source="docs/markov.md",
+        form=Form.CORRECTED,
+        statement=(
+            "With α = n^-3/5 and β = 1/n, for smoothed deviations at τ = 1 in the fifth experiment's game (own rewards, "
+            "actions that move nothing) and for exploration ε = 0.1 in the first one's, all quantiles of the largest |q − Q̃| "
+            "fall as the number of steps grows ten times, and the Nash gaps end below τ log 2/(1 − δ), or ε/(1 − δ) times the "
+            "range of Q."
+        ),
+        hypotheses=("½ < a < b ≤ 1", "a temperature at which the softmax does not underflow, or exploration"),
+        expected=Verdict.HOLDS,
+        corrects="mpg.convergence.printed",
+        check=f"{_LEARNING}:convergence",
         group="mpg-learning",
     ),
     Claim(

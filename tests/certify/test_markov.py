@@ -12,18 +12,20 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+import sympy
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mcr2_landscape import markov
-from mcr2_landscape.certify import Certificate, CertificateError, Disproved, Statement, check, read, write
+from mcr2_landscape.certify import Certificate, CertificateError, Disproved, Statement, Undecided, check, read, write
 from mcr2_landscape.certify.markov import cycle_statement
 from mcr2_landscape.testing import seeds
 
 files = importlib.import_module("mcr2_landscape.certify.certificate")
 OPPOSED = markov.potential_test(markov.example("opposed-interests")).certificate()
 AVERAGED = markov.potential_test(markov.random_game(2, (2, 3), key=0), notion="averaged").certificate()
-CERTIFICATES = {"state": OPPOSED, "average": AVERAGED}
+PERTURBED = markov.potential_test(markov.example("entropy-moves"), temperature=1).certificate()
+CERTIFICATES = {"state": OPPOSED, "average": AVERAGED, "perturbed": PERTURBED}
 
 
 def assertion(certificate=OPPOSED):
@@ -42,7 +44,8 @@ def test_what_is_written_is_read_back(name, tmp_path):
     assert found.statement.to_plain() == certificate.statement.to_plain()
     proof = check(found, certificate.statement)
     assert "is no Markov potential game" in proof.sentence
-    assert ("from state" in proof.sentence) == (name == "state")
+    assert ("from state" in proof.sentence) == (name != "average")
+    assert ("perturbed by entropies at temperature 1" in proof.sentence) == (name == "perturbed")
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -143,6 +146,30 @@ def test_bounds_are_checked(name):
         proved(assertion(CERTIFICATES[name]) | {"cycle": {"at_least": off, "at_most": off}})
 
 
+def test_entropies_are_enclosed():
+    """−(2/3)τ log 2 at the policies of the hand-made example, and bounds that come near it from either side."""
+    plain = assertion(PERTURBED) | {
+        "policies": [["1", "0", "1/2", "1/2"], ["1", "0", "0", "1"]],
+        "deviations": [["0", "1", "1/2", "1/2"], ["0", "1", "0", "1"]],
+        "state": 0,
+    }
+
+    def between(low, high, temperature="1"):
+        bounds = {"at_least": str(Fraction(low)), "at_most": str(Fraction(high))}
+        return proved(plain | {"temperature": temperature, "cycle": bounds})
+
+    assert "at the given policies is about -0.46209812." in between("-0.46209812037330", "-0.46209812037329").sentence
+    assert between("-0.92419624074660", "-0.92419624074658", temperature="2").figures["precision"] == 106
+    for low, high in (("-0.46209812037329", "-0.46209812037328"), ("-0.46209812037331", "-0.46209812037330")):
+        with pytest.raises(Disproved, match=r"found about -0\.46209812"):
+            between(low, high)
+    exact = str(sympy.N(-2 * sympy.log(2) / 3, 300))
+    with pytest.raises(Undecided, match="state wider ones"):
+        between(exact, "-0.4")
+    with pytest.raises(Disproved, match="the four-cycle is zero"):
+        between("-0.5", "-0.4", temperature="0")
+
+
 def test_a_potential_game_has_no_certificate():
     plain = assertion()
     quarter = len(plain["reward"]) // 2
@@ -184,6 +211,8 @@ def test_junk_is_refused(tmp_path, data, name):
         ({"discount": "0"}, "discount: found 0"),
         ({"discount": "-1/2"}, "discount: found -0.5"),
         ({"discount": 1}, "discount: found 1; expected a rational number as text"),
+        ({"temperature": "-1"}, "temperature: found -1; it is zero, or above"),
+        ({"temperature": 1}, "temperature: found 1; expected a rational number as text"),
         ({"players": [1, 0]}, "players: found 1 and 0"),
         ({"players": [0, 0]}, "players: found 0 and 0"),
         ({"players": [0, 2]}, "players: found 2"),

@@ -8,10 +8,14 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.special import xlogy
 
 from mcr2_landscape import markov
+from mcr2_landscape.certify import check
+from mcr2_landscape.certify.exact import number_text
+from mcr2_landscape.markov import cycles, exact_cycles
 from mcr2_landscape.markov import exact_evaluation as evaluation
-from mcr2_landscape.markov import potential
+from mcr2_landscape.markov import potential as module
 from mcr2_landscape.markov.examples import EXAMPLES
 from mcr2_landscape.testing import seeds
 from mcr2_landscape.validation import InputError
@@ -37,7 +41,7 @@ ARITHMETICS = ["modular", "rationals", "float"]
 @pytest.fixture
 def no_theorem(monkeypatch):
     """Random points have to tell, where theorems would."""
-    monkeypatch.setattr(potential, "proved_potential", lambda *_, **__: None)
+    monkeypatch.setattr(module, "proved_potential", lambda *_, **__: None)
 
 
 def rewarded(game, index, amount):
@@ -279,7 +283,7 @@ def test_a_prime_that_divides_everything_does_not_mislead(seed):
     """A reward off by a multiple of 2⁶¹ − 1: a test modulo that prime would accept the game at every point."""
     prime = 2**61 - 1
     game = rewarded(markov.identical_interest(2, (2, 2), key=seed), (0, 0, 0, 0), Fraction(prime))
-    test = potential._ExactTest(game.exact, "state-wise", "modular", np.random.default_rng(seed))
+    test = exact_cycles.ExactTest(game.exact, "state-wise", "modular", np.random.default_rng(seed))
     points = [evaluation.modular_rows(test.draw, prime, 2, (2, 2)) for _ in range(2)]
     assert test.first_nonzero(*points, prime) is None
     assert markov.potential_test(game, key=seed).verdict is Verdict.REFUTED
@@ -314,6 +318,80 @@ def test_floating_point_decides_nothing_between():
     assert markov.potential_test(planted, exact=False, tolerance=1e-6).verdict is Verdict.HOLDS
     assert markov.potential_test(planted, exact=False, tolerance=1e-15).verdict is Verdict.REFUTED
     assert markov.potential_test(planted).verdict is Verdict.REFUTED
+
+
+# -- the perturbed game -----------------------------------------------------------------------------------------------------
+
+
+@given(seed=seeds(), shape=st.sampled_from(SHAPES), temperature=st.sampled_from(["1/3", 0.1, 1, 1000]))
+def test_entropies_are_harmless_where_actions_move_nothing(seed, shape, temperature):
+    game = markov.stage_potential(*shape, key=seed)
+    for notion in cycles.NOTIONS:
+        found = markov.potential_test(game, temperature=temperature, notion=notion, key=seed)
+        assert (found.verdict, found.evidence, found.arithmetic) == (Verdict.HOLDS, Evidence.EXACT, "balls")
+        tried = markov.potential_test(game, temperature=temperature, notion=notion, num_points=2, key=seed)
+        assert tried.verdict is Verdict.UNDECIDED, "balls about zero decide nothing"
+        assert tried.residual < 1e-12
+
+
+@given(seed=seeds(), shape=st.sampled_from([(2, (2, 2)), (3, (2, 3)), (2, (2, 2, 2))]), exponent=st.integers(-6, 6))
+def test_entropies_matter_where_actions_move_the_state(seed, shape, exponent):
+    """Identical interest, so that the game itself has a potential: the four-cycle is that of the entropies alone."""
+    game, temperature = markov.identical_interest(*shape, key=seed), Fraction(10) ** exponent
+    found = markov.potential_test(game, temperature=temperature, key=seed)
+    if found.verdict is Verdict.UNDECIDED:  # entropies below what rounding makes of the rewards
+        assert exponent < 0
+        return
+    assert (found.verdict, found.evidence) == (Verdict.REFUTED, Evidence.EXACT)
+    cycle = found.cycle
+    plain = [markov.exact_value(game, corner) for corner in corners(cycle)]
+    alone = sum((-1) ** k * (V[cycle.players[0]] - V[cycle.players[1]]) for k, V in enumerate(plain))
+    assert not np.any(alone != 0), "without entropies it vanishes"
+    assert float(cycle.value) == pytest.approx(float(temperature) * entropy_cycle(game, cycle), rel=1e-5)
+    proof = check(found.certificate())
+    assert f"at temperature {number_text(temperature)}" in proof.sentence
+    assert proof.figures["cycle"] == pytest.approx(float(cycle.value), rel=1e-5)
+
+
+def corners(cycle):
+    """The policies A, B, C, D."""
+    (i, j), (first, second) = cycle.players, cycle.deviations
+    return [cycles.changed(cycle.policy, own) for own in ({}, {i: first}, {i: first, j: second}, {j: second})]
+
+
+def entropy_cycle(game, cycle):
+    """The four-cycle of the discounted entropies, by the definition."""
+    total = 0.0
+    for sign, corner in zip((-1, 1, -1, 1), corners(cycle), strict=True):
+        policy = tuple(own.astype(float) for own in corner)
+        visits = game.occupancy(policy, initial=np.eye(game.num_states)[cycle.state])
+        i, j = (-xlogy(policy[k], policy[k]).sum(axis=1) for k in cycle.players)
+        total += sign * float(visits @ (i - j))
+    return total
+
+
+def test_a_potential_of_the_perturbed_game_is_left_open_without_a_theorem():
+    """One of the two players has no choice: all four-cycles vanish, and the actions move the state."""
+    found = markov.potential_test(markov.random_game(2, (3, 1), key=0), temperature=1)
+    assert found.verdict is Verdict.UNDECIDED
+    assert found.error_bound is None
+    assert "no theorem" in found.reason
+
+
+def test_a_perturbed_game_too_large_to_check_is_refuted_in_floating_point():
+    game = markov.random_game(65, (2, 2), key=0)
+    found = markov.potential_test(game, temperature=1)
+    assert (found.verdict, found.evidence) == (Verdict.REFUTED, Evidence.NUMERICAL)
+    assert "at most 64 states" in found.reason
+    with pytest.raises(InputError, match="only an exact refutation"):
+        found.certificate()
+
+
+def test_large_congestion_games_are_perturbed_too():
+    game = markov.routing_game(num_players=40, action_independent=True)
+    assert markov.potential_test(game, temperature=1).verdict is Verdict.HOLDS
+    with pytest.raises(InputError, match="pass exact=False"):
+        markov.potential_test(markov.routing_game(num_players=40), temperature=1)
 
 
 # -- the rest ---------------------------------------------------------------------------------------------------------------
@@ -353,7 +431,7 @@ def test_the_same_key_gives_the_same_cycle():
     assert first.value == second.value
 
 
-@given(seed=seeds(), shape=st.sampled_from(SHAPES[:3]), notion=st.sampled_from(potential.NOTIONS))
+@given(seed=seeds(), shape=st.sampled_from(SHAPES[:3]), notion=st.sampled_from(cycles.NOTIONS))
 def test_no_random_cycle_is_larger_than_the_bound_says(seed, shape, notion):
     game = markov.random_game(*shape, key=seed)
     found = markov.alpha_lower_bound(game, notion=notion, num_points=2, max_sweeps=1, key=seed)
@@ -362,8 +440,8 @@ def test_no_random_cycle_is_larger_than_the_bound_says(seed, shape, notion):
     value = game.initial @ cycle if notion == "averaged" else cycle[found.cycle.state]
     assert abs(value) / 4 == pytest.approx(found.value)
     for key in range(10):
-        policy, other = (potential.random_policy(game, np.random.default_rng([seed, key, k]), mixed=False) for k in (0, 1))
-        _, size = potential.largest_cycle(game, policy, other, notion, relative=False)
+        policy, other = (cycles.random_policy(game, np.random.default_rng([seed, key, k]), mixed=False) for k in (0, 1))
+        _, size = cycles.largest_cycle(game, policy, other, notion, relative=False)
         assert size / 4 <= found.pure_value * (1 + 1e-10)
 
 
@@ -376,13 +454,15 @@ def test_potential_games_are_at_distance_zero():
     ("call", "says"),
     [
         (lambda g: markov.potential_test(3), "game: found int; pass a MarkovGame"),
-        (lambda g: markov.potential_test(g, arithmetic="balls"), "arithmetic: found 'balls'; pass one of 'rationals'"),
+        (lambda g: markov.potential_test(g, arithmetic="words"), "arithmetic: found 'words'; pass one of 'rationals'"),
         (lambda g: markov.potential_test(g, exact=False, arithmetic="modular"), "arithmetic: found 'modular' with exact=False"),
         (lambda g: markov.potential_test(g, notion="weak"), "notion: found 'weak'; pass one of"),
         (
-            lambda g: markov.potential_test(g, temperature=1.0),
-            "temperature: entropies are no rational numbers; pass exact=False",
+            lambda g: markov.potential_test(g, temperature=1.0, arithmetic="modular"),
+            "arithmetic: found 'modular' at temperature 1; entropies are no rational numbers",
         ),
+        (lambda g: markov.potential_test(g, arithmetic="balls"), "arithmetic: found 'balls' at temperature 0"),
+        (lambda g: markov.potential_test(g, temperature=float("nan")), "temperature: found nan"),
         (lambda g: markov.potential_test(g, exact=False, temperature=-1.0), "temperature: found -1"),
         (lambda g: markov.potential_test(g, tolerance=1e-9), "tolerance: exact arithmetic has none"),
         (lambda g: markov.potential_test(g, exact=False, tolerance=0), "tolerance: found 0"),
