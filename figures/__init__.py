@@ -1,1 +1,28 @@
-"""One module for each figure: it reads results and draws; it never computes."""
+"""One module for each figure: it asks for the rows of a study and draws them; it never computes.
+
+A module's `FIGURE` says what it needs and how it is drawn. The order here is that of the gallery.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterable
+
+from mcr2_landscape.errors import InputError
+from mcr2_landscape.gallery.figure import Figure
+from mcr2_landscape.study.task import nearest
+
+NAMES = ("value_against_index",)
+
+
+def load(names: Iterable[str] = ()) -> list[Figure]:
+    """The figures of these names, or all of them, in the order of the gallery.
+
+    **Raises:** `InputError` for an unknown name, with the nearest one.
+    """
+    asked = list(names)
+    for name in asked:
+        if name not in NAMES:
+            raise InputError(f"figure: found {name!r}, which is none; {nearest(name, NAMES)}")
+    chosen = [name for name in NAMES if name in asked] if asked else NAMES
+    return [importlib.import_module(f"mcr2_landscape.figures.{name}").FIGURE for name in chosen]

@@ -1,51 +1,68 @@
-"""Value against Morse index of the critical points that a survey found, over the levels that the catalog lists.
-
-mcr2-landscape survey --dim 4 --sizes 2,2,2 --epsilon 0.5 --json survey.json
-python -m mcr2_landscape.figures.value_against_index survey.json value_against_index.pdf
-"""
+"""Value against Morse index of the critical points that a search found, over the levels that the catalog lists."""
 
 from __future__ import annotations
 
-import json
-import os
-import sys
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-from mcr2_landscape.files import check_writable
-from mcr2_landscape.report.scatter import value_against_index
-from mcr2_landscape.report.style import save
-from mcr2_landscape.validation import InputError
+from mcr2_landscape.gallery.figure import Figure, Select, Table
+from mcr2_landscape.report.scatter import paint_levels, paint_points
+from mcr2_landscape.report.style import INK, shared_legend
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure as Canvas
 
-def draw(survey: Mapping[str, Any], path: str | os.PathLike[str]) -> None:
-    """Draw a survey's JSON form (or a catalog's) to a .pdf, .svg or .png file.
-
-    **Raises:** `InputError` for another ending, a path that cannot be written, or what is no survey.
-    """
-    path = check_writable(path, "figure")
-    form = path.suffix.lower().lstrip(".")
-    if form not in ("pdf", "svg", "png"):
-        raise InputError(f"figure {path}: found the ending {path.suffix or 'none'!r}; use .pdf, .svg or .png")
-    result = survey.get("result", survey)
-    if not isinstance(result, Mapping) or "listed" not in result or "maximum" not in result:
-        raise InputError("survey: lists no critical points; pass the JSON file of `mcr2-landscape survey --json`")
-    save(value_against_index(result), path, form=form)
+# One problem for each number of classes: the first of the study, at the λ nearest to 0.4 λ_max.
+_CHOSEN = """
+    SELECT * FROM ordered_rows
+    QUALIFY row_number() OVER (PARTITION BY len(sizes) ORDER BY abs(relative_regularization - 0.4), seed) = 1
+"""
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Two arguments: the survey's JSON file and the picture to write. 0 on success, 2 for a user's mistake."""
-    if len(arguments) != 2:
-        print("usage: python -m mcr2_landscape.figures.value_against_index survey.json out.pdf", file=sys.stderr)
-        return 2
-    try:
-        draw(json.loads(Path(arguments[0]).read_text(encoding="utf-8")), arguments[1])
-    except (InputError, OSError, ValueError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
+def paint(canvas: Canvas, tables: Mapping[str, Table]) -> None:
+    from matplotlib.ticker import MaxNLocator
+
+    problems = list(tables["problems"].groups("unit"))
+    panels = canvas.subplots(1, len(problems), squeeze=False)[0]
+    for axes, ((unit,), problem) in zip(panels, problems, strict=True):
+        levels, points = (tables[name].where(unit=unit) for name in ("levels", "points"))
+        paint_levels(axes, levels["listed_index"], levels["listed_value"], found=levels["listed_found"].astype(bool))
+        paint_points(axes, points["found_index"], points["found_value"], points.columns["found_kind"], points["found_count"])
+        axes.axhline(problem["maximum"][0], color=INK, linewidth=0.8, linestyle=(0, (4, 3)), zorder=1, label="global maximum")
+        sizes = ", ".join(str(size) for size in problem.columns["sizes"][0])
+        axes.set_title(f"K = {len(problem.columns['sizes'][0])}: sizes {sizes}, d = {problem.columns['dim'][0]}")
+        axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
+        axes.margins(x=0.05, y=0.08)
+    panels[0].set_ylabel("F (nats)")
+    canvas.supxlabel("Morse index (number of ascent directions)", fontsize=9)
+    shared_legend(canvas, 5)
 
 
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+FIGURE = Figure(
+    name="value_against_index",
+    group="mcr2",
+    title="Value against Morse index of all critical points found",
+    caption=(
+        "Every critical point that the search found (markers, larger where more starts ended there) lies on a level that the "
+        "catalog lists (bars, light where none was found). Only points of index zero are maximizers; all others are strict "
+        "saddles, the lower the more directions lead up."
+    ),
+    size=(7.2, 3.2),
+    tables={
+        "problems": Select(
+            "survey", f"SELECT unit, dim, sizes, epsilon, relative_regularization, maximum FROM ({_CHOSEN}) ORDER BY len(sizes)"
+        ),
+        "levels": Select(
+            "survey",
+            "SELECT unit, unnest(listed_family) AS listed_family, unnest(listed_value) AS listed_value, "
+            f"unnest(listed_index) AS listed_index, unnest(listed_found) AS listed_found FROM ({_CHOSEN})",
+        ),
+        "points": Select(
+            "survey",
+            "SELECT unit, unnest(found_value) AS found_value, unnest(found_index) AS found_index, "
+            f"unnest(found_kind) AS found_kind, unnest(found_count) AS found_count FROM ({_CHOSEN})",
+        ),
+    },
+    paint=paint,
+    claims=("mcr2.benign-landscape.printed", "mcr2.benign-landscape.corrected", "mcr2.index-formula"),
+)

@@ -22,6 +22,7 @@ _COMMANDS = {
     "ctrl": "Play the game of a linear encoder and a linear decoder on labeled data, and say what is kept of each class.",
     "game": "Say whether a Markov game is a potential game, what its equilibria are, and what players learn.",
     "study": "Sweep a task over a space of parameters: plan, run, resume, status, export, diff.",
+    "figures": "Draw the figures of the papers from the results of studies, with the numbers behind them and a gallery.",
     "train": "Train features on labeled data, and say how close to a maximizer they came.",
     "bench": "Time Hessian products and the inertia against their own limit and against other libraries, on one core.",
     "info": "Show versions, devices, and which optional parts are installed.",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mcr2_landscape.report.style import BLUE, GRAY, GREEN, INK, ORANGE, PURPLE, SKY, VERMILION, draw
+from mcr2_landscape.report.style import BLUE, GRAY, GREEN, INK, ORANGE, PURPLE, SKY, VERMILION, draw, shared_legend
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -203,11 +203,8 @@ def profiles(result: Examination) -> Figure:
                 height = float(np.interp(c.kept, c.profile_counts, c.profile_values))
                 axes.plot(c.kept, height, color=PURPLE, marker="v", markersize=6, linestyle="", label="kept")
             axes.set_title(f"class {_short(c.name)}")
-        entries: dict[str, Any] = {}
-        for axes in figure.axes:
-            entries.update({label: handle for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)})
         figure.supxlabel("number m of directions", fontsize=9)
         figure.supylabel("adds to the utility", fontsize=9)
-        figure.legend(list(entries.values()), list(entries), loc="outside upper center", ncols=5)
+        shared_legend(figure, 5)
 
     return draw((8.2, _height(len(shown), 1.8)), paint)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,13 +20,19 @@ def value_against_index(survey: Mapping[str, Any]) -> Figure:
     Bars are families of the catalog (light ones where a search found no member), markers the points found, their area growing
     with the number of starts that ended there.
     """
+    listed, points = survey.get("listed") or [], survey.get("found") or []
 
     def paint(figure: Figure) -> None:
         from matplotlib.ticker import MaxNLocator
 
         axes = figure.subplots()
-        _levels(axes, survey.get("listed") or [])
-        _points(axes, survey.get("found") or [])
+        index, value = _column(listed, "index"), _column(listed, "value")
+        if any(family.get("found") is not None for family in listed):
+            paint_levels(axes, index, value, found=np.array([bool(family["found"]) for family in listed], dtype=bool))
+        else:
+            paint_levels(axes, index, value, kinds=[family["kind"] for family in listed])
+        kinds = [point["kind"] for point in points]
+        paint_points(axes, _column(points, "index"), _column(points, "value"), kinds, _column(points, "count"))
         axes.axhline(survey["maximum"], color=INK, linewidth=0.8, linestyle=(0, (4, 3)), zorder=1)
         axes.annotate(
             "global maximum", (1.0, survey["maximum"]), xycoords=("axes fraction", "data"), xytext=(0, 3),
@@ -41,26 +47,31 @@ def value_against_index(survey: Mapping[str, Any]) -> Figure:
     return draw((6.8, 4.4), paint)
 
 
-def _levels(axes: Axes, listed: list[Mapping[str, Any]]) -> None:
-    if any(family.get("found") is not None for family in listed):
+def _column(rows: Sequence[Mapping[str, Any]], name: str) -> np.ndarray:
+    return np.array([np.nan if row.get(name) is None else row[name] for row in rows], dtype=np.float64)
+
+
+def paint_levels(
+    axes: Axes, index: np.ndarray, value: np.ndarray, *, found: np.ndarray | None = None, kinds: Sequence[str] = ()
+) -> None:
+    """A bar for each level: by whether it was `found`, or by its kind."""
+    if found is not None:
         # Levels that were found are drawn last: families of equal value lie on each other.
-        groups = [("listed, not found", PALE, [f for f in listed if not f["found"]])]
-        groups.append(("listed and found", GRAY, [f for f in listed if f["found"]]))
+        groups = [("listed, not found", PALE, ~found), ("listed and found", GRAY, found)]
     else:
-        groups = [(kind, color, [f for f in listed if f["kind"] == kind]) for kind, (color, _) in KINDS.items()]
+        groups = [(kind, color, np.array([own == kind for own in kinds])) for kind, (color, _) in KINDS.items()]
     for name, color, rows in groups:
-        if rows:
-            index = np.array([row["index"] for row in rows], dtype=float)
-            value = np.array([row["value"] for row in rows], dtype=float)
-            axes.hlines(value, index - 0.38, index + 0.38, color=color, linewidth=1.6, label=name, zorder=2)
+        if rows.any():
+            at = index[rows]
+            axes.hlines(value[rows], at - 0.38, at + 0.38, color=color, linewidth=1.6, label=name, zorder=2)
 
 
-def _points(axes: Axes, found: list[Mapping[str, Any]]) -> None:
+def paint_points(axes: Axes, index: np.ndarray, value: np.ndarray, kinds: Sequence[str], count: np.ndarray) -> None:
+    """A marker for each point by its kind, those without an index (NaN) left out; its area grows with `count`."""
     for kind, (color, marker) in KINDS.items():
-        rows = [point for point in found if point["kind"] == kind and point["index"] is not None]
-        if rows:
-            sizes = 10 + 14 * np.log1p([row["count"] for row in rows])
+        rows = np.array([own == kind for own in kinds], dtype=bool) & np.isfinite(index)
+        if rows.any():
             axes.scatter(
-                [row["index"] for row in rows], [row["value"] for row in rows], s=sizes, color=color, marker=marker,
+                index[rows], value[rows], s=10 + 14 * np.log1p(count[rows]), color=color, marker=marker,
                 edgecolor="white", linewidth=0.4, label=kind, zorder=4, alpha=0.9,
             )  # fmt: skip

@@ -172,7 +172,7 @@ def _claim(item: Mapping[str, Any], ids: set[str], base: Path, folder: Path) -> 
         title=item["title"],
         source=item["source"],
         form=_FORMS[item["form"]],
-        badge=_badge(verdict, expected=item["as_expected"]),
+        badge=badge(verdict, expected=item["as_expected"]),
         evidence="" if verdict == "error" else item["evidence"],
         meaning="" if verdict == "error" else _MEANINGS.get((verdict, item["evidence"]), _UNDECIDED),
         statement=item["statement"],
@@ -203,7 +203,8 @@ def _verdict(item: Mapping[str, Any]) -> str:
     return item["verdict"] if item["error"] is None else "error"
 
 
-def _badge(verdict: str, *, expected: bool = True) -> Badge:
+def badge(verdict: str, *, expected: bool = True) -> Badge:
+    """The badge of a verdict."""
     return Badge(verdict, _MARKS[verdict], expected)
 
 
@@ -222,8 +223,9 @@ def _relations(item: Mapping[str, Any], ids: set[str]) -> list[tuple[str, Link]]
 
 def _part(part: Mapping[str, Any]) -> PartView:
     figures = tuple((str(name).replace("_", " "), _figure(value)) for name, value in part.get("figures", {}).items())
-    badge = _badge(part["verdict"])
-    return PartView(part["name"], badge, part["evidence"], part["summary"], figures, part.get("essential", True))
+    return PartView(
+        part["name"], badge(part["verdict"]), part["evidence"], part["summary"], figures, part.get("essential", True)
+    )
 
 
 def _figure(value: Any) -> str:

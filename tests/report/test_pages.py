@@ -1,7 +1,6 @@
 """The pages: complete, and in need of nothing else."""
 
 import base64
-import json
 import re
 from html.parser import HTMLParser
 
@@ -11,7 +10,6 @@ import pytest
 from mcr2_landscape import MCR2, InputError, analyze_features, survey
 from mcr2_landscape.analysis import list_catalog
 from mcr2_landscape.data import gaussian_subspaces
-from mcr2_landscape.figures import value_against_index
 from mcr2_landscape.report import contents, document, pictures, tables
 from mcr2_landscape.report.page import Page, Section, render, write_page
 from mcr2_landscape.report.style import embed
@@ -178,14 +176,6 @@ class TestPictures:
 
 
 class TestFigure:
-    def test_it_is_drawn_from_the_json_file(self, tmp_path, surveyed):
-        path = tmp_path / "survey.json"
-        path.write_text(json.dumps(document("survey", surveyed, configuration={}, key=0)))
-        for ending, magic in ((".pdf", b"%PDF"), (".png", b"\x89PNG"), (".svg", b"<?xml")):
-            target = tmp_path / f"figure{ending}"
-            assert value_against_index.main([str(path), str(target)]) == 0
-            assert target.read_bytes().startswith(magic)
-
     def test_it_shows_every_point_that_was_found(self, surveyed):
         from mcr2_landscape.report.scatter import value_against_index as scatter
 
@@ -199,21 +189,3 @@ class TestFigure:
         for kind, count in drawn.items():
             assert count == sum(point["kind"] == kind for point in plain["found"])
         assert sum(drawn.values()) == len(plain["found"])
-
-    @pytest.mark.parametrize(
-        ("arguments", "says"),
-        [
-            ([], "usage"),
-            (["nowhere.json", "x.pdf"], "No such file"),
-            (["broken.json", "x.pdf"], "error"),
-            (["other.json", "x.pdf"], "lists no critical points"),
-            (["other.json", "x.doc"], ".doc"),
-            (["other.json", "nowhere/x.pdf"], "does not exist"),
-        ],
-    )
-    def test_mistakes_are_told(self, tmp_path, monkeypatch, capsys, arguments, says):
-        monkeypatch.chdir(tmp_path)
-        (tmp_path / "broken.json").write_text("{")
-        (tmp_path / "other.json").write_text("{}")
-        assert value_against_index.main(arguments) == 2
-        assert says in capsys.readouterr().err

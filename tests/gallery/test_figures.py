@@ -1,0 +1,93 @@
+"""What holds of every figure: what it says, what it needs, and that all it draws stands in its tables."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+
+import numpy as np
+import pytest
+
+from mcr2_landscape.claims import load as load_claims
+from mcr2_landscape.figures import NAMES, load
+from mcr2_landscape.gallery.drawing import draw_figure
+from mcr2_landscape.gallery.figure import GROUPS
+from mcr2_landscape.report import style
+from mcr2_landscape.study.opening import shipped
+
+# A unit compiles what it needs, which takes long on a busy machine.
+pytestmark = pytest.mark.timeout(120)
+FIGURES = {figure.name: figure for figure in load()}
+CLAIMS = {claim.id for claim in load_claims().claims}
+figures = pytest.mark.parametrize("name", NAMES)
+
+
+@figures
+def test_it_says_what_to_see(name):
+    figure = FIGURES[name]
+    assert figure.group in GROUPS
+    assert figure.title
+    assert len(re.findall(r"[.!?](?= |$)", figure.caption)) == 2, "two sentences"
+    assert set(figure.claims) <= CLAIMS
+    assert set(figure.studies) <= set(shipped())
+    assert figure.size[0] <= 7.2, "inches: a page's width"
+
+
+@figures
+def test_each_number_has_its_origin(name, tables_of, tmp_path):
+    """Each table begins with the identity of the row or the number of rows, and the files hold exactly the tables."""
+    figure = FIGURES[name]
+    tables = tables_of(figure)
+    drawn = draw_figure(figure, tables, tmp_path, form="svg")
+    assert (tmp_path / drawn.picture).read_text().startswith("<?xml")
+    origin = json.loads((tmp_path / drawn.provenance).read_text())
+    assert set(origin["tables"]) == set(tables)
+    for key, table in tables.items():
+        assert next(iter(table.columns)) in ("unit", "units")
+        assert origin["tables"][key]["study"] == figure.tables[key].study
+        assert origin["tables"][key]["versions"]
+        plain = [column for column, values in table.columns.items() if not any(isinstance(v, np.ndarray) for v in values)]
+        file = f"{name}.csv" if len(tables) == 1 else f"{name}.{key}.csv"
+        with open(tmp_path / file, newline="") as text:
+            rows = list(csv.DictReader(text))
+        assert len(rows) == len(table)
+        for column in plain:
+            for row, value in zip(rows, table.columns[column], strict=True):
+                if isinstance(value, float):
+                    assert float(row[column]) == value or np.isnan(value), "in full"
+                elif not isinstance(value, list):
+                    assert row[column] == ("" if value is None else str(value))
+
+
+@figures
+def test_axes_are_named(name, tables_of):
+    figure = FIGURES[name]
+    tables = tables_of(figure)
+    canvas = style.draw(figure.size, lambda own: figure.paint(own, tables))
+    for way in ("x", "y"):
+        shared = getattr(canvas, f"get_sup{way}label")()
+        for axes in canvas.axes:
+            drawn = axes.get_visible() and axes.axison and (axes.lines or axes.collections or axes.patches or axes.images)
+            if not drawn or shared or axes.images or axes.get_label() == "<colorbar>":
+                continue
+            # Panels beside each other may share the name of the left one's axis.
+            row = [other for other in canvas.axes if same_band(axes, other, way)]
+            assert any(getattr(other, f"get_{way}label")() for other in row), f"{way} axis of {axes.get_title(loc='left')!r}"
+
+
+def same_band(axes, other, way):
+    """Whether two panels lie in the same row (for their y axes), or in the same column."""
+    one, two = axes.get_position(), other.get_position()
+    return abs(one.y0 - two.y0) < 0.02 if way == "y" else abs(one.x0 - two.x0) < 0.02
+
+
+@figures
+def test_the_same_rows_give_the_same_picture(name, tables_of, tmp_path):
+    tables = tables_of(FIGURES[name])
+    pictures = []
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        drawn = draw_figure(FIGURES[name], tables, tmp_path / folder, form="svg")
+        pictures.append((tmp_path / folder / drawn.picture).read_bytes())
+    assert pictures[0] == pictures[1]
