@@ -43,13 +43,13 @@ def draw_them(
     figures, folder = load(names), Path(out)
     if font is not None:
         check_font(font)
+    if size is None and not Path(source).exists():
+        raise InputError(f"--from {source}: is not there; --run quick computes what the figures need, into this folder")
     check_folder(folder)
     if size is not None:
         status = _run(figures, Path(source), size, jobs)
         if status:
             return status
-    elif not Path(source).exists():
-        raise InputError(f"--from {source}: is not there; --run quick computes what the figures need, into this folder")
     drawn, missing = [], []
     with Stores(Path(source)) as stores:
         for one in figures:
