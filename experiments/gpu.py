@@ -249,10 +249,11 @@ def markdown(found: dict[str, Any]) -> str:
     tables.append(inertia_table(found["inertias"]))
     suite = found["tests"]
     words = [f"Tests: {suite['summary']}", *(f"- {line}" for line in suite.get("failed", ()))]
-    return "\n".join([title, "", *head, "", *(line for table in tables for line in _table(table)), *words, ""])
+    return "\n".join([title, "", *head, "", *(line for table in tables for line in markdown_table(table)), *words, ""])
 
 
-def _table(table: Table) -> list[str]:
+def markdown_table(table: Table) -> list[str]:
+    """The lines of a table in Markdown, an empty one at the end."""
     marks = ["---" if position in table.left else "---:" for position in range(len(table.columns))]
     lines = [f"**{table.caption}**", ""]
     return lines + ["| " + " | ".join(cells) + " |" for cells in (table.columns, marks, *table.rows)] + [""]

@@ -6,17 +6,21 @@ random start. Independent Q-learning, which does draw, is in `q_learning`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from mcr2_landscape.markov import batched, policies
+from mcr2_landscape.landscape.progress import Progress
+from mcr2_landscape.markov import batched, policies, runs
 from mcr2_landscape.markov.game import Game
 from mcr2_landscape.markov.histories import has_common_interest
 from mcr2_landscape.markov.policies import Policy
+from mcr2_landscape.markov.records import Keeper, fitting
 from mcr2_landscape.markov.step_sizes import PowerStep, StepSize, check_step, power_step, values_at
+from mcr2_landscape.processes import Interruption
 from mcr2_landscape.record import Record
 from mcr2_landscape.validation import InputError, positive_integer, positive_real
 
@@ -36,7 +40,8 @@ class PolicyPath(Record):
     **Fields:** `method`, in words; `num_steps` made; `steps` (T,) after which was recorded, from 0; `policies`, for each player
     (T, S, A_i); `nash_gap` (T,): the largest gain of a best response, over players and initial states, exact by policy
     iteration; `potential` (T,): the common value averaged over the first state, for games of common interest, else `None`;
-    `tolerance`; `converged`: whether the last gap is at most that; `reason`: why, or how it ended otherwise.
+    `tolerance`; `converged`: whether the last gap is at most that; `reason`: why, or how it ended otherwise; `interrupted`: by
+    Ctrl-C, before all steps were made.
     """
 
     game: Game = field(repr=False, metadata={"json": False})
@@ -49,6 +54,7 @@ class PolicyPath(Record):
     tolerance: float
     converged: bool
     reason: str
+    interrupted: bool = False
 
     @property
     def last(self) -> Policy:
@@ -66,6 +72,10 @@ def independent_policy_gradient(
     key: Any = None,
     record_every: int = 1,
     tolerance: float = 1e-6,
+    checkpoint: str | os.PathLike[str] | None = None,
+    resume: bool = False,
+    checkpoint_seconds: float = 30.0,
+    progress: bool | Callable[[int, int, int], None] | None = False,
 ) -> PolicyPath:
     """Each player follows the exact gradient of its own value, all at once.
 
@@ -79,10 +89,15 @@ def independent_policy_gradient(
     are stationary but no equilibria, such as all actions alike where that makes nobody prefer one, are not left.
 
     **Arguments:** `step_size` η > 0; `start`: a policy, by default the uniform one, or a random one where `key` is given;
-    `record_every`: of how many steps one is recorded, a divisor of `num_steps`; `tolerance`: the Nash gap that counts as none.
+    `record_every`: of how many steps one is recorded, a divisor of `num_steps`; `tolerance`: the Nash gap that counts as none;
+    `checkpoint`, `resume`, `checkpoint_seconds` and `progress` as `learn` takes them.
+
+    **Returns:** `PolicyPath`. Ctrl-C ends it after the present step and returns what was recorded; a second one raises
+    `KeyboardInterrupt`.
 
     **Raises:** `InputError` for numbers out of range, another kind, a bad policy, a start and a key together, for the natural
-    gradient a start with a probability of zero (which it would never leave), or records of more than 8 GiB.
+    gradient a start with a probability of zero (which it would never leave), records of more than 8 GiB, or a checkpoint that
+    is damaged or of another run.
 
     Sources: Agarwal, Kakade, Lee, Mahajan, *On the theory of policy gradient methods* (2021); Leonardos, Overman,
     Panageas, Piliouras, *Global convergence of multi-agent policy gradient in Markov potential games* (arXiv 2106.01969).
@@ -92,13 +107,15 @@ def independent_policy_gradient(
     eta = positive_real("step_size", step_size)
     policy = starting_policy(game, start, key)
     method = f"independent policy gradient, {kind}, step size {eta:g}"
+    identity = {"kind": kind, "step_size": repr(eta), "start": runs.digest(*policy)}
+    saving = _Saving("independent_policy_gradient", identity, checkpoint, resume, checkpoint_seconds, progress)
     if kind == "projected":
 
         def projected(_: int, own: Policy) -> Policy:
             visits = game.occupancy(own)[:, None]
             return tuple(onto_simplex(p + eta * visits * q) for p, q in zip(own, game.q_value(own), strict=True))
 
-        return _followed(game, method, policy, lambda own: own, projected, num_steps, record_every, tolerance)
+        return _followed(game, method, policy, lambda own: own, projected, num_steps, record_every, tolerance, saving)
     for i, own in enumerate(policy):
         if own.min() <= 0:
             state, action = np.argwhere(own <= 0)[0]
@@ -112,7 +129,7 @@ def independent_policy_gradient(
         return tuple(_normalized(own) for own in moved)
 
     logs = tuple(np.log(own) for own in policy)
-    return _followed(game, method, logs, _raised, natural, num_steps, record_every, tolerance)
+    return _followed(game, method, logs, _raised, natural, num_steps, record_every, tolerance, saving)
 
 
 def fictitious_play(
@@ -126,6 +143,10 @@ def fictitious_play(
     key: Any = None,
     record_every: int = 1,
     tolerance: float = 1e-3,
+    checkpoint: str | os.PathLike[str] | None = None,
+    resume: bool = False,
+    checkpoint_seconds: float = 30.0,
+    progress: bool | Callable[[int, int, int], None] | None = False,
 ) -> PolicyPath:
     """Each player plays its best one-stage deviation against what the others have played on average.
 
@@ -149,10 +170,10 @@ def fictitious_play(
     **Arguments:** `policy_step` α and `value_step` β, the latter for believed values alone: functions of k with values in
     (0, 1], as `learn` takes; the others as `independent_policy_gradient`.
 
-    **Returns:** `PolicyPath`, with the averages as policies.
+    **Returns:** `PolicyPath`, with the averages as policies. Interruptions as `independent_policy_gradient`.
 
     **Raises:** `InputError` for numbers out of range, other `values`, a `value_step` that is not used, a bad policy, a start
-    and a key together, or records of more than 8 GiB.
+    and a key together, records of more than 8 GiB, or a checkpoint that is damaged or of another run.
 
     Source: Sayin, Parise, Ozdaglar, *Fictitious play in zero-sum stochastic games* (2022, arXiv 2010.04223).
     """
@@ -162,22 +183,27 @@ def fictitious_play(
     if exact and value_step is not None:
         raise InputError('value_step: found one, but exact values are not averaged; pass values="believed"')
     num_steps = positive_integer("num_steps", num_steps)
-    alpha = _steps("policy_step", policy_step, _PLAYED if exact else _FASTER, num_steps)
-    beta = None if exact else _steps("value_step", value_step, _SLOWER, num_steps)
+    default = _PLAYED if exact else _FASTER
+    policy_step = default if policy_step is None else policy_step
+    alpha = _steps("policy_step", policy_step, num_steps)
     policy = starting_policy(game, start, key)
     method = f"fictitious play, {values} values"
+    identity = {"values": values, "policy_step": runs.step_identity("policy_step", policy_step), "start": runs.digest(*policy)}
+    saving = _Saving("fictitious_play", identity, checkpoint, resume, checkpoint_seconds, progress)
 
     def moved(k: int, own: Policy, q: Policy) -> Policy:
         return tuple(p + alpha[k] * (first_best(value) - p) for p, value in zip(own, q, strict=True))
 
-    if beta is None:
+    if exact:
 
         def by_values(k: int, own: Policy) -> Policy:
             return moved(k, own, game.q_value(own))
 
-        return _followed(game, method, policy, lambda own: own, by_values, num_steps, record_every, tolerance)
+        return _followed(game, method, policy, lambda own: own, by_values, num_steps, record_every, tolerance, saving)
 
-    N = game.num_players
+    value_step = _SLOWER if value_step is None else value_step
+    beta, N = _steps("value_step", value_step, num_steps), game.num_players
+    identity["value_step"] = runs.step_identity("value_step", value_step)
 
     def by_beliefs(k: int, both: Policy) -> Policy:
         own, belief = both[:N], both[N]
@@ -189,7 +215,7 @@ def fictitious_play(
         return (*moved(k, own, tuple(q)), belief + beta[k] * (best - belief))
 
     begin = (*policy, np.zeros((N, game.num_states)))
-    return _followed(game, method, begin, lambda both: both[:N], by_beliefs, num_steps, record_every, tolerance)
+    return _followed(game, method, begin, lambda both: both[:N], by_beliefs, num_steps, record_every, tolerance, saving)
 
 
 def starting_policy(game: Game, start: Any, key: Any) -> Policy:
@@ -237,6 +263,59 @@ def has_converged(gap: float, tolerance: float, num_steps: int, fixed: bool = Fa
     return False, f"after {num_steps} steps the Nash gap is {gap:.3g}, above {tolerance:g}"
 
 
+class _Saving(NamedTuple):
+    """The method's name and its settings, and what the caller says about checkpoints and progress."""
+
+    method: str
+    identity: Mapping[str, str]
+    checkpoint: str | os.PathLike[str] | None
+    resume: bool
+    seconds: float
+    progress: bool | Callable[[int, int, int], None] | None
+
+
+class _Path:
+    """The records `rows`, an array (T, S, A_i) for each player, and in `now` how many steps are done, the present state, and
+    whether the last step moved nothing: in one, which a second Ctrl-C cannot tear apart."""
+
+    def __init__(self, state: Policy, policy_of: Callable[[Policy], Policy], num_rows: int, every: int):
+        first = policy_of(state)
+        self.rows = tuple(np.empty((num_rows, *own.shape)) for own in first)
+        self.every, self._policy_of = every, policy_of
+        self.advance(0, state, False)
+
+    @property
+    def done(self) -> int:
+        """The steps so far."""
+        return self.now[0]
+
+    @property
+    def count(self) -> int:
+        """The records so far."""
+        return self.done // self.every + 1
+
+    def advance(self, done: int, state: Policy, fixed: bool) -> None:
+        """Record the state where that is due; it is then the present one."""
+        if done % self.every == 0:
+            for rows, own in zip(self.rows, self._policy_of(state), strict=True):
+                rows[done // self.every] = own
+        self.now = done, state, fixed
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """For a checkpoint."""
+        _, state, fixed = self.now
+        found = {f"rows.{i}": own[: self.count] for i, own in enumerate(self.rows)}
+        return found | {f"present.{i}": own for i, own in enumerate(state)} | {"fixed": np.array(fixed)}
+
+    def take_over(self, arrays: Mapping[str, np.ndarray], done: int) -> None:
+        """Go on from these; `KeyError` or `ValueError` for what does not fit."""
+        count = done // self.every + 1
+        for i, own in enumerate(self.rows):
+            own[:count] = fitting(arrays, f"rows.{i}", (count, *own.shape[1:]), own.dtype)
+        state = tuple(fitting(arrays, f"present.{i}", own.shape, own.dtype) for i, own in enumerate(self.now[1]))
+        self.now = done, state, bool(fitting(arrays, "fixed", (), np.bool_))
+
+
 def _followed(
     game: Game,
     method: str,
@@ -246,46 +325,47 @@ def _followed(
     num_steps: int,
     record_every: int,
     tolerance: float,
+    saving: _Saving,
 ) -> PolicyPath:
     """Go from `state` by `advance(step, state)`, and record `policy_of(state)`."""
-    num_steps, every = positive_integer("num_steps", num_steps), check_every(record_every, num_steps)
-    tolerance = positive_real("tolerance", tolerance)
-    count = num_steps // every + 1
-    total = 8 * count * game.num_states * sum(game.num_actions)
+    num_steps, every = runs.check_lengths(num_steps, record_every)
+    tolerance, seconds = positive_real("tolerance", tolerance), positive_real("checkpoint_seconds", saving.seconds)
+    total = 8 * (num_steps // every + 1) * game.num_states * sum(game.num_actions)
     if total > _LARGEST_PATH:
         raise InputError(f"record_every: found {every}, with which records take {total / 2**30:.3g} GiB; record less often")
-    found = tuple(np.empty((count, game.num_states, own)) for own in game.num_actions)
-    fixed = False
-    for k in range(num_steps + 1):
-        if k % every == 0:
-            for rows, own in zip(found, policy_of(state), strict=True):
-                rows[k // every] = own
-        if k < num_steps:
-            before, state = state, advance(k, state)
-            fixed = all(np.array_equal(old, new) for old, new in zip(before, state, strict=True))
+    path = _Path(state, policy_of, num_steps // every + 1, every)
+    identity: Mapping[str, str] = {"record_every": str(every), **saving.identity}
+    if saving.checkpoint is not None:
+        identity = {**runs.game_identity(game, *runs.model_of(game)), **identity}
+    keeper = Keeper.of(saving.checkpoint, saving.resume, seconds, saving.method, identity)
+    with Interruption() as interruption, keeper, Progress.of(saving.progress or False, num_steps, method) as bar:
+        keeper.restore(path, num_steps)
+        try:
+            while path.done < num_steps and not interruption.requested:
+                done, before, _ = path.now
+                after = advance(done, before)
+                fixed = all(np.array_equal(old, new) for old, new in zip(before, after, strict=True))
+                path.advance(done + 1, after, fixed)
+                keeper.write_if_due(path)
+                bar.update(path.done, 0)
+        finally:  # what was reached is kept, whatever ends it
+            keeper.write(path)
+    found = tuple(own[: path.count] for own in path.rows)
     gap = batched.nash_gaps(game, found)
     potential = batched.first_values(game, found) @ game.initial if has_common_interest(game) else None
-    converged, reason = has_converged(float(gap[-1]), tolerance, num_steps, fixed)
-    steps = np.arange(count) * every
-    return PolicyPath(game, method, num_steps, steps, found, gap, potential, tolerance, converged, reason)
+    steps = np.arange(path.count) * every
+    interrupted = path.done < num_steps
+    converged, reason = has_converged(float(gap[-1]), tolerance, int(steps[-1]), path.now[2] and not interrupted)
+    if interrupted:
+        reason = f"interrupted after {path.done} steps; {reason}"
+    return PolicyPath(game, method, path.done, steps, found, gap, potential, tolerance, converged, reason, interrupted)
 
 
-def check_every(record_every: Any, num_steps: int) -> int:
-    """`record_every` if it divides `num_steps`.
-
-    **Raises:** `InputError` otherwise.
-    """
-    every = positive_integer("record_every", record_every)
-    if num_steps % every:
-        raise InputError(f"record_every: found {every}, which does not divide num_steps = {num_steps}; pass a divisor of it")
-    return every
-
-
-def _steps(name: str, step: StepSize | None, default: PowerStep, num_steps: int) -> np.ndarray:
+def _steps(name: str, step: StepSize, num_steps: int) -> np.ndarray:
     """The step sizes at 1, …, num_steps."""
     counts = np.arange(1, num_steps + 1)
-    if step is None or isinstance(step, PowerStep):
-        return (default if step is None else step)(counts.astype(np.float64))
+    if isinstance(step, PowerStep):
+        return step(counts.astype(np.float64))
     return values_at(name, check_step(name, step, num_steps), counts)
 
 

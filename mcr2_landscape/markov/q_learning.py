@@ -14,6 +14,8 @@ cooperative agents* (1993).
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import Any, NamedTuple
@@ -22,29 +24,25 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mcr2_landscape.markov import batched, scan
-from mcr2_landscape.markov.baselines import check_every, has_converged
+from mcr2_landscape.markov import batched, records, runs, scan
+from mcr2_landscape.markov.baselines import has_converged
 from mcr2_landscape.markov.game import Game
 from mcr2_landscape.markov.histories import has_common_interest
-from mcr2_landscape.markov.learning import model_of
 from mcr2_landscape.markov.policies import Policy
 from mcr2_landscape.markov.step_sizes import StepSize, check_step, power_step
-from mcr2_landscape.randomness import generator
 from mcr2_landscape.record import Record
-from mcr2_landscape.validation import InputError, positive_integer, positive_real, real
+from mcr2_landscape.validation import InputError, positive_real, real
 
 _Q_STEP = power_step("0.6")
-_MOST_TOGETHER, _DRAWS = 512, 1 << 20
-_LARGEST_HISTORY = 1 << 33
 
 
 @dataclass(frozen=True)
 class QLearning(Record):
     """What independent Q-learning did with each of n seeds, recorded T times.
 
-    **Fields:** `num_steps`; `steps` (T,) after which was recorded, from 0; `exploration` ε; `q_step`; `q`: the learned values,
-    for each player (n, T, S, A_i); `visits` of pairs of a state and an own action, likewise, int32; `tolerance`: the Nash gap
-    that counts as none.
+    **Fields:** `num_steps` made; `steps` (T,) after which was recorded, from 0; `exploration` ε; `q_step`; `q`: the learned
+    values, for each player (n, T, S, A_i); `visits` of pairs of a state and an own action, likewise, int32; `tolerance`: the
+    Nash gap that counts as none; `interrupted`: by Ctrl-C, before all steps were made.
 
     Everything else is derived, at the time when it is asked for.
     """
@@ -57,6 +55,7 @@ class QLearning(Record):
     q: Policy = field(repr=False, metadata={"json": False})
     visits: Policy = field(repr=False, metadata={"json": False})
     tolerance: float
+    interrupted: bool = False
 
     _derived = ("num_seeds", "nash_gap", "potential", "converged", "reason")
 
@@ -95,9 +94,10 @@ class QLearning(Record):
 
     @property
     def reason(self) -> str:
-        """How many seeds converged, and the worst gap."""
-        worst = has_converged(float(self.nash_gap[:, -1].max()), self.tolerance, self.num_steps)[1]
-        return f"{int(self.converged.sum())} of {self.num_seeds} seeds converged; of the worst, {worst}"
+        """How many seeds had converged at the last record, and the worst gap."""
+        worst = has_converged(float(self.nash_gap[:, -1].max()), self.tolerance, int(self.steps[-1]))[1]
+        ended = f"interrupted after {self.num_steps} steps; " if self.interrupted else ""
+        return f"{ended}{int(self.converged.sum())} of {self.num_seeds} seeds converged; of the worst, {worst}"
 
     def _flat(self) -> Policy:
         return tuple(own.reshape(-1, *own.shape[2:]) for own in self.policies)
@@ -113,6 +113,10 @@ def independent_q_learning(
     exploration: float = 0.1,
     record_every: int | None = None,
     tolerance: float = 1e-6,
+    checkpoint: str | os.PathLike[str] | None = None,
+    resume: bool = False,
+    checkpoint_seconds: float = 30.0,
+    progress: bool | Callable[[int, int, int], None] | None = False,
 ) -> QLearning:
     """Let all players learn by Q-learning, many seeds at once. q begins at zero, the state at the game's `initial`.
 
@@ -121,97 +125,95 @@ def independent_q_learning(
 
     **Arguments:** `key`: a JAX key, an integer seed or a NumPy generator; `q_step` α: a function of the visit count 1, 2, …
     with values in (0, 1], as `learn` takes; `exploration` ε in [0, 1]; `record_every`: of how many steps one is recorded, a
-    divisor of `num_steps`, by default the first and the last alone; `tolerance`: the Nash gap that counts as none.
+    divisor of `num_steps`, by default the first and the last alone; `tolerance`: the Nash gap that counts as none;
+    `checkpoint`, `resume`, `checkpoint_seconds` and `progress` as `learn` takes them: a folder whose file `learning.npz` is
+    replaced now and then and at the end, going on from it, and a bar or a function of (done, total, 0).
 
-    **Returns:** `QLearning`, float64; Ctrl-C raises `KeyboardInterrupt`, and nothing is kept. The random numbers of a run
-    depend on the key, its number and the step alone.
+    **Returns:** `QLearning`, float64. Ctrl-C ends it within about a second and returns what was recorded; a second one raises
+    `KeyboardInterrupt`. The random numbers of a run depend on the key, its number and the step alone. On one machine's
+    processor the same call gives the same bits, interrupted and resumed or not.
 
-    **Raises:** `InputError` for numbers out of range, a bad key, step sizes outside of (0, 1], a game too large for tables, or
-    a history of more than 8 GiB.
+    **Raises:** `InputError` for numbers out of range, a bad key, step sizes outside of (0, 1], a game too large for tables, a
+    history of more than 8 GiB, or a checkpoint that is damaged or of another run.
     """
-    num_steps, count = positive_integer("num_steps", num_steps), positive_integer("num_seeds", num_seeds)
-    if num_steps >= 2**31:
-        raise InputError(f"num_steps: found {num_steps}; pass at most 2³¹ − 1")
-    every = num_steps if record_every is None else check_every(record_every, num_steps)
+    num_steps, every = runs.check_lengths(num_steps, num_steps if record_every is None else record_every)
     epsilon, tolerance = real("exploration", exploration), positive_real("tolerance", tolerance)
     if not 0 <= epsilon <= 1:
         raise InputError(f"exploration: found {epsilon:g}; pass a number from zero to one")
     check_step("q_step", q_step, num_steps)
-    starts = generator(key).integers(2**64, size=count, dtype=np.uint64)
+    checkpoint_seconds = positive_real("checkpoint_seconds", checkpoint_seconds)
+    stream = runs.Stream.of_key(game, key, num_seeds)
     N, S, A = game.num_players, game.num_states, max(game.num_actions)
-    total = 12 * N * S * A * (num_steps // every + 1) * count
-    if total > _LARGEST_HISTORY:
-        raise InputError(
-            f"record_every: found {every}, with which the history takes {total / 2**30:.3g} GiB; record less often, or take "
-            "fewer seeds"
-        )
-    model, shared = model_of(game)
-    # With many states a selection by comparison costs more than going from seed to seed.
-    groups = -(-count // _MOST_TOGETHER) if S <= scan.MOST_SELECTED else count
-    size = -(-count // groups)
-    starts = np.pad(starts, (0, groups * size - count))  # the last group is filled up, so that one program serves all
-    block = max(1, min(every, _DRAWS // ((N + 1) * size)))
-    form = scan.Form(game.num_actions, shared, False, True, q_step, q_step, 0)
-    q = np.empty((num_steps // every + 1, N, S, A, groups * size))
-    visits = np.empty(q.shape, dtype=np.int32)
+    row_bytes = N * S * A * 12 + 4
+    runs.check_history(num_steps, every, stream.num_seeds, row_bytes)
+    model, shared = runs.model_of(game)
+    plan = runs.Plan.of(game, stream.num_seeds, every, row_bytes)
+    form = scan.Form(game.num_actions, shared, False, True, q_step, q_step, plan.block // every + 2)
+    identity = {
+        **runs.game_identity(game, model, shared),
+        "exploration": repr(epsilon),
+        "q_step": runs.step_identity("q_step", q_step),
+        "record_every": str(every),
+        "num_seeds": str(stream.num_seeds),
+        **stream.identity,
+    }
+    keeper = records.Keeper.of(checkpoint, resume, checkpoint_seconds, "independent_q_learning", identity)
     with jax.enable_x64(True):
         arrays = jax.tree.map(jnp.asarray, model)
         numbers = scan.Numbers(*(jnp.asarray(n, dtype=jnp.float64) for n in (game.discount, 0.0, epsilon)))
-        for g in range(groups):
-            part = slice(g * size, (g + 1) * size)
-            _run_group(game, arrays, numbers, form, jnp.asarray(starts[part]), every, block, q[..., part], visits[..., part])
 
-    def by_player(found: np.ndarray) -> Policy:
-        return tuple(np.moveaxis(found[:, i, :, :own, :count], -1, 0) for i, own in enumerate(game.num_actions))
+        def advance(learned: _Learned, *rest: jax.Array) -> tuple[_Learned, _Learned]:
+            return _advance(arrays, numbers, learned, *rest, form=form)
 
-    steps = np.arange(num_steps // every + 1) * every
-    return QLearning(game, num_steps, steps, epsilon, q_step, by_player(q), by_player(visits), tolerance)
+        state = runs.first_states(game, stream, plan)
+        zeros = np.zeros((N, S, A, plan.padded))
+        kept = runs.follow(
+            _Learned(zeros, zeros.astype(np.int32), state),
+            _Learned,
+            advance,
+            stream,
+            plan,
+            num_steps=num_steps,
+            every=every,
+            keeper=keeper,
+            progress=progress,
+            title=f"Q-learning, {stream.num_seeds} seeds",
+        )
+
+    def by_player(found: Any) -> Policy:
+        return tuple(np.moveaxis(found[:, i, :, :own], -1, 0) for i, own in enumerate(game.num_actions))
+
+    recorded, steps, interrupted = kept.recorded(), np.arange(kept.count) * every, kept.done < num_steps
+    q, visits = by_player(recorded.q), by_player(recorded.visits)
+    return QLearning(game, kept.done, steps, epsilon, q_step, q, visits, tolerance, interrupted)
 
 
 class _Learned(NamedTuple):
-    """`q` (N, S, A, g), `visits` of pairs (N, S, A, g) int32, the present `state` (g,) int32."""
+    """`q` (N, S, A, g), `visits` of pairs (N, S, A, g) int32, the present `state` (g,) int32; of records with their number in
+    front."""
 
-    q: jax.Array
-    visits: jax.Array
-    state: jax.Array
-
-
-def _run_group(
-    game: Game,
-    model: scan.Model,
-    numbers: scan.Numbers,
-    form: scan.Form,
-    starts: jax.Array,
-    every: int,
-    block: int,
-    q: np.ndarray,
-    visits: np.ndarray,
-) -> None:
-    """Learn with some seeds, recording into `q` and `visits` (T, N, S, A, g)."""
-    width = game.num_players + 1
-    cumulative = jnp.asarray(np.cumsum(game.initial))
-    first_draw = scan.uniforms(starts, jnp.uint64(0), count=1, width=1)[0, 0]
-    state = scan.drawn(jnp.broadcast_to(cumulative[:, None], (cumulative.shape[0], starts.shape[0])), first_draw)
-    present = _Learned(jnp.zeros(q.shape[1:]), jnp.zeros(q.shape[1:], dtype=jnp.int32), state)
-    q[0], visits[0] = 0, 0
-    for row in range(1, q.shape[0]):
-        done, end = (row - 1) * every, row * every
-        while done < end:
-            made = min(block, end - done)
-            draws = scan.uniforms(starts, jnp.uint64(1 + done * width), count=block, width=width)
-            present = _advance(model, numbers, present, draws, jnp.int32(made), form=form)
-            done += made
-        q[row], visits[row] = np.asarray(present.q), np.asarray(present.visits)
+    q: Any
+    visits: Any
+    state: Any
 
 
 @partial(jax.jit, static_argnames="form")
 def _advance(
-    model: scan.Model, numbers: scan.Numbers, learned: _Learned, draws: jax.Array, count: jax.Array, *, form: scan.Form
-) -> _Learned:
-    """The first `count` steps of `draws` (steps, N + 1, g): one for each player's action, then one for the next state."""
+    model: scan.Model,
+    numbers: scan.Numbers,
+    learned: _Learned,
+    draws: jax.Array,
+    first: jax.Array,
+    end: jax.Array,
+    every: jax.Array,
+    *,
+    form: scan.Form,
+) -> tuple[_Learned, _Learned]:
+    """From step `first` to step `end`, with `draws` (steps, N + 1, g) from `first` on: one for each player's action, then one
+    for the next state. Returns as `scan.advance`."""
 
     def one(k: jax.Array, own: _Learned) -> _Learned:
-        draw = jax.lax.dynamic_index_in_dim(draws, k, 0, keepdims=False)
+        draw = jax.lax.dynamic_index_in_dim(draws, k - first, 0, keepdims=False)
         s, A = own.state, own.q.shape[2]
         q, visits = scan._row(own.q, s), scan._row(own.visits, s)
         actions = scan._choose(form, scan._deviation(numbers, form, q), draw)
@@ -225,4 +227,4 @@ def _advance(
         q = jnp.where(chosen, q + (alpha * (goal - scan._of(q, actions)))[:, None], q)
         return _Learned(scan._with_row(own.q, s, q), scan._with_row(own.visits, s, visits), following)
 
-    return jax.lax.fori_loop(jnp.int32(0), count, one, learned)
+    return scan.recorded(one, lambda own: own, learned, first, end, every, form.rows)

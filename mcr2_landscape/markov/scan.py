@@ -9,8 +9,9 @@ Source: Maheshwari, Wu, Pai, Sastry (arXiv 2205.14590).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial, reduce
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -156,7 +157,6 @@ def advance(
     **Returns:** the state, and what it was after each step that is a multiple of `every`, stacked in front: of `form.rows` rows
     so many are meaningful.
     """
-    kept = jax.tree.map(lambda leaf: jnp.zeros((form.rows, *leaf.shape), dtype=leaf.dtype), state)
 
     def one(k: jax.Array, moving: _Moving) -> _Moving:
         draw = jax.lax.dynamic_index_in_dim(draws, k - first, 0, keepdims=False)
@@ -164,19 +164,44 @@ def advance(
         ahead = jax.lax.dynamic_index_in_dim(draws, k - first + 1, 0, keepdims=False)
         return _step(model, numbers, form, moving, draw[-1], ahead)
 
+    here = _rows(state, state.state)
+    moving = _Moving(state, here, _choose(form, here.policy, draws[0]), state.state, here)
+    moving, kept = recorded(one, _Moving.settled, moving, first, end, every, form.rows)
+    return moving.settled(), kept
+
+
+_Carried = TypeVar("_Carried")
+_Settled = TypeVar("_Settled")
+
+
+def recorded(
+    one: Callable[[jax.Array, _Carried], _Carried],
+    settled: Callable[[_Carried], _Settled],
+    moving: _Carried,
+    first: jax.Array,
+    end: jax.Array,
+    every: jax.Array,
+    rows: int,
+) -> tuple[_Carried, _Settled]:
+    """`one(step, moving)` for the steps from `first` to `end`.
+
+    **Returns:** what is carried at the end, and `settled` of it after each step that is a multiple of `every`, stacked in
+    front: of `rows` rows so many are meaningful.
+    """
+    shapes = jax.eval_shape(settled, moving)
+    kept = jax.tree.map(lambda leaf: jnp.zeros((rows, *leaf.shape), dtype=leaf.dtype), shapes)
+
     def stretch(carry: tuple) -> tuple:
         k, row, moving, kept = carry
         stop = jnp.minimum(end, (k // every + 1) * every)
         moving = jax.lax.fori_loop(k, stop, one, moving)
-        now = moving.settled()
+        now = settled(moving)
         kept = jax.tree.map(lambda rows, own: jax.lax.dynamic_update_index_in_dim(rows, own, row, 0), kept, now)
         return stop, row + (stop % every == 0).astype(jnp.int32), moving, kept  # a row that is not due is written over
 
-    here = _rows(state, state.state)
-    moving = _Moving(state, here, _choose(form, here.policy, draws[0]), state.state, here)
     begin = (first, jnp.int32(0), moving, kept)
     _, _, moving, kept = jax.lax.while_loop(lambda carry: carry[0] < end, stretch, begin)
-    return moving.settled(), kept
+    return moving, kept
 
 
 class _Rows(NamedTuple):

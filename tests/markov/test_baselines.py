@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mcr2_landscape import markov
-from mcr2_landscape.markov import q_learning, scan
+from mcr2_landscape.markov import runs, scan
 from mcr2_landscape.markov.baselines import onto_simplex
 from mcr2_landscape.markov.decisions import Decisions
 from mcr2_landscape.testing import seeds
@@ -202,7 +202,7 @@ def pick(row, draw):
 
 
 def test_q_learning_by_its_definition(monkeypatch):
-    monkeypatch.setattr(q_learning, "_DRAWS", 90)  # several calls between two records
+    monkeypatch.setattr(runs, "_PROCESSOR", runs.Room(512, 90, 90))  # several calls between two records
     game, epsilon, width = games.random_game(5, (3, (2, 3))), 0.3, 3
     found = markov.independent_q_learning(game, 7, 40, 3, exploration=epsilon, record_every=20)
     starts = np.random.default_rng(7).integers(2**64, size=3, dtype=np.uint64)
@@ -255,7 +255,7 @@ def test_many_states_go_seed_by_seed(monkeypatch):
             r"start\[0\]: found probability zero of action 1 in state 0, .*; pass positive ones",
         ),
         (lambda g: markov.independent_policy_gradient(g, 5, 0.1, start=g.uniform_policy()[:1]), "start: found policies of 1"),
-        (lambda g: markov.independent_policy_gradient(g, 10**10, 0.1), "record_every: found 1, with which records take"),
+        (lambda g: markov.independent_policy_gradient(g, 10**9, 0.1), "record_every: found 1, with which records take"),
         (lambda g: markov.fictitious_play(g, 5, start=g.uniform_policy(), key=1), "key: found one beside a start"),
         (lambda g: markov.fictitious_play(g, 5, values="guessed"), "values: found 'guessed'; pass one of 'exact', 'believed'"),
         (lambda g: markov.fictitious_play(g, 5, value_step=markov.power_step(1)), "value_step: found one, but exact values"),

@@ -7,11 +7,12 @@ import random
 import signal
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
 
 from mcr2_landscape import markov
-from mcr2_landscape.markov import batched, learning
+from mcr2_landscape.markov import batched, runs
 from mcr2_landscape.validation import InputError
 
 from . import games
@@ -160,7 +161,7 @@ def whole():
 
 @pytest.mark.parametrize("block", [7, 100])
 def test_same_bits_however_it_is_cut(whole, monkeypatch, block):
-    monkeypatch.setattr(learning, "_DRAWS", 5 * 5 * block)
+    monkeypatch.setattr(runs, "_PROCESSOR", runs.Room(512, 5 * 5 * block, 5 * 5 * block))
     calls = []
     found = markov.learn(markov.routing_game(), key=3, **SETTING, progress=lambda done, total, _: calls.append((done, total)))
     assert same(found, whole)
@@ -169,7 +170,7 @@ def test_same_bits_however_it_is_cut(whole, monkeypatch, block):
 
 
 def test_same_bits_interrupted_and_resumed(whole, monkeypatch, tmp_path):
-    monkeypatch.setattr(learning, "_DRAWS", 5 * 5 * 7)
+    monkeypatch.setattr(runs, "_PROCESSOR", runs.Room(512, 5 * 5 * 7, 5 * 5 * 7))
     game = markov.routing_game()
 
     def interrupt(done, total, good):
@@ -181,7 +182,7 @@ def test_same_bits_interrupted_and_resumed(whole, monkeypatch, tmp_path):
     assert (found.num_steps, found.steps[-1]) == (91, 80)
     with pytest.raises(InputError, match="holds a run already; pass resume=True"):
         markov.learn(game, key=3, **SETTING, checkpoint=tmp_path)
-    with pytest.raises(InputError, match="what differs is temperature, key; pass what it was made with"):
+    with pytest.raises(InputError, match=r"what differs is temperature \(found 1e-06, not 0.001\), key; pass what it was"):
         markov.learn(game, key=4, **SETTING, temperature=1e-3, checkpoint=tmp_path, resume=True)
 
     def fail(done, total, good):
@@ -215,7 +216,7 @@ def test_seeds_in_groups(whole, monkeypatch, tmp_path):
     game, half = markov.routing_game(), {**SETTING, "num_steps": 200}
     stream = np.random.default_rng(2).random((3, 1 + 200 * 5))
     recorded = markov.learn(game, uniforms=stream, num_steps=200, record_every=20)
-    monkeypatch.setattr(learning, "_MOST_TOGETHER", 2)
+    monkeypatch.setattr(runs, "_PROCESSOR", runs.Room(2, 1 << 21, 1 << 21))
     markov.learn(game, key=3, **half, checkpoint=tmp_path)
     for found in (
         markov.learn(game, key=3, **SETTING),
@@ -240,8 +241,8 @@ def test_seeds_are_reproducible_and_independent(whole):
 
 
 def test_random_numbers_are_uniform_and_a_function_of_their_number():
-    stream = learning._Stream.of(games.random_game(0), 0, None, 8, 1)
-    with learning.jax.enable_x64(True):
+    stream = runs.Stream.of(games.random_game(0), 0, None, 8, 1)
+    with jax.enable_x64(True):
         found = np.asarray(stream.draws(slice(0, 8), 0, 10_000, 3))
         assert np.array_equal(np.asarray(stream.draws(slice(3, 5), 30, 40, 3)), found[10:50, :, 3:5])
     sample = found.reshape(-1)
