@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from mcr2_landscape.markov import policies
-from mcr2_landscape.markov.congestion import CongestionGame
 from mcr2_landscape.markov.decisions import Decisions
 from mcr2_landscape.markov.game import Game
 from mcr2_landscape.markov.policies import Policy
@@ -20,12 +19,7 @@ _LARGEST = 1 << 22  # numbers in the largest array of a slice
 
 def slices(game: Game, count: int) -> Iterator[slice]:
     """`count` policies in slices that do not take much memory."""
-    S, N, A = game.num_states, game.num_players, max(game.num_actions)
-    if isinstance(game, CongestionGame):
-        own = N * S * S * max(A, (N + 1) ** (A - 1))
-    else:
-        own = S * int(np.prod(game.num_actions)) * (S + N)
-    step = max(1, _LARGEST // own)
+    step = max(1, _LARGEST // game._numbers)
     return (slice(first, min(first + step, count)) for first in range(0, count, step))
 
 

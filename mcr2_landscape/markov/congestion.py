@@ -5,19 +5,23 @@ from __future__ import annotations
 import itertools
 from fractions import Fraction
 from functools import cached_property
+from math import comb
 from typing import Any
 
 import numpy as np
 
-from mcr2_landscape.markov import policies, tables
-from mcr2_landscape.markov.counts import load_grid, with_each_on_each
+from mcr2_landscape.markov import counts, policies, tables
+from mcr2_landscape.markov.counts import Loads
 from mcr2_landscape.markov.decisions import Decisions
+from mcr2_landscape.markov.factored import FactoredTransitions, NextConditions
 from mcr2_landscape.markov.game import Game, MarkovGame
 from mcr2_landscape.markov.policies import Policy
+from mcr2_landscape.markov.transitions import DenseTransitions, FixedTransitions, Transitions
 from mcr2_landscape.validation import InputError, check_shape, positive_integer
 
 _LARGEST_TABLE = 1 << 24
-_MOST_ROUTES = 12
+_LARGEST_DENSE = 1 << 22
+MOST_ROUTES = 16
 
 
 class CongestionGame(Game):
@@ -34,7 +38,9 @@ class CongestionGame(Game):
     **Raises:** `InputError` for tables of other shapes, entries that are no finite numbers or no probabilities, fewer than two
     routes, a discount outside of (0, 1).
 
-    Evaluation is by distributions of loads, at a cost of N² and not M^N.
+    Evaluation is by distributions of loads, of which there are C(N + M − 1, M − 1) and not M^N, and transitions are applied
+    without being formed where they would be large. Its errors, `InputError`, name `num_players` where these distributions take
+    more than a gigabyte.
     """
 
     def __init__(
@@ -50,9 +56,9 @@ class CongestionGame(Game):
     ):
         N = positive_integer("num_players", num_players)
         self.payoff, self.stays = tables.number_table("payoff", payoff), tables.number_table("stays", stays)
-        if self.stays.ndim != 2 or not 2 <= self.stays.shape[0] <= _MOST_ROUTES:
+        if self.stays.ndim != 2 or not 2 <= self.stays.shape[0] <= MOST_ROUTES:
             raise InputError(
-                f"stays: found shape {self.stays.shape}; pass (M, N + 1) for M routes, from two to {_MOST_ROUTES} of them"
+                f"stays: found shape {self.stays.shape}; pass (M, N + 1) for M routes, from two to {MOST_ROUTES} of them"
             )
         M = self.stays.shape[0]
         self.num_routes, self.num_states, self.num_actions = M, 2**M, (M,) * N
@@ -93,49 +99,68 @@ class CongestionGame(Game):
     # -- by counts ----------------------------------------------------------------------------------------------------------
 
     @cached_property
-    def _kernel(self) -> np.ndarray:
-        """The probability of each next state over the grid of loads: (S, N + 1, …)."""
-        N, M = self.num_players, self.num_routes
-        if self.num_states * (N + 1) ** (M - 1) > tables.LARGEST:
-            raise tables.too_large("num_players", self.num_states * (N + 1) ** (M - 1))
-        loads = load_grid(N, M)
-        stays = self.stays.astype(np.float64)
-        zero = [stays[m][np.maximum(load, 0)] for m, load in enumerate(loads)]
-        rows = [np.prod([p if c == 0 else 1 - p for p, c in zip(zero, row, strict=True)], axis=0) for row in self.conditions]
-        return np.stack(rows)
+    def _loads(self) -> Loads:
+        counts.check_size(self.num_players, self.num_states, self.num_routes)
+        return Loads(self.num_players, self.num_routes)
+
+    @cached_property
+    def _on_and_off(self) -> Loads:
+        return Loads(self.num_players, 2)
 
     @cached_property
     def _averaged(self) -> np.ndarray:
         """The transitions averaged over all actions, (S,): one row for all states."""
-        N, M = self.num_players, self.num_routes
-        even = np.full((N, 1, M), 1 / M)
-        return with_each_on_each(even, self._kernel[None])[0, 0].mean(axis=0)
+        zero = self.stays.astype(np.float64)
+        return counts.of_even_players(self.num_players, self.num_routes, np.stack([zero, 1 - zero], axis=1))
+
+    @property
+    def _is_dense(self) -> bool:
+        """Whether the transitions of all players and actions are formed, which is the faster way while there are few."""
+        return self.num_players * self.num_routes * self.num_states**2 <= _LARGEST_DENSE
+
+    @property
+    def _numbers(self) -> int:
+        N, M, S = self.num_players, self.num_routes, self.num_states
+        if self.action_independent:
+            return N * S * max(N, M)
+        others = N * S * max(N, comb(N + M - 2, M - 1))
+        return max(others, N * M * S * S) if self._is_dense else others
 
     def _decisions_of(self, policy: Policy) -> list[Decisions]:
         own = np.stack(policy)  # (N, P, S, M)
         N, P, S, M = own.shape
         # Distributions of loads are found state by state, so that the states of all policies stand side by side.
         rows = own.reshape(N, P * S, M)
-        if self.action_independent:
-            transition = np.broadcast_to(self._averaged, (N, P * S, M, S))
-        else:
-            transition = with_each_on_each(rows, np.broadcast_to(self._kernel, (P * S, *self._kernel.shape)))
-        reward = self._rewards(rows, np.tile(self.payoff.astype(np.float64), (P, 1, 1)))
-        shape = (N * P, S, M)
-        return [Decisions(tuple(range(N)), reward.reshape(shape), transition.reshape(*shape, S), self.discount)]
+        reward = self._rewards(rows, P).reshape(N * P, S, M)
+        return [Decisions(tuple(range(N)), reward, self._transitions(rows, P), self.discount)]
 
-    def _rewards(self, own: np.ndarray, payoff: np.ndarray) -> np.ndarray:
+    def _transitions(self, rows: np.ndarray, num_policies: int) -> Transitions:
+        if self.action_independent:
+            return FixedTransitions(self._averaged, self.num_routes)
+        N, S, M = self.num_players, self.num_states, self.num_routes
+        following = NextConditions(self._loads, self.stays.astype(np.float64))
+        found = FactoredTransitions(self._loads.of_others(rows), following)
+        if self._is_dense:
+            return DenseTransitions(found.dense().reshape(-1, S, M, S))
+        others = found.others.reshape(N, -1, num_policies, S)
+        return FactoredTransitions(others.swapaxes(1, 2).reshape(N * num_policies, -1, S), following)
+
+    def _rewards(self, rows: np.ndarray, num_policies: int) -> np.ndarray:
         """r_i(s, m), (N, rows, M), from the load of one route at a time."""
-        out = np.zeros(own.shape)
+        out = np.zeros(rows.shape)
         for m in range(self.num_routes):
-            chance = np.stack([own[..., m], 1 - own[..., m]], axis=-1)
-            paid = payoff[:, m] * (np.arange(self.num_players + 1) if self.common_interest else 1)
-            on, off = np.moveaxis(with_each_on_each(chance, paid[:, None])[..., 0], -1, 0)
+            paid = np.tile(self.payoff[:, m].astype(np.float64), (num_policies, 1))
             if self.common_interest:
-                out += off[..., None]
-                out[..., m] += on - off
-            else:
-                out[..., m] = on
+                paid *= np.arange(self.num_players + 1)
+            chance = np.stack([rows[..., m], 1 - rows[..., m]], axis=-1)
+            for part, others in self._on_and_off.in_parts(chance):
+                on = np.einsum("nlr,rl->nr", others, paid[part, 1:])
+                if self.common_interest:
+                    off = np.einsum("nlr,rl->nr", others, paid[part, :-1])
+                    out[:, part] += off[..., None]
+                    out[:, part, m] += on - off
+                else:
+                    out[:, part, m] = on
         return out
 
     # -- by tables ----------------------------------------------------------------------------------------------------------
@@ -146,8 +171,12 @@ class CongestionGame(Game):
         **Raises:** `InputError` where they would have more than 2²⁴ entries.
         """
         N, M, S = self.num_players, self.num_routes, self.num_states
-        if M**N * S * (S + N) > _LARGEST_TABLE:
-            raise tables.too_large("num_players", M**N * S * (S + N))
+        entries = M**N * S * (S + N)
+        if entries > _LARGEST_TABLE:
+            raise InputError(
+                f"num_players: a table of {entries:,} entries is more than {_LARGEST_TABLE:,}; take fewer players or "
+                "routes, or ask what a CongestionGame answers without tables: values, best responses, learning"
+            )
         dtype = object if object in (self.payoff.dtype, self.stays.dtype) else np.float64
         payoff, stays = (tables.as_fractions(t) if dtype is object else t.astype(dtype) for t in (self.payoff, self.stays))
         profiles = np.array(list(itertools.product(range(M), repeat=N)))

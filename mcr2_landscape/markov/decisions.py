@@ -10,42 +10,44 @@ actions by τ log Σ exp(·/τ), whose policy iteration is Newton's method likew
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 
 from mcr2_landscape.markov import policies
+from mcr2_landscape.markov.transitions import DenseTransitions, Transitions
 
 _MOST_ROUNDS = 10_000
 # A change of action has to gain more than this, relative to the largest |Q|: else rounding could go in circles.
 _GAIN = 1e-13
+_ROUNDING = 1e-15
 
 
-class Decisions(NamedTuple):
+class Decisions:
     """Decision problems of `players`, (n,) of them with A actions each.
 
-    **Fields:** `players`, their numbers; `reward` (n, S, A); `transition` (n, S, A, S); `discount`.
+    **Arguments:** `players`, their numbers; `reward` (n, S, A); `transition`, or the numbers of it (n, S, A, S); `discount`.
     """
 
-    players: tuple[int, ...]
-    reward: np.ndarray
-    transition: np.ndarray
-    discount: float
+    def __init__(self, players: tuple[int, ...], reward: np.ndarray, transition: Transitions | np.ndarray, discount: float):
+        self.players, self.reward, self.discount = players, reward, discount
+        self.transition: Transitions = DenseTransitions(transition) if isinstance(transition, np.ndarray) else transition
 
-    def continued(self, value: np.ndarray) -> np.ndarray:
-        """Σ_t P(t | s, a) value(t): values (n, S) to (n, S, A)."""
-        return np.einsum("nsat,nt->nsa", self.transition, value, optimize=True)
+    @property
+    def _rounding(self) -> float:
+        """What rounding makes of values, relative to the largest."""
+        return _ROUNDING / (1 - self.discount)
 
-    def evaluate(self, policy: np.ndarray, bonus: np.ndarray | float = 0.0) -> np.ndarray:
-        """Values (n, S) of own policies (n, S, A), with `bonus` (n, S) paid in addition."""
-        n, num_states = self.reward.shape[:2]
-        step = np.einsum("nsa,nsat->nst", policy, self.transition, optimize=True)
-        paid = np.sum(policy * self.reward, axis=-1) + bonus
-        return np.linalg.solve(np.eye(num_states) - self.discount * step, paid[..., None])[..., 0].reshape(n, num_states)
+    def alone(self, problem: int) -> Decisions:
+        """One of the problems."""
+        part = slice(problem, problem + 1)
+        return Decisions(self.players[part], self.reward[part], self.transition.part(part), self.discount)
+
+    def evaluate(self, policy: np.ndarray, bonus: np.ndarray | float = 0.0, start: np.ndarray | None = None) -> np.ndarray:
+        """Values (n, S) of own policies (n, S, A), with `bonus` (n, S) paid in addition. A `start` nearby may save time."""
+        return self.transition.worth(policy, np.sum(policy * self.reward, axis=-1) + bonus, self.discount, start)
 
     def q_value(self, value: np.ndarray) -> np.ndarray:
         """r + δ P value, (n, S, A)."""
-        return self.reward + self.discount * self.continued(value)
+        return self.reward + self.discount * self.transition.continued(value)
 
     def best(self, temperature: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
         """Best responses: policies (n, S, A) and their values (n, S), by policy iteration.
@@ -56,24 +58,26 @@ class Decisions(NamedTuple):
 
     def _best(self) -> tuple[np.ndarray, np.ndarray]:
         num_actions = self.reward.shape[-1]
-        chosen = self.reward.argmax(axis=-1)
+        chosen, last = self.reward.argmax(axis=-1), None
         for _ in range(_MOST_ROUNDS):
-            value = self.evaluate(np.eye(num_actions)[chosen])
+            value = self.evaluate(np.eye(num_actions)[chosen], start=last)
             q = self.q_value(value)
             better = q.max(axis=-1) > np.take_along_axis(q, chosen[..., None], axis=-1)[..., 0] + _GAIN * np.abs(q).max()
-            if not better.any():
+            # Values rise wherever an action is changed, unless what it gained is their rounding.
+            risen = np.inf if last is None else (value - last).max()
+            if not better.any() or risen <= self._rounding * np.abs(value).max():
                 return np.eye(num_actions)[chosen], value
+            last = value
             chosen = np.where(better, q.argmax(axis=-1), chosen)
         raise AssertionError("policy iteration visits no policy twice")
 
     def _best_perturbed(self, temperature: float) -> tuple[np.ndarray, np.ndarray]:
-        policy = policies.softmax(self.reward, temperature)
-        last = np.full(self.reward.shape[:2], -np.inf)
+        policy, last = policies.softmax(self.reward, temperature), None
         for _ in range(_MOST_ROUNDS):
-            value = self.evaluate(policy, temperature * policies.entropy(policy))
+            value = self.evaluate(policy, temperature * policies.entropy(policy), last)
             policy = policies.softmax(self.q_value(value), temperature)
             # Values rise at every step, quadratically at the end: where they no longer do, rounding is all that is left.
-            if (value - last).max() <= 1e-15 * max(1.0, np.abs(value).max()):
+            if last is not None and (value - last).max() <= self._rounding * max(1.0, np.abs(value).max()):
                 return policy, value
             last = value
         raise AssertionError("policy iteration increases the value at every step")

@@ -84,6 +84,11 @@ class Game(abc.ABC):
     def _decisions_of(self, policy: Policy) -> list[Decisions]:
         """The same at P policies at once, arrays (P, S, A_i): n · P problems, those of one player together, for n `players`."""
 
+    @property
+    @abc.abstractmethod
+    def _numbers(self) -> int:
+        """How many numbers the largest array takes that the decision problems at one policy are made of."""
+
     @abc.abstractmethod
     def to_tables(self) -> MarkovGame:
         """The same game, given by tables.
@@ -148,10 +153,18 @@ class Game(abc.ABC):
         return value, problems
 
     def state_transition(self, policy: Any) -> np.ndarray:
-        """P_π[s, t] = Σ_a π(a | s) P(t | s, a): (S, S)."""
+        """P_π[s, t] = Σ_a π(a | s) P(t | s, a): (S, S).
+
+        **Raises:** `InputError` where it would have more than 2²⁶ entries.
+        """
         policy = self.policy(policy)
-        first = self._decisions(policy)[0]
-        return np.einsum("sa,sat->st", policy[first.players[0]], first.transition[0])
+        if self.num_states**2 > tables.LARGEST:
+            raise InputError(
+                f"game: found {self.num_states:,} states, whose transitions are {self.num_states**2:,} numbers, more than "
+                f"{tables.LARGEST:,}; ask for value and occupancy, which do without them"
+            )
+        alone = self._decisions(policy)[0].alone(0)
+        return np.array(alone.transition.step(policy[alone.players[0]][None])[0])
 
     def occupancy(self, policy: Any, *, initial: Any = None) -> np.ndarray:
         """Expected discounted visits Σ_k δᵏ Pr(s_k = s), of sum 1/(1 − δ): (S,).
@@ -159,8 +172,9 @@ class Game(abc.ABC):
         **Arguments:** `initial`: a distribution of the first state, by default the game's.
         """
         first = self.initial if initial is None else policies.distribution("initial", initial, (self.num_states,))
-        step = self.state_transition(policy)
-        return np.linalg.solve((np.eye(self.num_states) - self.discount * step).T, first)
+        policy = self.policy(policy)
+        alone = self._decisions(policy)[0].alone(0)
+        return alone.transition.visits(policy[alone.players[0]][None], first[None], self.discount)[0]
 
     # -- best responses -----------------------------------------------------------------------------------------------------
 
@@ -173,8 +187,7 @@ class Game(abc.ABC):
         if isinstance(player, bool) or not isinstance(player, (int, np.integer)) or not 0 <= player < self.num_players:
             raise InputError(f"player: found {player!r}; pass a number from 0 to {self.num_players - 1}")
         problem = next(found for found in self._decisions(policy) if player in found.players)
-        at = problem.players.index(int(player))
-        alone = Decisions((int(player),), problem.reward[at : at + 1], problem.transition[at : at + 1], self.discount)
+        alone = problem.alone(problem.players.index(int(player)))
         best, value = alone.best(temperature)
         own = policy[player]
         gain = value[0] - alone.evaluate(own[None], temperature * policies.entropy(own))[0]
@@ -277,6 +290,10 @@ class MarkovGame(Game):
             "discount": self.discount if self._rounded else tables.plain_number(self._given_discount),
             "initial": None if initial is None else tables.plain(initial),
         }
+
+    @property
+    def _numbers(self) -> int:
+        return self.transition.size + self.reward.size
 
     def _decisions_of(self, policy: Policy) -> list[Decisions]:
         # A player's problem averages over all others: from the left over those before it, once for all, then from the right.

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from mcr2_landscape.markov import tables
-from mcr2_landscape.markov.congestion import CongestionGame
+from mcr2_landscape.markov.congestion import MOST_ROUTES, CongestionGame
 from mcr2_landscape.validation import InputError, positive_integer
 
 
@@ -43,14 +43,17 @@ def routing_game(
     Source: Maheshwari, Wu, Pai, Sastry (arXiv 2205.14590), the experiments, as its public code has them.
     """
     N, M = positive_integer("num_players", num_players), positive_integer("num_routes", num_routes, minimum=2)
+    if M > MOST_ROUTES:
+        raise InputError(f"num_routes: found {M}; pass at most {MOST_ROUTES}, as there are 2^M states")
     threshold = positive_integer("threshold", threshold, minimum=0)
     m, b = _numbers("slopes", slopes, M), _numbers("intercepts", intercepts, M)
     below, above = _numbers("safe_probabilities", safe_probabilities, 2)
     safe, unsafe = _numbers("cost_factors", cost_factors, 2)
-    states = list(itertools.product((safe, unsafe), repeat=M))
-    payoff = np.empty((len(states), M, N + 1), dtype=object)
-    for (s, factors), route, load in itertools.product(enumerate(states), range(M), range(N + 1)):
-        payoff[s, route, load] = b[route] - factors[route] * m[route] * load
+    paid = np.empty((M, 2, N + 1), dtype=object)  # by route, condition and load
+    for route, (condition, factor), load in itertools.product(range(M), enumerate((safe, unsafe)), range(N + 1)):
+        paid[route, condition, load] = b[route] - factor * m[route] * load
+    conditions = np.array(list(itertools.product((0, 1), repeat=M)))
+    payoff = paid[np.arange(M), conditions]
     stays = np.empty((M, N + 1), dtype=object)
     stays[:] = [[below if load < threshold else above for load in range(N + 1)]] * M
     return CongestionGame(

@@ -89,7 +89,8 @@ def number_table(name: str, value: Any) -> np.ndarray:
         raise InputError(f"{name}: found dtype {array.dtype}; pass real numbers or fractions")
     exact = np.empty(array.shape, dtype=object)
     for index in np.ndindex(array.shape):
-        exact[index] = fraction(f"{name}{list(index)}", array[index])
+        entry = array[index]
+        exact[index] = entry if type(entry) is Fraction else fraction(f"{name}{list(index)}", entry)
     return exact.astype(np.float64) if any(map(is_rounded, array.flat)) else exact
 
 
