@@ -11,7 +11,7 @@ import dataclasses
 import itertools
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -62,8 +62,9 @@ class PotentialTest(Record):
     by balls) that it is none; numerical for floating point, and for "holds" at random points. `error_bound`: the probability,
     over the random points, of "holds" for a game that is none; zero where it is proved, `None` for floating point and where
     nothing was decided. `notion`; `arithmetic`; `temperature` of the perturbed game, a fraction where the test was exact;
-    `num_points` tried; `residual`: the largest absolute four-cycle found, relative to the largest value in it; `tolerance` of
-    that, `None` for exact arithmetic; `cycle` that refutes; `reason` in words.
+    `num_points` tried; `residual`: the largest absolute four-cycle found, relative to the largest change of those players'
+    values from one policy of a cycle to another (of an exact one: relative to the largest value in it); `tolerance` of that,
+    `None` for exact arithmetic; `cycle` that refutes; `reason` in words.
     """
 
     verdict: Verdict
@@ -154,29 +155,46 @@ def changed(policy: Any, changes: dict[int, Any]) -> tuple[Any, ...]:
     return tuple(changes.get(k, own) for k, own in enumerate(policy))
 
 
-def largest_cycle(
-    game: Game, policy: Policy, other: Policy, notion: str, temperature: float = 0.0, *, relative: bool = True
-) -> tuple[Cycle | None, float]:
-    """The largest four-cycle over all pairs of players and initial states, and its size: relative to the values in it, or as it
-    is."""
+class PairCycle(NamedTuple):
+    """A four-cycle of two players at random policies: the one from the initial state where it is the largest.
+
+    **Fields:** `cycle`; `change`: the largest change of their values from one of the four policies to another; `value`: the
+    largest absolute value.
+    """
+
+    cycle: Cycle
+    change: float
+    value: float
+
+    @property
+    def size(self) -> float:
+        """|cycle|."""
+        return abs(float(self.cycle.value))
+
+
+def pair_cycles(game: Game, policy: Policy, other: Policy, notion: str, temperature: float = 0.0) -> list[PairCycle]:
+    """The four-cycles of all pairs of players, in the order of the pairs."""
     N = game.num_players
     alone = game.value(policy, temperature=temperature)
     single = [game.value(changed(policy, {i: other[i]}), temperature=temperature) for i in range(N)]
-    largest, found = -1.0, None
+    found = []
     for i, j in itertools.combinations(range(N), 2):
         both = game.value(changed(policy, {i: other[i], j: other[j]}), temperature=temperature)
-        corners = (alone, single[i], both, single[j])
-        A, B, C, D = (V[i] - V[j] for V in corners)
+        corners = np.stack([alone, single[i], both, single[j]])[:, [i, j]]
+        A, B, C, D = corners[:, 0] - corners[:, 1]
         cycles = B - A - C + D
         if notion == "averaged":
             cycles = np.array([game.initial @ cycles])
         state = int(np.abs(cycles).argmax())
-        scale = max(max(float(np.abs(V).max()) for V in corners), np.finfo(float).tiny) if relative else 1.0
-        size = float(abs(cycles[state])) / scale
-        if size > largest:
-            initial = state if notion == "state-wise" else None
-            largest, found = size, Cycle((i, j), initial, policy, (other[i], other[j]), float(cycles[state]))
-    return found, largest
+        initial = state if notion == "state-wise" else None
+        cycle = Cycle((i, j), initial, policy, (other[i], other[j]), float(cycles[state]))
+        found.append(PairCycle(cycle, float(np.ptp(corners, axis=0).max()), float(np.abs(corners).max())))
+    return found
+
+
+def rounding_of(game: Game) -> float:
+    """What rounding may make of values, relative to the largest."""
+    return 2.0**-52 * 32 * (game.num_players + game.num_states) / (1 - game.discount)
 
 
 def random_policy(game: Game, draw: np.random.Generator, *, mixed: bool) -> Policy:

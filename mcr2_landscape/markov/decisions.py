@@ -16,7 +16,7 @@ from mcr2_landscape.markov import policies
 from mcr2_landscape.markov.transitions import DenseTransitions, Transitions
 
 _MOST_ROUNDS = 10_000
-# A change of action has to gain more than this, relative to the largest |Q|: else rounding could go in circles.
+# A change of action has to gain more than this, relative to the problem's largest |Q|: else rounding could go in circles.
 _GAIN = 1e-13
 _ROUNDING = 1e-15
 
@@ -35,6 +35,10 @@ class Decisions:
     def _rounding(self) -> float:
         """What rounding makes of values, relative to the largest."""
         return _ROUNDING / (1 - self.discount)
+
+    def _equal(self, risen: np.ndarray, value: np.ndarray) -> bool:
+        """Whether what values (n, S) have risen by is their rounding, in every problem."""
+        return bool((risen.max(axis=-1) <= self._rounding * np.abs(value).max(axis=-1)).all())
 
     def alone(self, problem: int) -> Decisions:
         """One of the problems."""
@@ -62,10 +66,11 @@ class Decisions:
         for _ in range(_MOST_ROUNDS):
             value = self.evaluate(np.eye(num_actions)[chosen], start=last)
             q = self.q_value(value)
-            better = q.max(axis=-1) > np.take_along_axis(q, chosen[..., None], axis=-1)[..., 0] + _GAIN * np.abs(q).max()
+            gained = q.max(axis=-1) - np.take_along_axis(q, chosen[..., None], axis=-1)[..., 0]
+            better = gained > _GAIN * np.abs(q).max(axis=(-2, -1))[..., None]
             # Values rise wherever an action is changed, unless what it gained is their rounding.
-            risen = np.inf if last is None else (value - last).max()
-            if not better.any() or risen <= self._rounding * np.abs(value).max():
+            done = last is not None and self._equal(value - last, value)
+            if not better.any() or done:
                 return np.eye(num_actions)[chosen], value
             last = value
             chosen = np.where(better, q.argmax(axis=-1), chosen)
@@ -77,7 +82,7 @@ class Decisions:
             value = self.evaluate(policy, temperature * policies.entropy(policy), last)
             policy = policies.softmax(self.q_value(value), temperature)
             # Values rise at every step, quadratically at the end: where they no longer do, rounding is all that is left.
-            if last is not None and (value - last).max() <= self._rounding * max(1.0, np.abs(value).max()):
+            if last is not None and self._equal(value - last, np.maximum(np.abs(value), 1.0)):
                 return policy, value
             last = value
         raise AssertionError("policy iteration increases the value at every step")

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from mcr2_landscape.markov import pure
-from mcr2_landscape.markov.cycles import NOTIONS, Cycle, choice, four_cycle, largest_cycle, random_policy
-from mcr2_landscape.markov.game import Game, MarkovGame
+from mcr2_landscape.markov.cycles import NOTIONS, Cycle, choice, four_cycle, pair_cycles, random_policy
+from mcr2_landscape.markov.game import Game, MarkovGame, checked_game
 from mcr2_landscape.markov.policies import Policy
 from mcr2_landscape.randomness import generator
 from mcr2_landscape.record import Record
@@ -54,7 +54,7 @@ def alpha_lower_bound(
 
     **Raises:** `InputError` for a game with one player, which is a potential game, and arguments out of range.
     """
-    if game.num_players < 2:
+    if checked_game(game).num_players < 2:
         raise InputError("game: has one player, so that its value is a potential; pass a game with at least two")
     notion = choice("notion", notion, NOTIONS)
     points = positive_integer("num_points", num_points, minimum=0)
@@ -66,9 +66,9 @@ def alpha_lower_bound(
         pure_value = float(size) / 4
     for point in range(max(points, 1 if found is None else 0)):
         policy, other = (random_policy(game, draw, mixed=point % 2 == 1) for _ in range(2))
-        cycle, this = largest_cycle(game, policy, other, notion, relative=False)
-        if cycle is not None and this > size:
-            found, size = cycle, this
+        best = max(pair_cycles(game, policy, other, notion), key=lambda own: own.size)
+        if best.size > size:
+            found, size = best.cycle, best.size
     assert found is not None  # there are at least two players
     done = 0
     noise = _NOISE * float(np.abs(game.value(found.policy)).max()) / (1 - game.discount)

@@ -14,13 +14,15 @@ import numpy as np
 
 from mcr2_landscape.markov import policies, pure
 from mcr2_landscape.markov.decisions import Decisions
-from mcr2_landscape.markov.game import Game
+from mcr2_landscape.markov.game import Game, checked_game
 from mcr2_landscape.markov.policies import Policy
 from mcr2_landscape.record import Record
 from mcr2_landscape.validation import InputError, positive_integer, positive_real
 from mcr2_landscape.verdict import Verdict
 
-_TIE = 1e-10  # relative to the largest |Q|: what differs by less counts as equal
+# What differs by less counts as equal, relative to what the player's rewards range over, by 1/(1 − δ): a hundred times what
+# rounding makes of values.
+_TIE = 1e-13
 _MOST_UNKNOWNS = 512
 
 
@@ -29,14 +31,14 @@ class PureEquilibria(Record):
     """The deterministic stationary equilibria of a game.
 
     **Fields:** `actions` (count, N, S): what each player plays in each state; `strict` (count,): whether every other action is
-    worse, for every player in every state; `num_policies`, of which these were found; `tolerance`, below which a difference of
-    Q-values counts as none.
+    worse, for every player in every state; `num_policies`, of which these were found; `tolerance` (N,), below which a
+    difference of that player's Q-values counts as none.
     """
 
     actions: np.ndarray
     strict: np.ndarray
     num_policies: int
-    tolerance: float
+    tolerance: np.ndarray
 
     _derived = ("count", "num_strict")
 
@@ -94,31 +96,32 @@ class PerturbedEquilibrium(Record):
 def pure_equilibria(game: Game) -> PureEquilibria:
     """All deterministic stationary equilibria.
 
-    **Raises:** `InputError` for a game with more than 2²² deterministic policies, or too large for tables.
+    **Raises:** `InputError` for what is no game, a game with more than 2²² deterministic policies, or too large for tables.
     """
     total = pure.check_count(game, "iterate best responses from several starts, or take fewer states, players or actions")
     table = game.to_tables()
     transition, reward = pure.flat(table)
     S = table.num_states
-    tolerance = _TIE * max(float(np.abs(reward).max()), 1e-300) / (1 - table.discount)
+    tolerance = _TIE * np.maximum(np.ptp(reward, axis=(1, 2)), 1e-300) / (1 - table.discount)
     states, found, strict = np.arange(S), [], []
-    for batch in pure.batches(table):
+    reward = pure.centered(reward)
+    for batch in pure.batches(table, without_means=True):
         profiles, value = batch.profiles, batch.value
         own = np.stack(np.unravel_index(profiles, table.num_actions), axis=1)  # (k, N, S)
-        margin = np.full(len(profiles), np.inf)
+        margin = np.full(len(profiles), np.inf)  # in tolerances of the player concerned
         for i, num_actions in enumerate(table.num_actions):
             stride = math.prod(table.num_actions[i + 1 :])
             for turn in range(1, num_actions):
                 # Policies whose fate is known need no more looks.
-                left = np.flatnonzero(margin >= -tolerance)
+                left = np.flatnonzero(margin >= -1)
                 changed = profiles[left] + ((own[left, i] + turn) % num_actions - own[left, i]) * stride
                 q = reward[i, states, changed] + table.discount * np.einsum(
                     "kst,kt->ks", transition[states, changed], value[left, i]
                 )
-                margin[left] = np.minimum(margin[left], (value[left, i] - q).min(axis=1))
-        keep = margin >= -tolerance
+                margin[left] = np.minimum(margin[left], (value[left, i] - q).min(axis=1) / tolerance[i])
+        keep = margin >= -1
         found.append(own[keep])
-        strict.append(margin[keep] > tolerance)
+        strict.append(margin[keep] > 1)
     return PureEquilibria(np.concatenate(found), np.concatenate(strict), total, tolerance)
 
 
@@ -129,7 +132,7 @@ def team_optimum(game: Game) -> TeamOptimum:
 
     **Raises:** `InputError` for a game too large for tables.
     """
-    table = game.to_tables()
+    table = checked_game(game).to_tables()
     transition, reward = pure.flat(table)
     best, value = Decisions((0,), reward.mean(axis=0)[None], transition[None], table.discount).best()
     actions = np.stack(np.unravel_index(best[0].argmax(axis=1), table.num_actions))
@@ -150,6 +153,7 @@ def perturbed_equilibrium(
 
     **Raises:** `InputError` for a temperature that is not above zero, a policy that is none, a start and a key together.
     """
+    checked_game(game)
     tau = positive_real("temperature", temperature, advice="for the game as it is, see pure_equilibria and best_response")
     steps = positive_integer("max_steps", max_steps)
     if start is not None and key is not None:

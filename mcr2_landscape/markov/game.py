@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import abc
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cached_property
 from typing import Any
 
@@ -226,6 +227,16 @@ class Game(abc.ABC):
         return total
 
 
+def checked_game(game: Any) -> Game:
+    """The argument, if it is a game.
+
+    **Raises:** `InputError` otherwise.
+    """
+    if not isinstance(game, Game):
+        raise InputError(f"game: found {type(game).__name__}; pass a MarkovGame or a CongestionGame")
+    return game
+
+
 class MarkovGame(Game):
     """A game that is given by tables.
 
@@ -260,6 +271,8 @@ class MarkovGame(Game):
         self._rounded = tables.is_rounded(discount)
         self.discount = float(self._given_discount)
         self.transition, self.reward = given_transition.astype(np.float64), given_reward.astype(np.float64)
+        if start is not None and start.dtype == object and sum(start.ravel(), Fraction(0)) != 1:
+            raise InputError(f"initial: sums to {sum(start.ravel(), Fraction(0))}; exact probabilities sum to one exactly")
         even = np.full(self.num_states, 1 / self.num_states)
         self.initial = policies.distribution("initial", even if start is None else start.astype(float), (self.num_states,))
 

@@ -21,7 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mcr2_landscape.markov import policies, records, runs, scan
-from mcr2_landscape.markov.game import Game
+from mcr2_landscape.markov.game import Game, checked_game
 from mcr2_landscape.markov.histories import History
 from mcr2_landscape.markov.step_sizes import StepSize, check_step, power_step
 from mcr2_landscape.validation import InputError, positive_real, real
@@ -79,6 +79,7 @@ def learn(
     deviation with settings that it does not use, too few uniforms or ones that are outside of [0, 1), a bad policy, a history
     of more than 8 GiB, or a checkpoint that is damaged or of another run.
     """
+    checked_game(game)
     num_steps, every = runs.check_lengths(num_steps, record_every)
     greedy, temperature, exploration = _deviation(deviation, temperature, exploration)
     check_step("q_step", q_step, num_steps)

@@ -14,14 +14,15 @@ import numpy as np
 
 from mcr2_landscape.certify import CertificateError
 from mcr2_landscape.markov import exact_evaluation as evaluation
-from mcr2_landscape.markov.cycles import Cycle, PotentialTest, largest_cycle
+from mcr2_landscape.markov.cycles import Cycle, PotentialTest, pair_cycles, rounding_of
 from mcr2_landscape.markov.game import MarkovGame
 from mcr2_landscape.markov.tables import ExactTables
 from mcr2_landscape.verdict import Evidence, Verdict
 
 ARITHMETIC = "balls"
 _GRIDS = (2, 2, 4, 16, 256, 256)
-_CLEAR = 1e-8  # of the largest value in it: a smaller four-cycle may be rounding
+# A smaller four-cycle, relative to the values' changes, may be rounding; a clear one has so many digits that bounds hold it.
+_CLEAR, _PRECISE = 1e-8, 1e6
 
 
 def perturbed_test(
@@ -37,20 +38,21 @@ def perturbed_test(
     **Arguments:** `tables` of the `game`, with rows that sum to one exactly; `temperature` τ > 0.
     """
     grids = [_GRIDS[min(k, len(_GRIDS) - 1)] for k in range(points or len(_GRIDS))]
-    largest = 0.0
+    largest, rounding = 0.0, rounding_of(game)
     for tried, grid in enumerate(grids, start=1):
         rows, others = (evaluation.rational_rows(draw, grid, game.num_states, game.num_actions) for _ in range(2))
         policy, other = evaluation.as_policy(rows), evaluation.as_policy(others)
         here, there = (tuple(own.astype(np.float64) for own in exact) for exact in (policy, other))
-        found, size = largest_cycle(game, here, there, notion, float(temperature))
-        largest = max(largest, size)
-        if found is not None and size >= _CLEAR:
-            i, j = found.players
-            cycle = dataclasses.replace(found, policy=policy, deviations=(other[i], other[j]))
-            return _refuted(cycle, size, tables, temperature, notion, tried)
+        for found in pair_cycles(game, here, there, notion, float(temperature)):
+            size = found.size / found.change if found.change else 0.0
+            largest = max(largest, size)
+            if size >= _CLEAR and found.size >= _PRECISE * rounding * found.value:
+                i, j = found.cycle.players
+                cycle = dataclasses.replace(found.cycle, policy=policy, deviations=(other[i], other[j]))
+                return _refuted(cycle, size, tables, temperature, notion, tried)
     words = (
-        f"the largest four-cycle of Ṽ at {len(grids)} random points is {largest:.1e} of the values in it; no theorem says that "
-        "all vanish, and entropies are no rational numbers (exact=False decides to a tolerance)"
+        f"the largest four-cycle of Ṽ at {len(grids)} random points is {largest:.1e} of the changes of values; no theorem says "
+        "that all vanish, and entropies are no rational numbers (floating point decides to a tolerance)"
     )
     return PotentialTest(
         Verdict.UNDECIDED,

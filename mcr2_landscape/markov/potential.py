@@ -25,10 +25,11 @@ import numpy as np
 from mcr2_landscape.markov import exact_evaluation as evaluation
 from mcr2_landscape.markov import tables as tables_of
 from mcr2_landscape.markov.congestion import CongestionGame
-from mcr2_landscape.markov.cycles import NOTIONS, PotentialTest, choice, largest_cycle, random_policy
+from mcr2_landscape.markov.cycles import NOTIONS, PairCycle, PotentialTest, choice, pair_cycles, random_policy, rounding_of
 from mcr2_landscape.markov.exact_cycles import ExactTest
-from mcr2_landscape.markov.game import Game
+from mcr2_landscape.markov.game import Game, MarkovGame, checked_game
 from mcr2_landscape.markov.perturbed_cycles import perturbed_test
+from mcr2_landscape.markov.pure import centered
 from mcr2_landscape.markov.sufficient import proved_by_counts, proved_perturbed, proved_potential
 from mcr2_landscape.randomness import generator
 from mcr2_landscape.validation import InputError, positive_integer, positive_real
@@ -37,6 +38,7 @@ from mcr2_landscape.verdict import Evidence, Verdict
 ARITHMETICS = ("rationals", "modular", "balls", "float")
 _FLOAT_POINTS = 4
 _CLEAR = 1e3  # how many tolerances refute
+_BLIND = 1e-7  # where rounding may make more than this of the values' changes, no small four-cycle says anything
 
 
 def potential_test(
@@ -60,15 +62,15 @@ def potential_test(
     as, and the verdict is "undecided" where all four-cycles vanish to rounding and no theorem says that they do. `num_points`:
     random points, at each of which all pairs of players and all initial states are tried, also where a theorem answers; by
     default as many as bring the error bound below 1e-12 (mostly one), 4 in floating point, and 6 for balls.
-    `tolerance`: in floating point, how large a four-cycle may be, relative to the values in it, for "holds" (1000 times as much
-    refutes, what is between is undecided); by default 1e-12, or what rounding makes of values at this discount if that is more.
+    `tolerance`: in floating point, how large a four-cycle may be for "holds", relative to the largest change of a value from
+    one of its policies to another (1000 times as much refutes, what is between is undecided); by default 1e-12, or what
+    rounding makes of the values if that is more. Where that is more than 1e-7, nothing is held for a potential game.
     `key`: seed of the points.
 
     **Raises:** `InputError` for arguments out of range, an arithmetic that does not go with the temperature, a game whose
     tables are too large.
     """
-    if not isinstance(game, Game):
-        raise InputError(f"game: found {type(game).__name__}; pass a MarkovGame or a CongestionGame")
+    checked_game(game)
     decimal = tables_of.decimal_fraction("temperature", temperature)
     if decimal < 0:
         raise InputError(f"temperature: found {float(decimal):g}; pass zero, for the game as it is, or a number above")
@@ -113,28 +115,43 @@ def _proved(words: str, notion: str, arithmetic: str, temperature: Fraction) -> 
 def _in_floats(
     game: Game, notion: str, temperature: float, points: int, tolerance: float | None, draw: np.random.Generator
 ) -> PotentialTest:
-    N, S = game.num_players, game.num_states
-    least = 2.0**-52 * 32 * (N + S) / (1 - game.discount)
-    allowed = max(1e-12, least) if tolerance is None else positive_real("tolerance", tolerance)
-    largest, worst = 0.0, None
+    asked = None if tolerance is None else positive_real("tolerance", tolerance)
+    if isinstance(game, MarkovGame):
+        game = MarkovGame(game.transition, centered(game.reward), game.discount, game.initial)
+    pairs: dict[tuple[int, int], list[PairCycle]] = {}
     for point in range(points):
         # Mixed policies are needed; deterministic ones, in turn with them, have the larger cycles as a rule.
         policy, other = (random_policy(game, draw, mixed=point % 2 == 0) for _ in range(2))
-        cycle, size = largest_cycle(game, policy, other, notion, temperature)
-        if cycle is not None and (worst is None or size > largest):
-            largest, worst = size, cycle
-    facts = f"the largest four-cycle at {points} random points is {largest:.1e} of the values in it"
+        for own in pair_cycles(game, policy, other, notion, temperature):
+            pairs.setdefault(own.cycle.players, []).append(own)
+    largest, noise, worst = 0.0, 0.0, None
+    for found in pairs.values():
+        # Both are relative to what changes of policies do to these two players' values anywhere; no constant counts.
+        change, best = max(own.change for own in found), max(found, key=lambda own: own.size)
+        size = best.size / change if change else 0.0
+        if worst is None or size > largest:
+            largest, worst = size, best.cycle
+        if change:
+            noise = max(noise, rounding_of(game) * max(own.value for own in found) / change)
+    allowed = max(1e-12, noise) if asked is None else asked
+    facts = f"the largest four-cycle at {points} random points is {largest:.1e} of the changes of values"
     if worst is None:
         verdict, reason = Verdict.HOLDS, "a game with one player is a potential game: its value is the potential"
+    elif largest > max(_CLEAR * allowed, 10 * noise):
+        verdict, reason = Verdict.REFUTED, f"{facts}, more than {_CLEAR:.0f} times the tolerance of {allowed:.1e}"
+    elif noise > max(_BLIND, asked or 0.0) and largest > 0:
+        verdict = Verdict.UNDECIDED
+        reason = (
+            f"{facts}, but rounding alone may make {noise:.1e} of them: values are large beside their changes, or the discount "
+            "is near one; take a constant from the rewards, or decide exactly"
+        )
     elif largest <= allowed:
         verdict, reason = Verdict.HOLDS, f"{facts}, within the tolerance of {allowed:.1e}"
-    elif largest > _CLEAR * allowed:
-        verdict, reason = Verdict.REFUTED, f"{facts}, more than {_CLEAR:.0f} times the tolerance of {allowed:.1e}"
     else:
         verdict = Verdict.UNDECIDED
         reason = (
-            f"{facts}, between the tolerance of {allowed:.1e} and {_CLEAR:.0f} times that; pass the game in fractions, with "
-            "exact=True"
+            f"{facts}, between the tolerance of {allowed:.1e} and {_CLEAR:.0f} times that; decide exactly, with the game in "
+            "fractions"
         )
     return PotentialTest(
         verdict,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mcr2_landscape.markov.game import Game, MarkovGame
+from mcr2_landscape.markov.game import Game, MarkovGame, checked_game
 from mcr2_landscape.validation import InputError
 
 MOST_POLICIES = 1 << 22
@@ -36,7 +36,7 @@ def check_count(game: Game, advice: str) -> int:
 
     **Raises:** `InputError` where there are more than 2²².
     """
-    found = count(game)
+    found = count(checked_game(game))
     if found > MOST_POLICIES:
         number = str(found) if found < 10**12 else f"10^{len(str(found)) - 1}"
         raise InputError(
@@ -52,11 +52,20 @@ def flat(table: MarkovGame) -> tuple[np.ndarray, np.ndarray]:
     return table.transition.reshape(S, -1, S), table.reward.reshape(table.num_players, S, -1)
 
 
-def batches(table: MarkovGame) -> Iterator[PureBatch]:
-    """All deterministic policies in the order of their numbers, the profile of state 0 the most significant digit."""
+def centered(reward: np.ndarray) -> np.ndarray:
+    """Rewards (N, …) with the middle of each player's range taken away, which changes no difference of its values: a large
+    number that is added to all of them would round these away."""
+    axes = tuple(range(1, reward.ndim))
+    return reward - (reward.max(axis=axes, keepdims=True) / 2 + reward.min(axis=axes, keepdims=True) / 2)
+
+
+def batches(table: MarkovGame, *, without_means: bool = False) -> Iterator[PureBatch]:
+    """All deterministic policies in the order of their numbers, the profile of state 0 the most significant digit; values are
+    those of the `centered` rewards where they are wanted without means."""
     S = table.num_states
     num_profiles = math.prod(table.num_actions)
     transition, reward = flat(table)
+    reward = centered(reward) if without_means else reward
     chunk = max(1, _CHUNK // S)
     digits = num_profiles ** np.arange(S - 1, -1, -1)
     states, total = np.arange(S), num_profiles**S

@@ -223,8 +223,11 @@ def game_identity(game: Game, model: scan.Model, shared: bool) -> dict[str, str]
 
 
 def step_identity(name: str, step: StepSize) -> str:
-    """A power law by itself, another function by its first values."""
-    return repr(step) if isinstance(step, PowerStep) else digest(values_at(name, step, np.arange(1, 4097)))
+    """A power law by itself, another function by its first values, and those at later counts that grow by a thousandth."""
+    if isinstance(step, PowerStep):
+        return repr(step)
+    later = np.unique(np.geomspace(4096, 2**31 - 1, 13_200).astype(np.int64))
+    return digest(values_at(name, step, np.concatenate([np.arange(1, 4096), later])))
 
 
 def digest(*arrays: Any) -> str:

@@ -1,6 +1,6 @@
 """Games that are Markov potential games by a theorem, which the exact tables either meet or do not.
 
-- One player: the value is the potential.
+- One player, or one alone that has a choice: its value is the potential.
 - Identical interest: the common value is the potential.
 - Transitions that do not depend on the actions, and a stage game with a potential in each state that can be reached: the
   discounted sum of the stage potentials is one. A stage game has a potential if and only if its four-cycles of pure actions
@@ -27,8 +27,8 @@ def proved_potential(tables: ExactTables, *, averaged: bool = False) -> str | No
     **Arguments:** `averaged`: whether only the states count that can be reached from the initial distribution.
     """
     N, S = tables.reward.shape[:2]
-    if N == 1:
-        return "a game with one player is a potential game: its value is the potential"
+    if (words := _one_chooses(tables.reward.shape[2:])) is not None:
+        return words
     scale = math.lcm(*{x.denominator for x in tables.reward.ravel()})
     reward = np.empty(tables.reward.shape, dtype=object)
     reward.ravel()[:] = [x.numerator * (scale // x.denominator) for x in tables.reward.ravel()]
@@ -52,9 +52,17 @@ def proved_potential(tables: ExactTables, *, averaged: bool = False) -> str | No
 def proved_perturbed(tables: ExactTables, *, averaged: bool = False) -> str | None:
     """The theorem that makes the perturbed game a Markov potential game at every temperature, in words, or `None`."""
     words = proved_potential(tables, averaged=averaged)
-    if words is None or tables.reward.shape[0] == 1:
+    if words is None or _one_chooses(tables.reward.shape[2:]) is not None:
         return words
     return f"{words}{_OWN_ENTROPIES}" if moves_nothing(tables) else None
+
+
+def _one_chooses(num_actions: tuple[int, ...]) -> str | None:
+    if len(num_actions) == 1:
+        return "a game with one player is a potential game: its value is the potential"
+    if sum(count > 1 for count in num_actions) <= 1:
+        return "at most one player has a choice: its value is the potential"
+    return None
 
 
 def moves_nothing(tables: ExactTables) -> bool:

@@ -79,13 +79,13 @@ def number_table(name: str, value: Any) -> np.ndarray:
         raise InputError(f"{name}: cannot be read as an array ({error}); pass rows of equal length") from None
     if array.size > LARGEST:
         raise too_large(name, array.size)
-    if array.dtype.kind in "iu":
+    if array.dtype.kind in "iu" and (array.size == 0 or int(array.max()) < 2**63):
         return array.astype(np.int64)
     if array.dtype.kind == "f":
         array = array.astype(np.float64)
         check_finite(name, array)
         return array
-    if array.dtype.kind not in "OU":
+    if array.dtype.kind not in "OUu":
         raise InputError(f"{name}: found dtype {array.dtype}; pass real numbers or fractions")
     exact = np.empty(array.shape, dtype=object)
     for index in np.ndindex(array.shape):

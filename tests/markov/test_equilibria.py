@@ -152,3 +152,31 @@ def test_what_did_not_converge_is_undecided(monkeypatch):
 def test_what_is_refused(call, says):
     with pytest.raises(InputError, match=says):
         call(markov.example("opposed-interests"))
+
+
+@pytest.mark.parametrize("offset", [0.0, 1e6, 1e9])
+def test_one_players_stakes_say_nothing_of_anothers(offset):
+    """A constant, or rewards that are larger by far, of one player leave the equilibria what they are."""
+    game = markov.random_game(2, (2, 2), key=3, discount=0.9)
+    reward = game.reward.copy()
+    reward[0] += offset
+    reward[1] *= 1 + offset
+    found = markov.pure_equilibria(markov.MarkovGame(game.transition, reward, 0.9))
+    plain = markov.pure_equilibria(game)
+    np.testing.assert_array_equal(found.actions, plain.actions)
+    np.testing.assert_array_equal(found.strict, plain.strict)
+
+
+def test_what_is_called_an_equilibrium_has_no_gap():
+    reward = np.array([[[[3e9, 0], [0, 2e9]]], [[[1, 0], [0.6, 0.2]]]])
+    game = markov.MarkovGame(np.ones((1, 2, 2, 1)), reward, 0.9)
+    found = markov.pure_equilibria(game)
+    assert found.actions.tolist() == [[[0], [0]]]
+    for actions in found.actions:
+        assert (game.nash_gap(game.deterministic_policy(actions)).gains <= found.tolerance[:, None] / 0.1).all()
+
+
+@pytest.mark.parametrize("call", [markov.pure_equilibria, markov.team_optimum, markov.alpha_lower_bound])
+def test_what_is_no_game_is_refused(call):
+    with pytest.raises(InputError, match="game: found int; pass a MarkovGame"):
+        call(3)

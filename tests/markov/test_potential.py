@@ -311,6 +311,26 @@ def test_rounding_is_not_blamed_for_more():
     assert "rounded" not in found.reason
 
 
+@pytest.mark.parametrize("constant", [0.0, 1e6, 1e11, 1e13])
+def test_a_constant_in_the_rewards_changes_no_verdict(constant):
+    """It may round the game away, which is then said."""
+    pennies = np.array([[[1.0, -1.0], [-1.0, 1.0]]])
+    game = markov.MarkovGame(np.ones((1, 2, 2, 1)), np.stack([pennies, -pennies]) + constant, 0.9)
+    assert markov.potential_test(game, exact=False).verdict is Verdict.REFUTED
+    same = markov.MarkovGame(np.ones((1, 2, 2, 1)), np.stack([pennies, pennies]) + constant, 0.9)
+    assert markov.potential_test(same, exact=False).verdict is Verdict.HOLDS
+
+
+def test_values_that_hide_their_changes_are_undecided():
+    """Pennies in a state beside one that pays 10¹⁵ times as much, whatever is done."""
+    reward = np.zeros((2, 2, 2, 2))
+    reward[:, 0], reward[0, 1], reward[1, 1] = 1e15, [[1, -1], [-1, 1]], [[-1, 1], [1, -1]]
+    transition = np.full((2, 2, 2, 2), 0.5)
+    found = markov.potential_test(markov.MarkovGame(transition, reward, 0.9), exact=False)
+    assert found.verdict is Verdict.UNDECIDED
+    assert "values are large beside their changes" in found.reason
+
+
 def test_floating_point_decides_nothing_between():
     game = markov.identical_interest(2, (2, 2), key=0)
     planted = rewarded(game, (0, 0, 0, 0), Fraction(1, 10**10))
@@ -370,12 +390,14 @@ def entropy_cycle(game, cycle):
     return total
 
 
-def test_a_potential_of_the_perturbed_game_is_left_open_without_a_theorem():
-    """One of the two players has no choice: all four-cycles vanish, and the actions move the state."""
+def test_one_player_with_a_choice_needs_no_random_points():
     found = markov.potential_test(markov.random_game(2, (3, 1), key=0), temperature=1)
-    assert found.verdict is Verdict.UNDECIDED
-    assert found.error_bound is None
-    assert "no theorem" in found.reason
+    assert (found.verdict, found.evidence, found.num_points) == (Verdict.HOLDS, Evidence.EXACT, 0)
+    assert "at most one player has a choice" in found.reason
+    tried = markov.potential_test(markov.random_game(2, (3, 1), key=0), temperature=1, num_points=2)
+    assert tried.verdict is Verdict.UNDECIDED
+    assert tried.error_bound is None
+    assert "no theorem" in tried.reason
 
 
 def test_a_perturbed_game_too_large_to_check_is_refuted_in_floating_point():
@@ -441,8 +463,8 @@ def test_no_random_cycle_is_larger_than_the_bound_says(seed, shape, notion):
     assert abs(value) / 4 == pytest.approx(found.value)
     for key in range(10):
         policy, other = (cycles.random_policy(game, np.random.default_rng([seed, key, k]), mixed=False) for k in (0, 1))
-        _, size = cycles.largest_cycle(game, policy, other, notion, relative=False)
-        assert size / 4 <= found.pure_value * (1 + 1e-10)
+        for own in cycles.pair_cycles(game, policy, other, notion):
+            assert own.size / 4 <= found.pure_value * (1 + 1e-10)
 
 
 def test_potential_games_are_at_distance_zero():
