@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from mcr2_landscape.verdict import Evidence, Verdict
 
 ERROR = 1e-12  # a wrong "holds" is less probable than this, unless the number of points says otherwise
 _GRID = 1 << 50
+_SHORT = 64  # binary digits of a fraction that is shown as such
 _ROUNDING = 1e-9  # relative size of four-cycles that rounded numbers alone can make
 
 
@@ -105,39 +107,59 @@ class ExactTest:
         return [total]
 
     def witness(self, pair: tuple[int, int]) -> tuple[Cycle, float]:
-        """A four-cycle of this pair over the rationals that does not vanish, with numbers as short as may be, and its size
-        relative to the values in it."""
+        """A four-cycle of this pair over the rationals that does not vanish, and its size relative to the values in it: the
+        largest of a few with short numbers, deterministic policies among them."""
+        found: list[tuple[Cycle, float]] = []
+        for grid in (1, 1, 1, 2, 2, 2, 4, 16, 256, *[_GRID] * 20):
+            if found and grid > 2:
+                break
+            cycle = self.drawn(pair, grid)
+            if cycle is not None:
+                found.append(cycle)
+        if not found:
+            raise AssertionError("a rational function that is not zero does not vanish at twenty random points")
+        return max(found, key=lambda pair: abs(pair[0].value))
+
+    def drawn(self, pair: tuple[int, int], grid: int) -> tuple[Cycle, float] | None:
+        """A four-cycle at random policies, deterministic ones on a grid of 1, and its size relative to the values in it; `None`
+        where it vanishes."""
         i, j = pair
         start = math.lcm(*(mu.denominator for mu in self.tables.initial)) if self.notion == "averaged" else 1
-        for grid in (2, 2, 4, 16, 256, *[_GRID] * 20):
-            policy, other = (evaluation.rational_rows(self.draw, grid, self.S, self.num_actions) for _ in range(2))
-            chosen = corners_of(pair, (other[i], other[j]))
-            corners = self.numbers.values([changed(policy, dict(c)) for c in chosen])
-            values = [evaluation.as_fraction(x) / (start * self.numbers.reward_scale) for x in self.cycles(pair, *corners)]
-            state = max(range(len(values)), key=lambda s: abs(values[s]))
-            if values[state] != 0:
-                largest = max(abs(evaluation.as_fraction(x)) for corner in corners for row in corner for x in row)
-                cycle = Cycle(
-                    pair,
-                    state if self.notion == "state-wise" else None,
-                    evaluation.as_policy(policy),
-                    (evaluation.as_policy([other[i]])[0], evaluation.as_policy([other[j]])[0]),
-                    values[state],
-                )
-                return cycle, float(abs(values[state]) * self.numbers.reward_scale / largest)
-        raise AssertionError("a rational function that is not zero does not vanish at twenty random points")
+        policy, other = (self.random_rows(grid) for _ in range(2))
+        chosen = corners_of(pair, (other[i], other[j]))
+        corners = self.numbers.values([changed(policy, dict(c)) for c in chosen])
+        values = [evaluation.as_fraction(x) / (start * self.numbers.reward_scale) for x in self.cycles(pair, *corners)]
+        state = max(range(len(values)), key=lambda s: abs(values[s]))
+        if values[state] == 0:
+            return None
+        largest = max(abs(evaluation.as_fraction(x)) for corner in corners for row in corner for x in row)
+        cycle = Cycle(
+            pair,
+            state if self.notion == "state-wise" else None,
+            evaluation.as_policy(policy),
+            (evaluation.as_policy([other[i]])[0], evaluation.as_policy([other[j]])[0]),
+            values[state],
+        )
+        return cycle, float(abs(values[state]) * self.numbers.reward_scale / largest)
+
+    def random_rows(self, grid: int) -> Rows:
+        """Random policies of all players."""
+        if grid == 1:
+            return evaluation.pure_rows(self.draw, self.S, self.num_actions)
+        return evaluation.rational_rows(self.draw, grid, self.S, self.num_actions)
 
     def refuted(self, pair: tuple[int, int], points: int) -> PotentialTest:
         """The answer by a four-cycle of this pair."""
         cycle, size = self.witness(pair)
         where = "on average over the initial states" if cycle.state is None else f"from state {cycle.state}"
-        words = (
-            f"players {pair[0]} and {pair[1]} have a four-cycle {where} of {float(cycle.value):.6g}, exactly, which is not zero"
-        )
+        exact = Fraction(cycle.value)
+        short = exact.numerator.bit_length() + exact.denominator.bit_length() <= _SHORT
+        value = str(exact) if short else f"about {float(cycle.value):.6g} (known exactly)"
+        words = f"players {pair[0]} and {pair[1]} have a four-cycle {where} of {value}, which is not zero"
         if self.tables.rounded and size < _ROUNDING:
             words += (
                 f"; at {size:.0e} of the values it may be due to rounded numbers alone: pass fractions, or texts such as "
-                "'4/5', for the game that is meant, or exact=False"
+                "'4/5', for the game that is meant, or decide in floating point"
             )
         found, proof = Verdict.REFUTED, Evidence.EXACT
         return PotentialTest(

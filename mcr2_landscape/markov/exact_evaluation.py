@@ -186,6 +186,15 @@ def rational_rows(draw: np.random.Generator, grid: int, num_states: int, num_act
     return tuple(out)
 
 
+def pure_rows(draw: np.random.Generator, num_states: int, num_actions: Sequence[int]) -> Rows:
+    """Random deterministic policies."""
+    out = []
+    for count in num_actions:
+        chosen = draw.integers(0, count, size=num_states).tolist()
+        out.append(tuple(([int(a == own) for a in range(count)], 1) for own in chosen))
+    return tuple(out)
+
+
 def modular_rows(draw: np.random.Generator, prime: int, num_states: int, num_actions: Sequence[int]) -> Rows:
     """Random points modulo a prime, each row uniform among those that sum to one."""
     out = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,6 +22,7 @@ from mcr2_landscape.validation import InputError
 from mcr2_landscape.verdict import Verdict
 
 _LISTED = 1 << 18  # deterministic policies up to which all equilibria are looked for
+_SWEPT = 1 << 8  # action profiles up to which the bound on α is improved by ascent
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,8 @@ class GameExamination(Record):
     """What a game is, and what a policy is worth in it.
 
     **Fields:** `source`, in words; `num_players`, `num_states`, `num_actions`, `discount`. `potential`: the state-wise
-    decision test, `averaged` the weak notion where that refutes; `alpha`: a lower bound on α where the game is no potential
+    decision test, `averaged` the weak notion where that refutes, `perturbed` the test of the perturbed game where that is asked
+    for; `alpha`: a lower bound on α where the game is no potential
     game; `pure`: the deterministic stationary equilibria; `team`: the best joint policy for the mean of rewards; the last
     three are `None` where the game is too large for them, which a note says. `policy_name` and `policy`; `value` (N, S);
     `gap`: its Nash gap; `occupancy` (S,), normalized. `summary` in sentences; `notes`.
@@ -41,6 +44,7 @@ class GameExamination(Record):
     discount: float
     potential: PotentialTest
     averaged: PotentialTest | None
+    perturbed: PotentialTest | None
     alpha: AlphaBound | None
     pure: PureEquilibria | None
     team: TeamOptimum | None
@@ -59,6 +63,7 @@ def examine_game(
     policy: Any = None,
     policy_name: str = "the policy",
     exact: bool | None = None,
+    temperature: Any = 0,
     key: Any = 0,
     source: str = "game",
     announce: Callable[[str], None] | None = None,
@@ -66,16 +71,17 @@ def examine_game(
     """Decide whether a game is a potential game, look for its equilibria, and evaluate a policy.
 
     **Arguments:** `policy`: by default the uniform one; `exact`: whether the decision test is exact, by default where the
-    game's numbers are; `key`: its random points. `announce` is told what takes long.
+    game's numbers are; `temperature`: above zero, whether the perturbed game is one is decided too; `key`: random points.
+    `announce` is told what takes long. Ctrl-C while the bound on α is looked for leaves that out, which is noted.
 
-    **Raises:** `InputError` for a bad policy or key.
+    **Raises:** `InputError` for a bad policy, temperature or key, and for an exact test of a game that is too large for it.
     """
     say = announce if announce is not None else lambda words: None
     notes: list[str] = []
     at = game.uniform_policy() if policy is None else game.policy(policy)
     name = "the uniform policy" if policy is None else policy_name
 
-    averaged = alpha = equilibria = team = None
+    averaged = alpha = equilibria = team = perturbed = None
     try:
         table = game.to_tables()
     except InputError:
@@ -83,14 +89,23 @@ def examine_game(
             "the game is too large for tables: equilibria were not listed, the best joint policy not looked for, and the "
             "decision test, where no theorem answers it, is in floating point"
         )
-        potential = _without_tables(game, key)
+        potential = _without_tables(game, exact, 0, key)
+        if temperature:
+            perturbed = _without_tables(game, exact, temperature, key)
     else:
         exact = not table.exact.rounded if exact is None else exact
         potential = potential_test(table, exact=exact, key=key)
         if potential.verdict is Verdict.REFUTED:
             averaged = potential_test(table, exact=exact, notion="averaged", key=key)
-            say("no potential game: looking for how far it is from one")
-            alpha = alpha_lower_bound(table, key=key)
+            say("no potential game: looking for how far it is from one (Ctrl-C leaves that out)")
+            # The ascent evaluates thousands of policies, which takes minutes where there are many profiles.
+            few = math.prod(table.num_actions) <= _SWEPT
+            try:
+                alpha = alpha_lower_bound(table, key=key, max_sweeps=5 if few else 0)
+            except KeyboardInterrupt:
+                notes.append("interrupted: the bound on α was left out")
+        if temperature:
+            perturbed = potential_test(table, exact=exact, temperature=temperature, key=key)
         team = team_optimum(table)
         total = pure.count(table)
         if total <= _LISTED:
@@ -107,6 +122,7 @@ def examine_game(
         discount=game.discount,
         potential=potential,
         averaged=averaged,
+        perturbed=perturbed,
         alpha=alpha,
         pure=equilibria,
         team=team,
@@ -121,11 +137,14 @@ def examine_game(
     return dataclasses.replace(result, summary=summarize(result))
 
 
-def _without_tables(game: Game, key: Any) -> PotentialTest:
+def _without_tables(game: Game, exact: bool | None, temperature: Any, key: Any) -> PotentialTest:
+    """Exact where that is asked for or a theorem answers, else in floating point."""
+    if exact is not None:
+        return potential_test(game, exact=exact, temperature=temperature, key=key)
     try:
-        return potential_test(game, key=key)
+        return potential_test(game, temperature=temperature, key=key)
     except InputError:
-        return potential_test(game, exact=False, key=key)
+        return potential_test(game, exact=False, temperature=temperature, key=key)
 
 
 def summarize(result: GameExamination) -> tuple[str, ...]:
@@ -142,17 +161,28 @@ def summarize(result: GameExamination) -> tuple[str, ...]:
         holds = result.averaged.verdict is Verdict.HOLDS
         weak = "is one" if holds else "is none either" if result.averaged.verdict is Verdict.REFUTED else "may be one"
         words.append(f"With values averaged over the initial state it {weak} ({result.averaged.evidence.value}).")
+    if result.perturbed is not None:
+        own = result.perturbed
+        may = {Verdict.HOLDS: "is one", Verdict.REFUTED: "is none", Verdict.UNDECIDED: "may be one"}[own.verdict]
+        which = f"The game perturbed by entropies at temperature {float(own.temperature):g}"
+        words.append(f"{which} {may} ({own.evidence.value}): {own.reason}.")
     if result.alpha is not None:
         words.append(f"As a Markov α-potential game it has an α of at least {result.alpha.value:.6g}.")
     if result.pure is not None:
         count, strict = result.pure.count, result.pure.num_strict
-        kinds = "all of them strict" if strict == count else f"{strict} of them strict"
-        found = f"{count:,} of {result.pure.num_policies:,} deterministic stationary policies are equilibria"
+        kinds = "strict" if strict == count == 1 else "all of them strict" if strict == count else f"{strict} of them strict"
+        are = "policy is an equilibrium" if count == 1 else "policies are equilibria"
+        found = f"{count:,} of {result.pure.num_policies:,} deterministic stationary {are}"
         words.append(
-            f"{found}, {kinds}." if count else f"None of {result.pure.num_policies:,} deterministic policies is an equilibrium."
+            f"{found}, {kinds}; differences of up to {float(result.pure.tolerance.max()):.1e} count as none."
+            if count
+            else f"None of {result.pure.num_policies:,} deterministic policies is an equilibrium."
         )
     gap = result.gap
-    if gap.maximum <= 1e-9 * max(1.0, float(np.abs(result.value).max())):
+    # Each player's gains beside what its own values range over, or beside the rounding of these values.
+    ranges = np.ptp(result.value, axis=1) + np.abs(gap.gains).max(axis=1)
+    rounding = 1e-14 * np.abs(result.value).max(axis=1) / (1 - result.discount)
+    if (gap.gains.max(axis=1) <= np.maximum(1e-9 * ranges, rounding)).all():
         words.append(f"At {result.policy_name} no player gains by another policy (Nash gap {gap.maximum:.1e}): an equilibrium.")
     else:
         words.append(

@@ -35,7 +35,8 @@ def game_page(
         Section("Values", _VALUES, tables=(game_tables.states(result).first(_LONGEST),)),
     ]
     if history is not None:
-        facts.append(("median gap after learning", text(float(history.quantiles("nash_gap", (0.5,))[0, -1]), 5)))
+        if len(history.steps) > 1:
+            facts.append(("median gap after learning", text(float(history.quantiles("nash_gap", (0.5,))[0, -1]), 5)))
         sections.append(_learning(history))
     actions = ", ".join(map(str, result.num_actions[:8])) + (", …" if len(result.num_actions) > 8 else "")
     return Page(
@@ -60,7 +61,8 @@ _POTENTIAL = (
 )
 _VALUES = (
     "Discounted values of each player by the first state, what the player with most to gain would gain by a best response, and "
-    "how often states are met, discounted."
+    "how often states are met, discounted; where the game is small enough, the largest mean of the players' values that any "
+    "joint policy has."
 )
 
 
@@ -82,12 +84,16 @@ def _learning(history: History) -> Section:
     path = "Visits of the pair of a state and an own action that was tried least: values of what nobody tries are not learned."
     if history.potential is not None:
         path = f"The potential along the path. {path}"
+    # With the start alone there is no way to draw.
+    drawn = len(history.steps) > 1
     return Section(
         "Learning",
-        words,
+        words if drawn else f"{words} Nothing was recorded after the start, which the table shows.",
         (
             _picture(game_pictures.gaps(history), gap, "Nash gap and error of the learned values over time"),
             _picture(game_pictures.paths(history), path, "Potential and visits over time"),
-        ),
+        )
+        if drawn
+        else (),
         (game_tables.learned(history), game_tables.conditions(history)),
     )

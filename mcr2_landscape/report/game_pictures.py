@@ -25,7 +25,17 @@ def _band(axes: Axes, history: History, name: str, color: str, label: str, *, po
         low, first, middle, third, high = (np.maximum(values, _FLOOR) for values in (low, first, middle, third, high))
     axes.fill_between(at, low, high, color=color, alpha=0.15, linewidth=0)
     axes.fill_between(at, first, third, color=color, alpha=0.3, linewidth=0)
-    axes.plot(at, middle, color=color, linestyle=dashes, linewidth=1.4, label=label)
+    # Few records are marked: a single one is no line.
+    marker = ("s" if dashes == "--" else "o") if at.size <= 12 else ""
+    axes.plot(at, middle, color=color, linestyle=dashes, linewidth=1.4, marker=marker, markersize=3.5, label=label)
+
+
+def _line(axes: Axes, history: History, name: str, color: str, label: str) -> None:
+    """Median, and thin lines at 5 and 95 %."""
+    at, values = history.steps[1:], np.maximum(history.quantiles(name)[:, 1:], _FLOOR)
+    axes.plot(at, values[2], color=color, linestyle="--", linewidth=1.4, marker="s" if at.size <= 12 else "", label=label)
+    for edge in (values[0], values[4]):
+        axes.plot(at, edge, color=color, linestyle=":", linewidth=0.8)
 
 
 def gaps(history: History) -> Figure:
@@ -34,11 +44,12 @@ def gaps(history: History) -> Figure:
     def paint(figure: Figure) -> None:
         left, right = figure.subplots(1, 2)
         _band(left, history, "nash_gap", BLUE, "Nash gap of the policy")
-        _band(left, history, "frozen_gap", ORANGE, "others frozen at the last policy", dashes="--")
+        # Two pairs of bands on each other would be one gray.
+        _line(left, history, "frozen_gap", ORANGE, "others frozen at the last policy")
         left.set_title("Nash gap")
         left.legend()
         _band(right, history, "q_error", GREEN, "largest |q − Q̃|")
-        right.set_title("largest |q − Q̃|")
+        right.set_title("largest |q − Q̃| over players, states, actions")
         for axes in (left, right):
             axes.set_xscale("log")
             axes.set_yscale("log")

@@ -16,9 +16,9 @@ _NAMES = {
     "frozen_gap": "gap with the others frozen at the last policy",
     "q_error": "largest |q − Q̃|",
     "least_visited": "visits of the least visited pair",
-    "smallest_probability": "smallest probability",
-    "zero_probabilities": "probabilities that are zero",
-    "zero_deviations": "actions that the deviation gives zero probability",
+    "smallest_probability": "smallest probability of an action, of all players and states",
+    "zero_probabilities": "probabilities of actions that are zero, of all players and states",
+    "zero_deviations": "actions to which the deviation gives zero probability",
     "potential": "potential",
 }
 
@@ -28,7 +28,7 @@ def states(result: GameExamination) -> Table:
     shown = range(min(result.num_players, _PLAYERS))
     columns = ["state", *(f"V of player {i}" for i in shown), "largest gain", "share of visits"]
     if result.team is not None:
-        columns.append("best mean value")
+        columns.append("largest mean of all players' V")
     rows = []
     for s in range(result.num_states):
         row = [str(s), *(text(float(result.value[i, s])) for i in shown), text(float(result.gap.gains[:, s].max()))]
@@ -42,25 +42,28 @@ def states(result: GameExamination) -> Table:
 def tests(result: GameExamination) -> Table:
     """What the decision tests say."""
     rows = []
-    for name, test in (("state-wise", result.potential), ("averaged over the initial state", result.averaged)):
+    for name, test in (
+        ("state-wise", result.potential),
+        ("averaged over the initial state", result.averaged),
+        ("perturbed, state-wise", result.perturbed),
+    ):
         if test is not None:
             bound = test.error_bound
             cycle = None if test.cycle is None else f"{float(test.cycle.value):.6g}, players {test.cycle.players}"
-            rows.append(
-                (name, test.verdict.value, test.evidence.value, test.arithmetic, test.num_points, text(bound, 2), cycle)
-            )
-    columns = ("notion", "verdict", "evidence", "arithmetic", "points", "error bound", "refuting four-cycle")
+            way = test.arithmetic if test.num_points else "a theorem"
+            rows.append((name, test.verdict.value, test.evidence.value, way, test.num_points, text(bound, 2), cycle))
+    columns = ("notion", "verdict", "evidence", "decided by", "points", "error bound", "refuting four-cycle")
     return Table.of("Is it a Markov potential game?", columns, rows, left=(0, 1, 2, 3, 6))
 
 
 def learned(history: History) -> Table:
     """Quantiles over seeds of every diagnostic at the end."""
-    columns = ("at the end", "5 %", "25 %", "median", "75 %", "95 %")
+    columns = ("at the last record", "5 %", "25 %", "median", "75 %", "95 %")
     rows = [
         (_NAMES.get(name, name.replace("_", " ")), *(float(q[-1]) for q in quantiles.values()))
         for name, quantiles in history.series.items()
     ]
-    return Table.of(f"Diagnostics after {history.num_steps:,} steps, over {history.num_seeds:,} seeds", columns, rows)
+    return Table.of(f"Diagnostics after {int(history.steps[-1]):,} steps, over {history.num_seeds:,} seeds", columns, rows)
 
 
 def conditions(history: History) -> Table:

@@ -73,14 +73,19 @@ def sufficient(run: Run, *, spoiled: bool = False) -> Outcome:
 
 
 def stage_potentials(run: Run) -> Outcome:
-    """A game with constant, hence potential, stage games is none: the certified four-cycle; and random ones are none."""
+    """A game with constant, hence potential, stage games is none: the certified four-cycle; and routing games are none."""
+    stages = example("opposed-interests").exact.reward
+    constant = all((stages[i, s] == stages[i, s].ravel()[0]).all() for i, s in np.ndindex(stages.shape[:2]))
+    words = "The rewards of the counter-example depend on the state alone, so that every stage game has a potential."
+    hypothesis = Part("hypothesis", Verdict.HOLDS if constant else Verdict.UNDECIDED, Evidence.EXACT, words, essential=False)
     own = [routing_game(num_players=n, common_interest=False) for n in run.choose((2, 3), (2, 3, 4), (2, 3, 4, 5))]
     found = [potential_test(game) for game in own]
     words = f"routing games with own rewards, whose stage games are congestion games: {[t.verdict.value for t in found]}"
     refuted = all(t.verdict is Verdict.REFUTED for t in found)
     return Outcome.of(
         [
-            *run.certify(),
+            hypothesis,
+            *run.certify(essential=constant),
             Part("routing", Verdict.REFUTED if refuted else Verdict.HOLDS, Evidence.EXACT, words + ".", essential=False),
         ]
     )

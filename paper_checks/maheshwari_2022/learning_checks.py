@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from mcr2_landscape.claims import Outcome, Part, Run
-from mcr2_landscape.markov import learn, power_step, routing_game, step_conditions
+from mcr2_landscape.markov import Game, learn, power_step, routing_game, step_conditions
+from mcr2_landscape.markov.policies import Policy
 from mcr2_landscape.verdict import Evidence, Verdict
 
 _SETTINGS = (("1/2", 1),)
@@ -141,10 +142,11 @@ def convergence(run: Run, *, temperature: float = 1.0, exploration: float = 0.1)
         )
         error, gap = history.quantiles("q_error")[:, [1, -1]].T, history.quantiles("nash_gap")[:, -1]
         ratio = float((error[1] / error[0]).max())
-        # What a player loses by playing the deviation: by its entropy, or by the actions that are explored, of all values.
+        # What a player loses by playing the deviation: its entropy, or what the actions that are explored are worth less.
         bound = temperature * np.log(2) / (1 - game.discount)
         if name == "explored":
-            bound = exploration * np.ptp(np.stack(game.q_value(history.policy(0)))) / (1 - game.discount)
+            losses = [_explored_loss(game, history.policy(seed)) for seed in range(learners)]
+            bound = 1.5 * exploration * float(np.quantile(losses, 0.95)) / (1 - game.discount)
         words = (
             f"the 5, 25, 50, 75 and 95 % quantiles over {learners:,} learners of the largest |q − Q̃| are {_listed(error[0])} "
             f"after {last // 10:,} steps and {_listed(error[1])} after {last:,}, those of the Nash gap {_listed(gap)} then, at "
@@ -154,6 +156,11 @@ def convergence(run: Run, *, temperature: float = 1.0, exploration: float = 0.1)
         figures = {"tolerance": _FALLS, "worst": ratio, "samples": learners, "seeds": run.seed}
         parts.append(Part(name, verdict, Evidence.NUMERICAL, words + ".", figures))
     return Outcome.of(parts)
+
+
+def _explored_loss(game: Game, policy: Policy) -> float:
+    """By how much the mean of Q over a player's actions is below the best one, at most."""
+    return max(float((own.max(axis=1) - own.mean(axis=1)).max()) for own in game.q_value(policy))
 
 
 def _listed(numbers: np.ndarray) -> str:

@@ -146,9 +146,10 @@ def potential_rate(run: Run, *, kinds: Callable[..., Any] = potential_games) -> 
 
 
 def perturbation(run: Run, *, smaller: float = 1.0) -> Outcome:
-    """Perturbed equilibria that were found: their soft Bellman residual, and gap ≤ τD ≤ τ log max |A_i|/(1 − δ); `smaller`
-    multiplies the bound."""
+    """Perturbed equilibria that were found, by their smoothed responses: their Nash gap in the perturbed game, in which random
+    policies have one, and gap ≤ τD ≤ τ log max |A_i|/(1 − δ); `smaller` multiplies the bound."""
     random, residuals, exceptions, undecided, count = np.random.default_rng(run.seed), [], [], 0, 0
+    perturbed, others = [], []
     for game, _ in games(random, run.choose(20, 100, 1000)):
         tau = float(random.choice(_TEMPERATURES))
         found = perturbed_equilibrium(game, tau, key=random)
@@ -159,6 +160,9 @@ def perturbation(run: Run, *, smaller: float = 1.0) -> Outcome:
         q = q_of(game, policy, values(game, policy, tau), tau)
         residuals.append(max(float(np.abs(softmax(own, tau) - p).max()) for own, p in zip(q, policy, strict=True)))
         paid = tau * entropies(policy) @ resolvent(game, policy).T
+        scale = float(np.abs(found.value).max())
+        perturbed.append(game.nash_gap(policy, temperature=tau).maximum / scale)
+        others.append(game.nash_gap(game.random_policy(key=random), temperature=tau).maximum)
         gains = game.nash_gap(policy).gains
         bound = smaller * tau * np.log(max(game.num_actions)) / (1 - game.discount)
         count += 1
@@ -167,6 +171,14 @@ def perturbation(run: Run, *, smaller: float = 1.0) -> Outcome:
     return Outcome.of(
         [
             Part.measured("residual", residuals, 1e-8, "smoothed response less policy", seeds=run.seed),
+            Part.measured("perturbed gap", perturbed, 1e-8, "Nash gap in the perturbed game, over the values", seeds=run.seed),
+            Part.counted(
+                "other policies",
+                count,
+                [f"a gap of {gap:.1e}" for gap in others if gap < 1e-6],
+                "random policies with a Nash gap in the perturbed game",
+                seeds=run.seed,
+            ),
             Part.counted("gap", count, exceptions, "perturbed equilibria", seeds=run.seed, undecided=undecided),
         ]
     )

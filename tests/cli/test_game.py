@@ -1,5 +1,6 @@
 """`mcr2-landscape game`: what it prints and writes, and what it refuses."""
 
+import dataclasses
 import json
 
 import pytest
@@ -14,7 +15,7 @@ def test_the_first_experiment(tmp_path, capsys):
     assert main(["game", *words]) == 0
     out = capsys.readouterr().out
     assert "It is a Markov potential game (exact): identical interest" in out
-    assert "864 of 65,536 deterministic stationary policies are equilibria, all of them strict." in out
+    assert "864 of 65,536 deterministic stationary policies are equilibria, all of them strict; differences" in out
     assert "At the uniform policy the Nash gap is 11.9964" in out
     assert "After 400 steps the Nash gap is" in out
     document = json.loads(file.read_text())
@@ -44,6 +45,65 @@ def test_a_refutation_and_its_certificate(tmp_path, capsys):
     assert "sha256: does not fit the contents" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["routing"], "not written: there is no four-cycle that refutes"),
+        (["opposed-interests", "--arithmetic", "float"], "not written: the refutation is in floating point"),
+        (["routing", "--players", "13", "--own-rewards"], "not written: the game is too large for the checker"),
+    ],
+)
+def test_where_there_is_no_certificate_the_rest_is_kept(words, says, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("mcr2_landscape.markov.examination.alpha_lower_bound", lambda *_, **__: None)  # long for 13 players
+    file, certificate = tmp_path / "game.json", tmp_path / "c.json"
+    assert main(["game", *words, "--certificate", str(certificate), "--json", str(file)]) == 1
+    assert says in capsys.readouterr().err
+    assert json.loads(file.read_text())["schema"] == "mcr2_landscape/game"
+    assert not certificate.exists()
+
+
+def test_the_perturbed_game(tmp_path, capsys):
+    certificate = tmp_path / "c.json"
+    assert main(["game", "entropy-moves", "--perturbed", "0.1", "--certificate", str(certificate)]) == 0
+    out = capsys.readouterr().out
+    assert "It is a Markov potential game (exact)" in out
+    assert "The game perturbed by entropies at temperature 0.1 is none (exact)" in out
+    assert main(["check", str(certificate)]) == 0
+    assert "perturbed by entropies at temperature 0.1, is no Markov potential game" in capsys.readouterr().out
+
+
+def test_a_prime_number_of_steps(tmp_path, capsys):
+    report = tmp_path / "game.html"
+    assert main(["game", "routing", "--learn", "211", "--seeds", "2", "--report", str(report)]) == 0
+    said = capsys.readouterr()
+    assert "--learn: 211 steps are rounded up to 213, a multiple of the 3 between records" in said.err
+    assert "After 213 steps the Nash gap is" in said.out
+
+
+def test_interrupted_before_the_first_record(tmp_path, monkeypatch, capsys):
+    """What is shown is of the last record, and of none where there is none but the start."""
+    from mcr2_landscape.markov import learning
+
+    real = learning.learn
+
+    def stopped(game, **options):
+        if options["num_steps"] == 1:
+            return real(game, **options)
+        found = real(game, **{**options, "num_steps": 20, "record_every": 20})
+        start = type(found.recorded)(*(own[:1] for own in found.recorded))
+        return dataclasses.replace(found, num_steps=13, steps=found.steps[:1], recorded=start, interrupted=True)
+
+    monkeypatch.setattr(learning, "learn", stopped)
+    report = tmp_path / "game.html"
+    assert main(["game", "routing", "--learn", "5000", "--seeds", "2", "--report", str(report)]) == 130
+    out = capsys.readouterr().out
+    assert "Nothing was recorded after the start in the 13 steps" in out
+    assert "After" not in out
+    page = report.read_text()
+    assert "<img" not in page
+    assert "Nothing was recorded after the start" in page
+
+
 @pytest.mark.parametrize("ending", ["json", "npz"])
 def test_a_file_and_a_policy(ending, tmp_path, capsys):
     game = random_game(2, (2, 3), key=0)
@@ -70,16 +130,20 @@ def test_many_players(capsys):
     [
         (["nothing"], "game: found 'nothing'; pass a .json or .npz file, routing, or one of opposed-interests"),
         (["opposed-interests", "--players", "5"], "game: found 'opposed-interests' with options of the routing game"),
-        (["routing", "--checkpoint", "kept"], "--checkpoint, --resume: nothing is learned"),
+        (["routing", "--checkpoint", "kept"], "--checkpoint: nothing is learned"),
+        (["routing", "--temperature", "0", "--seeds", "3"], "--seeds, --temperature: nothing is learned; give the number"),
+        (["routing", "--perturbed", "0"], "--perturbed: found 0"),
+        (["routing", "--players", "30", "--own-rewards", "--arithmetic", "exact"], "leave --arithmetic exact out"),
+        (["routing", "--learn", "10", "--exploration", "2"], "--exploration: found 2"),
+        (["routing", "--learn", "10", "--exploration", "0.1", "--temperature", "-1"], "--temperature: found -1"),
+        (["routing", "--certificate", "nowhere/c.json"], "--certificate"),
         (["missing.json"], "missing.json: there is no such file"),
-        (["routing", "--players", "0"], "num_players: found 0"),
-        (["routing", "--routes", "1"], "num_routes: found 1"),
+        (["routing", "--players", "0"], "--players: found 0"),
+        (["routing", "--routes", "1"], "--routes: found 1"),
         (["routing", "--learn", "0"], "--learn: found 0"),
         (["routing", "--seeds", "0"], "--seeds: found 0"),
         (["routing", "--learn", "100", "--record-every", "0"], "--record-every: found 0"),
-        (["routing", "--learn", "100", "--record-every", "7"], "record_every: found 7"),
-        (["routing", "--learn", "100", "--q-exponent", "-1"], "exponent: found -1"),
-        (["routing", "--certificate", "c.json"], "certificate: the verdict is 'holds'"),
+        (["routing", "--learn", "100", "--q-exponent", "-1"], "--q-exponent: found -1"),
         (["routing", "--policy", "missing.json"], "missing.json: cannot be read"),
         (["routing", "--seed", "-1"], "--seed: found -1"),
         (["routing", "--report", "nowhere/g.html"], "--report"),
