@@ -42,6 +42,7 @@ def changed(array, index, value):
         (TRANSITION, REWARD, 0, None, "discount: found 0"),
         (TRANSITION, REWARD, np.nan, None, "discount: found nan"),
         (TRANSITION, REWARD, 0.5, [0.5, 0.6], "initial: row 0 is .* of sum 1.1"),
+        (TRANSITION, REWARD, 0.5, ["0.4999999999", "1/2"], "initial: sums to .*; exact probabilities sum to one exactly"),
         (TRANSITION, REWARD, 0.5, [1.0], r"initial: found shape \(1,\)"),
         (TRANSITION.astype(complex), REWARD, 0.5, None, "transition: found dtype complex128"),
     ],
@@ -49,6 +50,13 @@ def changed(array, index, value):
 def test_games_that_are_none(transition, reward, discount, initial, says):
     with pytest.raises(InputError, match=says):
         MarkovGame(transition, reward, discount, initial)
+
+
+def test_unsigned_integers_do_not_wrap():
+    reward = np.full((2, 2, 2, 3), 2**63, dtype=np.uint64)
+    game = MarkovGame(TRANSITION, reward, 0.5)
+    assert game.reward.min() == 2.0**63
+    assert game.exact.reward.ravel()[0] == 2**63
 
 
 @pytest.mark.parametrize(

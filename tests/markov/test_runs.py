@@ -285,3 +285,12 @@ def test_seeds_go_on_in_other_groups(tmp_path, monkeypatch):
     found = q_learning(checkpoint=tmp_path, resume=True)
     for own, expected in zip(arrays(found), arrays(whole(q_learning)), strict=True):
         np.testing.assert_allclose(own, expected, rtol=0, atol=1e-12)
+
+
+def test_functions_that_differ_late_are_other_step_sizes():
+    import jax.numpy as jnp
+
+    plain = runs.step_identity("q_step", lambda n: 1 / n)
+    assert plain == runs.step_identity("q_step", lambda n: 1.0 / n)
+    for late in (5_000, 1_000_000):
+        assert plain != runs.step_identity("q_step", lambda n, late=late: jnp.where(n > late, 1e-6, 1 / n))
