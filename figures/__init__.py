@@ -12,7 +12,20 @@ from mcr2_landscape.errors import InputError
 from mcr2_landscape.gallery.figure import Figure
 from mcr2_landscape.study.task import nearest
 
-NAMES = ("value_against_index",)
+NAMES = (
+    "value_against_index",
+    "exact_spectrum",
+    "phase_diagram",
+    "direction_profile",
+    "ascent_paths",
+    "gram_matrices",
+    "basins",
+    "basin_statistics",
+    "rates",
+    "constrained_regularized",
+    "trained_features",
+    "trained_landscape",
+)
 
 
 def load(names: Iterable[str] = ()) -> list[Figure]:

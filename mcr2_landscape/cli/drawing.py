@@ -33,7 +33,14 @@ def show_figures(names: Sequence[str]) -> int:
 
 
 def draw_them(
-    names: Sequence[str], source: str, out: str, form: str, size: str | None, jobs: int | None, font: str | None
+    names: Sequence[str],
+    source: str,
+    out: str,
+    form: str,
+    size: str | None,
+    jobs: int | None,
+    dpi: int,
+    font: str | None,
 ) -> int:
     """Run what is asked for, draw, and write the pages."""
     from mcr2_landscape.claims import load as load_claims
@@ -43,6 +50,8 @@ def draw_them(
     figures, folder = load(names), Path(out)
     if font is not None:
         check_font(font)
+    if not 30 <= dpi <= 1200:
+        raise InputError(f"--dpi: found {dpi}; give 30 to 1200")
     if size is None and not Path(source).exists():
         raise InputError(f"--from {source}: is not there; --run quick computes what the figures need, into this folder")
     check_folder(folder)
@@ -54,7 +63,7 @@ def draw_them(
     with Stores(Path(source)) as stores:
         for one in figures:
             try:
-                drawn.append(draw_figure(one, stores.tables(one), folder, form=form, font=font))
+                drawn.append(draw_figure(one, stores.tables(one), folder, form=form, font=font, dpi=dpi))
             except InputError as error:
                 missing.append(str(error))
                 continue

@@ -14,6 +14,7 @@ def figures(
     format: Literal["svg", "pdf", "png"] = "svg",
     run: Literal["quick", "full"] | None = None,
     jobs: int | None = None,
+    dpi: int = 300,
     font: str | None = None,
     list: Annotated[bool, Parameter(negative="")] = False,
 ) -> int:
@@ -35,6 +36,8 @@ def figures(
         Compute what the studies behind the figures lack, at this size, and then draw.
     jobs
         Processes for --run; by default one a core, as far as memory allows.
+    dpi
+        Dots an inch of PNG pictures, and of what is no line in the other forms.
     font
         The name of a font family for the pictures.
     list
@@ -42,4 +45,4 @@ def figures(
     """
     from mcr2_landscape.cli.drawing import draw_them, show_figures
 
-    return show_figures(names) if list else draw_them(names, source, out, format, run, jobs, font)
+    return show_figures(names) if list else draw_them(names, source, out, format, run, jobs, dpi, font)

@@ -17,7 +17,8 @@ from mcr2_landscape.gallery.figure import Figure, Table
 from mcr2_landscape.report import style
 
 FORMATS = ("svg", "pdf", "png")
-_THUMBNAIL_DPI, _PREVIEW_DPI, _PRINT_DPI = 55, 130, 300
+PRINT_DPI = 300
+_THUMBNAIL_DPI, _PREVIEW_DPI = 55, 130
 
 
 @dataclass(frozen=True)
@@ -51,17 +52,20 @@ def check_folder(folder: Path) -> None:
     check_writable(folder / "index.html", "--out")
 
 
-def draw_figure(figure: Figure, tables: Mapping[str, Table], folder: Path, *, form: str, font: str | None = None) -> Drawn:
+def draw_figure(
+    figure: Figure, tables: Mapping[str, Table], folder: Path, *, form: str, font: str | None = None, dpi: int = PRINT_DPI
+) -> Drawn:
     """Draw a figure into a folder, each file whole or not at all.
 
-    **Arguments:** `form`: one of `FORMATS`; `font`: the name of a font family that is there (see `report.style.check_font`).
+    **Arguments:** `form`: one of `FORMATS`; `font`: the name of a font family that is there (see `report.style.check_font`);
+    `dpi`: dots an inch of a PNG, and of what is no line in the other forms.
 
     **Raises:** `InputError` where a file cannot be written.
     """
     canvas = style.draw(figure.size, lambda own: figure.paint(own, tables), font=font)
     picture, data = f"{figure.name}.{form}", []
     content = io.BytesIO()
-    style.save(canvas, content, form=form, dpi=_PRINT_DPI, font=font)
+    style.save(canvas, content, form=form, dpi=dpi, font=font)
     write_bytes(folder / picture, content.getvalue(), "--out")
     for name, table in tables.items():
         for ending, text in _csv(table).items():

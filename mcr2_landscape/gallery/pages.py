@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
+from mcr2_landscape.files import write_text
 from mcr2_landscape.gallery.drawing import Drawn
 from mcr2_landscape.gallery.figure import GROUPS
 from mcr2_landscape.report.page import Page, write_page
 from mcr2_landscape.report.verification import Badge, badge
 
-INDEX = "index.html"
+INDEX, MARKDOWN = "index.html", "README.md"
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ def write_gallery(
     verdicts: Mapping[str, Mapping[str, Any]],
     provenance: Mapping[str, str],
 ) -> list[str]:
-    """Write the index and a page for each paper of which there is a figure; the names of the files.
+    """Write the index, in HTML and in Markdown, and a page for each paper of which there is a figure; the names of the files.
 
     **Arguments:** `claims`: all claims there are; `verdicts` of those that were checked, by id: "verdict", "evidence" and
     "as_expected".
@@ -93,7 +94,19 @@ def write_gallery(
         provenance=provenance,
     )
     write_page(folder / INDEX, index)
-    return names
+    write_text(folder / MARKDOWN, _markdown(groups), "--out")
+    return [*names, MARKDOWN]
+
+
+def _markdown(groups: Sequence[tuple[str, str, tuple[Card, ...]]]) -> str:
+    """The index for those who read it where Markdown is shown."""
+    lines = ["# Gallery", "", "Made by `mcr2-landscape figures`; [index.html](index.html) shows it in a browser.", ""]
+    for title, address, cards in groups:
+        lines += [f"## {title}", "", f"With the verdicts of the claims: [{address}]({address}).", ""]
+        for card in cards:
+            lines += [f"### {card.title}", "", f"![{card.title}]({card.files[0]})", "", card.caption, ""]
+            lines += [f"`{card.command}`; from {'; '.join(card.origins)}.", ""]
+    return "\n".join(lines).rstrip() + "\n"
 
 
 def _facts(lines: Sequence[ClaimLine]) -> tuple[tuple[str, str], ...]:

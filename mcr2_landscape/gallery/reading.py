@@ -78,6 +78,9 @@ class Stores:
                 f"figure {figure.name}: {answer.num_rows} rows for {name!r} in {opened.place}, and it needs {select.least} at "
                 f"least{hint}; mcr2-landscape study resume {opened.place} computes what is missing"
             )
+        wide = [name for name, kind in zip(answer.column_names, answer.schema.types, strict=True) if str(kind)[:7] == "decimal"]
+        if wide:
+            raise InputError(f"figure {figure.name}: the column {wide[0]} is a decimal; cast it, to BIGINT for instance")
         columns = answer.to_pydict()
         store = opened.store()
         for column in select.arrays:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mcr2_landscape.report.style import BLUE, GRAY, GREEN, INK, ORANGE, PALE, SKY, VERMILION, draw
+from mcr2_landscape.report.style import BLUE, GRAY, GREEN, INK, ORANGE, PALE, SKY, VERMILION, draw, paint_cosines
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -72,23 +72,15 @@ def similarity(result: FeatureAnalysis) -> Figure:
 
     def paint(figure: Figure) -> None:
         axes = figure.subplots()
-        image = axes.imshow(result.similarity, cmap="Blues", vmin=0, vmax=1, interpolation="nearest", rasterized=True)
-        counts = np.bincount(result.similarity_classes, minlength=len(result.classes))
-        edges = np.concatenate([[0], np.cumsum(counts)]) - 0.5
-        for edge in edges[1:-1]:
-            axes.axhline(edge, color="white", linewidth=0.7)
-            axes.axvline(edge, color="white", linewidth=0.7)
-        middles = 0.5 * (edges[1:] + edges[:-1])
+        counts = np.bincount(result.similarity_classes, minlength=len(result.classes)).tolist()
+        image = paint_cosines(axes, result.similarity, counts)
         names = [c.name if len(c.name) < 10 else c.name[:9] + "…" for c in result.classes]
         if len(names) <= _LABELED:
-            axes.set_xticks(middles, names, rotation=90 if max(map(len, names)) > 3 else 0)
-            axes.set_yticks(middles, names)
+            axes.set_xticks(axes.get_xticks(), names, rotation=90 if max(map(len, names)) > 3 else 0)
+            axes.set_yticks(axes.get_yticks(), names)
         else:
             axes.set_xticks([])
             axes.set_yticks([])
-        axes.tick_params(length=0)
-        for spine in axes.spines.values():
-            spine.set_visible(False)
         axes.set_xlabel("samples, by class")
         figure.colorbar(image, ax=axes, shrink=0.8, label="|cosine|").outline.set_visible(False)  # pyright: ignore[reportCallIssue]
 

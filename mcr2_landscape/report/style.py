@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from mcr2_landscape.errors import InputError
 
 if TYPE_CHECKING:
+    import numpy as np
+    from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
     from matplotlib.figure import Figure
+    from matplotlib.image import AxesImage
 
 # Okabe and Ito's palette, whose colors stay apart under every common color blindness.
 BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY, YELLOW = (
@@ -18,6 +22,8 @@ BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY, YELLOW = (
     *("#CC79A7", "#56B4E9", "#F0E442"),
 )
 INK, GRAY, PALE = "#222222", "#767676", "#d9d9d9"
+
+LAMBDA_MAX, LAMBDA_K = "λ$_{\\mathrm{max}}$", "λ$_k$"
 
 # Color and marker together, so that neither has to be told apart alone.
 KINDS: dict[str, tuple[str, str]] = {
@@ -102,6 +108,37 @@ def shared_legend(figure: Figure, columns: int) -> None:
     for axes in figure.axes:
         entries |= {label: handle for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
     figure.legend(list(entries.values()), list(entries), loc="outside upper center", ncols=columns)
+
+
+def plain_logarithms(axis: Axis) -> None:
+    """Ticks of a logarithmic axis at 1, 2 and 5 times powers of ten, as plain numbers: for a range of one or two decades, where
+    the usual ones are too few or run into each other."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_formatter(NullFormatter())
+
+
+def paint_cosines(axes: Axes, cosines: np.ndarray, sizes: Sequence[int]) -> AxesImage:
+    """|cos| between samples in class order, `sizes` of each class in turn, with the borders of the classes; the image, for a
+    color bar."""
+    image = axes.imshow(cosines, cmap="Blues", vmin=0, vmax=1, interpolation="nearest", rasterized=True)
+    start = 0
+    middles = []
+    for size in sizes:
+        middles.append(start + 0.5 * size - 0.5)
+        start += size
+        if start < len(cosines):
+            # Dark, since most of a picture before training is blue, and most of one after it is white.
+            axes.axhline(start - 0.5, color=INK, linewidth=0.4)
+            axes.axvline(start - 0.5, color=INK, linewidth=0.4)
+    axes.set_xticks(middles, [f"{k + 1}" for k in range(len(middles))])
+    axes.set_yticks(middles, [f"{k + 1}" for k in range(len(middles))])
+    axes.tick_params(length=0)
+    for spine in axes.spines.values():
+        spine.set_visible(True)
+    return image
 
 
 def save(figure: Figure, target: Any, *, form: str, dpi: float = 160, font: str | None = None) -> None:

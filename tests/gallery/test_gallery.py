@@ -99,8 +99,9 @@ def test_tables():
         (["none_such"], "figure: found 'none_such', which is none"),
         (["--from", "nowhere"], "--from nowhere: is not there; --run quick computes what the figures need"),
         (["--font", "No Such Font"], "font: found 'No Such Font'"),
-        (["--out", "file"], "--out file: is no folder"),
+        (["--out", "file", "--from", "."], "--out file: is no folder"),
         (["--format", "gif"], "gif"),
+        (["--dpi", "5"], "--dpi: found 5; give 30 to 1200"),
     ],
 )
 def test_mistakes(tmp_path, monkeypatch, capsys, arguments, says):
@@ -133,6 +134,9 @@ def test_the_gallery(tmp_path, store_folder, capsys):
     index = (tmp_path / "out" / "index.html").read_text()
     assert FIGURE.title in index
     assert "mcr2-landscape figures value_against_index" in index
+    markdown = (tmp_path / "out" / "README.md").read_text()
+    assert f"![{FIGURE.title}](value_against_index.pdf)" in markdown
+    assert FIGURE.caption in markdown
     page = (tmp_path / "out" / "mcr2.html").read_text()
     assert "survey: 2 rows" in page
     assert 'href="value_against_index.points.csv"' in page
