@@ -12,7 +12,6 @@ from mcr2_landscape.cli.output import Output
 from mcr2_landscape.cli.studying import carry_out
 from mcr2_landscape.errors import InputError
 from mcr2_landscape.gallery.drawing import check_folder, draw_figure
-from mcr2_landscape.gallery.figure import GROUPS, Figure
 from mcr2_landscape.gallery.pages import INDEX, write_gallery
 from mcr2_landscape.gallery.reading import Stores, needed
 from mcr2_landscape.study.opening import open_study
@@ -56,7 +55,9 @@ def draw_them(
         raise InputError(f"--from {source}: is not there; --run quick computes what the figures need, into this folder")
     check_folder(folder)
     if size is not None:
-        status = _run(figures, Path(source), size, jobs)
+        # All claims take longer than a single figure's study: they belong to the whole gallery.
+        studies = needed(figures) if names else (*needed(figures), _CLAIMS)
+        status = _run(studies, Path(source), size, jobs)
         if status:
             return status
     drawn, missing = [], []
@@ -81,13 +82,10 @@ def draw_them(
     return 1 if missing else 0
 
 
-def _run(figures: Sequence[Figure], source: Path, size: str, jobs: int | None) -> int:
+def _run(studies: Sequence[str], source: Path, size: str, jobs: int | None) -> int:
     """Compute what the studies lack: 0, or the status of the one that did not end well."""
     if Store.exists(source):
         raise InputError(f"--run, --from {source}: is a single store; give the folder that is to hold the stores")
-    studies = list(needed(figures))
-    if any(GROUPS[one.group][1] for one in figures):
-        studies.append(_CLAIMS)
     for number, study in enumerate(studies, start=1):
         print(f"study {number} of {len(studies)}: {study}", file=sys.stderr)
         status = carry_out(open_study(study, size, source / study), jobs, None, False)
