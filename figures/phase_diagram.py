@@ -87,7 +87,7 @@ def paint(canvas: Canvas, tables: Mapping[str, Table]) -> None:
 
 _THRESHOLDS = f"""
     SELECT count(*) AS units, ratio, min(crossing / alpha) AS crossing, min(regularization_limit / alpha) AS existence,
-        min(crossing / regularization_limit) AS crossing_relative, 1.0 AS existence_relative
+        min(crossing / regularization_limit) AS crossing_relative, 1e0 AS existence_relative
     FROM ({_POINTS}) GROUP BY ratio ORDER BY ratio
 """
 
