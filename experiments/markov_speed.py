@@ -36,8 +36,9 @@ if __name__ == "__main__":
 import numpy as np
 
 from mcr2_landscape import markov
-from mcr2_landscape.markov.policies import Policy, entropy, softmax
+from mcr2_landscape.markov.policies import entropy, softmax
 from mcr2_landscape.provenance import versions
+from mcr2_landscape.study.tasks.game_times import evaluation_error
 from mcr2_landscape.verdict import Verdict
 
 _TEMPERATURE = 1e-6
@@ -185,37 +186,6 @@ def evaluation_rows() -> list[dict[str, Any]]:
         what, note = f"Q and gaps, N = {num_players}, {name}", f"off convolutions by {error:.1e}, {len(checked)} players"
         rows.append({"what": what, "seconds": seconds, "bound": bound, "right": error <= 1e-12, "note": note})
     return rows
-
-
-def evaluation_error(game: markov.CongestionGame, policy: Policy, player: int, q: np.ndarray, gain: np.ndarray) -> float:
-    """How far Q_i (S, 2) and the gain of a best response (S,) of one player on two routes are from those that are found here,
-    relative to the largest |Q_i|."""
-    N, S = game.num_players, game.num_states
-    payoff, stays = game.payoff.astype(np.float64), game.stays.astype(np.float64)
-    reward, step = np.empty((S, 2)), np.empty((S, 2, S))
-    for s, route in itertools.product(range(S), range(2)):
-        chance = np.ones(1)  # that so many of the others are on route 0
-        for other in range(N):
-            if other != player:
-                chance = np.convolve(chance, policy[other][s, ::-1])
-        loads = np.arange(N) + (route == 0), np.arange(N - 1, -1, -1) + (route == 1)
-        paid = payoff[s, route, loads[route]]
-        if game.common_interest:
-            paid = sum(payoff[s, m, loads[m]] * loads[m] for m in range(2))
-        reward[s, route] = chance @ paid
-        for t, conditions in enumerate(itertools.product((0, 1), repeat=2)):
-            likely = [stays[m, loads[m]] if c == 0 else 1 - stays[m, loads[m]] for m, c in enumerate(conditions)]
-            step[s, route, t] = chance @ (likely[0] * likely[1])
-
-    def worth(own: np.ndarray) -> np.ndarray:
-        moved = np.einsum("sa,sat->st", own, step)
-        return np.linalg.solve(np.eye(S) - game.discount * moved, np.sum(own * reward, axis=1))
-
-    value = worth(policy[player])
-    expected = reward + game.discount * step @ value
-    best = np.max([worth(np.eye(2)[list(pure)]) for pure in itertools.product(range(2), repeat=S)], axis=0)
-    off = max(np.abs(q - expected).max(), np.abs(gain - (best - value)).max())
-    return float(off / np.abs(expected).max())
 
 
 def line(row: dict[str, Any]) -> str:

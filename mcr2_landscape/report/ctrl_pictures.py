@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mcr2_landscape.report.style import BLUE, GRAY, GREEN, INK, ORANGE, PURPLE, SKY, VERMILION, draw, shared_legend
+from mcr2_landscape.report.style import (
+    BLUE,
+    GRAY,
+    GREEN,
+    INK,
+    ORANGE,
+    PURPLE,
+    SKY,
+    VERMILION,
+    draw,
+    paint_cosines,
+    shared_legend,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -22,7 +34,13 @@ _NUMBERED = 10
 _FLOOR = 1e-3  # of the largest singular value: less is not drawn
 
 # Color, marker and dashes change together, so that none has to be told apart alone.
-_STAGES = {"X": (GRAY, "o", ":"), "f(X)": (BLUE, "s", "-"), "gf(X)": (GREEN, "^", "--"), "fgf(X)": (ORANGE, "D", "-.")}
+# f(X) is larger, since it lies under fgf(X) at an equilibrium.
+_STAGES = {
+    "X": (GRAY, "o", ":", 2.5),
+    "f(X)": (BLUE, "s", "-", 5.0),
+    "gf(X)": (GREEN, "^", "--", 3.0),
+    "fgf(X)": (ORANGE, "D", "-.", 2.2),
+}
 
 
 def _short(name: str, length: int = 16) -> str:
@@ -49,36 +67,47 @@ def _height(count: int, each: float) -> float:
     return 0.6 + each * -(-count // _COLUMNS)
 
 
+def paint_spectrum(axes: Axes, values: Mapping[str, np.ndarray]) -> None:
+    """Singular values by stage, X, f(X), gf(X), fgf(X), over their numbers; what is tiny beside the largest is left out."""
+    top = max(float(own.max(initial=0.0)) for own in values.values())
+    for stage, own in values.items():
+        color, marker, dashes, size = _STAGES[stage]
+        seen = np.where(own > _FLOOR * top, own, np.nan)
+        axes.plot(
+            np.arange(1, own.size + 1),
+            seen,
+            color=color,
+            marker=marker if own.size <= 30 else "",
+            markersize=size,
+            linestyle=dashes,
+            linewidth=1.2,
+            label=stage,
+        )
+    _whole_numbers(axes, max(own.size for own in values.values()))
+    axes.set_yscale("log")
+    axes.minorticks_off()
+    axes.set_ylim(_FLOOR * top, 2 * top)
+
+
+def paint_distances(axes: Axes, own: np.ndarray, other: np.ndarray, edges: np.ndarray) -> None:
+    """Histograms of distances to the own subspace and to the nearest other one: counts of the bins between the edges."""
+    for counts, color, hatch, label in (
+        (own, BLUE, "", "its own class"),
+        (other, ORANGE, "///", "the nearest other class"),
+    ):
+        axes.stairs(counts, edges, fill=True, color=color, alpha=0.65, hatch=hatch, edgecolor="white", label=label)
+
+
 def spectra(result: Examination) -> Figure:
     """The singular values of X, f(X), gf(X) and fgf(X), of all classes together and of each."""
     images, shown = result.images, result.classes[:PANELS]
 
-    def plot(axes: Axes, values: dict[str, np.ndarray]) -> None:
-        top = max(float(own.max(initial=0.0)) for own in values.values())
-        for stage, own in values.items():
-            color, marker, dashes = _STAGES[stage]
-            seen = np.where(own > _FLOOR * top, own, np.nan)
-            axes.plot(
-                np.arange(1, own.size + 1),
-                seen,
-                color=color,
-                marker=marker if own.size <= 30 else "",
-                markersize=3.5,
-                linestyle=dashes,
-                linewidth=1.2,
-                label=stage,
-            )
-        _whole_numbers(axes, max(own.size for own in values.values()))
-        axes.set_yscale("log")
-        axes.minorticks_off()
-        axes.set_ylim(_FLOOR * top, 2 * top)
-
     def paint(figure: Figure) -> None:
         panels = _panels(figure, len(shown), first=1)
-        plot(panels[0], images.spectra)
+        paint_spectrum(panels[0], images.spectra)
         panels[0].set_title("all classes")
         for j, (axes, c) in enumerate(zip(panels[1:], shown, strict=True)):
-            plot(axes, {stage: own[j] for stage, own in images.class_spectra.items()})
+            paint_spectrum(axes, {stage: own[j] for stage, own in images.class_spectra.items()})
             if c.kept:
                 axes.axhline(c.level, color=INK, linewidth=0.7, linestyle=(0, (1, 2)), zorder=0)
             axes.set_title(f"class {_short(c.name)}")
@@ -100,10 +129,7 @@ def cosines(result: Examination) -> Figure:
         panels = figure.subplots(1, 3)
         image = None
         for axes, (stage, values) in zip(panels, images.cosines.items(), strict=True):
-            image = axes.imshow(values, cmap="Blues", vmin=0, vmax=1, interpolation="nearest", rasterized=True)
-            for edge in edges[1:-1]:
-                axes.axhline(edge, color="white", linewidth=0.6)
-                axes.axvline(edge, color="white", linewidth=0.6)
+            image = paint_cosines(axes, values, counts.tolist())
             axes.set_title(stage)
             _name_classes(axes, 0.5 * (edges[1:] + edges[:-1]), [c.name for c in result.classes], y=axes is panels[0])
         figure.colorbar(image, ax=panels, shrink=0.8, label="|cosine|").outline.set_visible(False)  # pyright: ignore
@@ -140,13 +166,9 @@ def residuals(result: Examination) -> Figure:
         for row, (stage, words) in enumerate(stages.items()):
             for column, (name, members) in enumerate(groups):
                 axes = grid[row, column] if split else grid[0, row]
-                for values, color, hatch, label in (
-                    (images.own[stage], BLUE, "", "its own class"),
-                    (images.other[stage], ORANGE, "///", "the nearest other class"),
-                ):
-                    seen = values[members]
-                    counts = np.histogram(np.minimum(seen[np.isfinite(seen)], 1.0), bins)[0]
-                    axes.stairs(counts, bins, fill=True, color=color, alpha=0.65, hatch=hatch, edgecolor="white", label=label)
+                seen = [values[stage][members] for values in (images.own, images.other)]
+                own, other = (np.histogram(np.minimum(part[np.isfinite(part)], 1.0), bins)[0] for part in seen)
+                paint_distances(axes, own, other, bins)
                 axes.set_title(f"{words}, {name}" if column == 0 or not split else name)
         figure.supxlabel("distance, relative to the norm", fontsize=9)
         figure.supylabel("samples", fontsize=9)

@@ -40,6 +40,28 @@ TASKS = (
         "float32",
     ),
     Task(
+        "ctrl_threshold",
+        "How many directions of a class are kept over the precision: in closed form, and with all numbers tried out.",
+        f"{_HERE}.ctrl_threshold:ctrl_threshold",
+        1 << 28,
+    ),
+    Task(
+        "ctrl_responses",
+        "The dimension of the set of the decoder's best responses: by formula, and measured.",
+        f"{_HERE}.ctrl_responses:ctrl_responses",
+        1 << 28,
+    ),
+    Task(
+        "ctrl_stability",
+        "Simultaneous ascent beside an equilibrium: its rate as predicted and as simulated.",
+        f"{_HERE}.ctrl_stability:ctrl_stability",
+    ),
+    Task(
+        "ctrl_starts",
+        "Which maxima the encoder's ascent reaches from random starts, beside those that theory lists.",
+        f"{_HERE}.ctrl_starts:ctrl_starts",
+    ),
+    Task(
         "markov_learn",
         "Independent learning in the routing game, many learners at once.",
         f"{_HERE}.markov_learn:markov_learn",
@@ -50,6 +72,22 @@ TASKS = (
         "How far a random Markov game is from a Markov potential game.",
         f"{_HERE}.markov_distance:markov_distance",
         1 << 28,
+    ),
+    Task(
+        "product_times",
+        "How long a product with the Hessian takes, beside what the machine can do.",
+        f"{_HERE}.product_times:product_times",
+        3 << 29,
+    ),
+    Task(
+        "inertia_times",
+        "How long the complete inertia at a point takes.",
+        f"{_HERE}.inertia_times:inertia_times",
+    ),
+    Task(
+        "game_times",
+        "How long values, Q-functions and best responses of a routing game take.",
+        f"{_HERE}.game_times:game_times",
     ),
     Task("nothing", "Nothing: what a study itself costs.", f"{_HERE}.nothing:nothing", 1 << 28),
     Task("train", "Trains a small network on the digits, and says where it ends.", f"{_HERE}.train:train", 3 << 29, "float32"),

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mcr2_landscape.validation import positive_integer, positive_real
 
+if TYPE_CHECKING:
+    from mcr2_landscape.markov.histories import History
+
 _QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
+_WORDS = ("low", "first", "middle", "third", "high")
 _FAR = 0.5  # a Nash gap above counts as away from any equilibrium; values of the first setting are 24 to 48
 
 
@@ -31,13 +38,19 @@ class Learned:
     gap_third: tuple[float, ...]
     gap_high: tuple[float, ...]
     frozen_low: tuple[float, ...]
+    frozen_first: tuple[float, ...]
     frozen_middle: tuple[float, ...]
+    frozen_third: tuple[float, ...]
     frozen_high: tuple[float, ...]
     q_error_low: tuple[float, ...]
+    q_error_first: tuple[float, ...]
     q_error_middle: tuple[float, ...]
+    q_error_third: tuple[float, ...]
     q_error_high: tuple[float, ...]
     potential_low: tuple[float, ...]
+    potential_first: tuple[float, ...]
     potential_middle: tuple[float, ...]
+    potential_third: tuple[float, ...]
     potential_high: tuple[float, ...]
     optimum: float | None
     largest_gap: float
@@ -67,7 +80,8 @@ def markov_learn(
 
     **Arguments:** `unsafe_costs_more`: the costs are doubled on unsafe routes, not on safe ones as in the paper's code;
     `q_exponent` and `policy_exponent`: step sizes n^−x; `exploration` above zero replaces the smoothed deviation of
-    `temperature` by the best action with exploration; `num_records`: at most so many records, evenly spaced.
+    `temperature` by the best action with exploration; `num_records`: at most so many records, half of them evenly spaced
+    over all steps, the others before the first of these, since most happens early.
 
     **Raises:** `InputError` for numbers out of range.
     """
@@ -84,36 +98,35 @@ def markov_learn(
         action_independent=action_independent,
         cost_factors=(1, 2) if unsafe_costs_more else (2, 1),
     )
-    history = learn(
-        game,
-        key=seed,
-        num_steps=num_steps,
-        num_seeds=positive_integer("num_learners", num_learners),
-        q_step=power_step(q_exponent),
-        policy_step=power_step(policy_exponent),
-        temperature=None if exploration else temperature,
-        exploration=exploration,
-        record_every=next(every for every in range(-(-num_steps // most), num_steps + 1) if num_steps % every == 0),
-    )
+    num_learners = positive_integer("num_learners", num_learners)
 
-    def quantiles(name: str) -> list[tuple[float, ...]]:
-        return [tuple(map(float, row)) for row in history.quantiles(name, _QUANTILES)]
+    def run(steps: int, every: int) -> History:
+        return learn(
+            game,
+            key=seed,
+            num_steps=steps,
+            num_seeds=num_learners,
+            q_step=power_step(q_exponent),
+            policy_step=power_step(policy_exponent),
+            temperature=None if exploration else temperature,
+            exploration=exploration,
+            record_every=every,
+        )
 
-    gap, frozen, error = quantiles("nash_gap"), quantiles("frozen_gap"), quantiles("q_error")
-    potential = quantiles("potential") if common_interest else [()] * len(_QUANTILES)
+    history = _early_and_late(run, num_steps, most)
+
+    def columns(prefix: str, name: str) -> dict[str, tuple[float, ...]]:
+        rows = history.quantiles(name, _QUANTILES)
+        return {f"{prefix}_{word}": tuple(map(float, row)) for word, row in zip(_WORDS, rows, strict=True)}
+
+    potential = columns("potential", "potential") if common_interest else {f"potential_{word}": () for word in _WORDS}
     last = history.nash_gap[:, -1]
     return Learned(
         curve_step=tuple(int(step) for step in history.steps),
-        **dict(zip(("gap_low", "gap_first", "gap_middle", "gap_third", "gap_high"), gap, strict=True)),
-        frozen_low=frozen[0],
-        frozen_middle=frozen[2],
-        frozen_high=frozen[4],
-        q_error_low=error[0],
-        q_error_middle=error[2],
-        q_error_high=error[4],
-        potential_low=potential[0],
-        potential_middle=potential[2],
-        potential_high=potential[4],
+        **columns("gap", "nash_gap"),
+        **columns("frozen", "frozen_gap"),
+        **columns("q_error", "q_error"),
+        **potential,
         optimum=float(team_optimum(game).value @ game.initial) if common_interest and num_players <= 8 else None,
         largest_gap=float(last.max()),
         share_away=float((last > _FAR).mean()),
@@ -122,3 +135,25 @@ def markov_learn(
         least_visited=float(np.median(history.least_visited[:, -1])),
         conditions=", ".join(c.statement for c in history.conditions if c.verdict is Verdict.REFUTED) or "none",
     )
+
+
+def _early_and_late(run: Callable[[int, int], History], num_steps: int, most: int) -> History:
+    """One history with at most so many records after the first, closer to each other at the beginning.
+
+    `run` learns for so many steps and records one of so many. What a learner draws depends on its number and the step alone,
+    so that a shorter run is the beginning of the longer one.
+    """
+    half = max(most // 2, 1)
+    late = run(num_steps, _spacing(num_steps, half))
+    first = int(late.steps[1])
+    if half == 1 or first == 1:
+        return late
+    early = run(first, _spacing(first, half))
+    rows = [np.concatenate([own, rest[2:]]) for own, rest in zip(early.recorded, late.recorded, strict=True)]
+    steps = np.concatenate([early.steps, late.steps[2:]])
+    return dataclasses.replace(late, steps=steps, recorded=type(late.recorded)(*rows))
+
+
+def _spacing(num_steps: int, most: int) -> int:
+    """The closest spacing of records that ends at `num_steps` with at most so many."""
+    return next(every for every in range(-(-num_steps // most), num_steps + 1) if num_steps % every == 0)

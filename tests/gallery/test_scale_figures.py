@@ -1,0 +1,71 @@
+"""The numbers of the figures on speed, recomputed from the rows."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from mcr2_landscape.figures import load
+
+pytestmark = pytest.mark.timeout(120)
+
+
+def by_unit(table, rows):
+    """The rows of the store in the order of the table."""
+    found = {row["unit"]: row for row in rows}
+    return [found[unit] for unit in table.columns["unit"]]
+
+
+def check_as_they_are(table, rows, derived=()):
+    """All columns but the derived ones are those of the rows."""
+    for name, column in table.columns.items():
+        if name not in derived:
+            assert column == [row[name] for row in rows], name
+
+
+def test_products(tables_of, rows_of):
+    (figure,) = load(["scale_products"])
+    table, rows = tables_of(figure)["products"], rows_of("product_times")
+    assert len(table) == len(rows) == 2
+    assert table.columns["unknowns"] == [8 * 16, 8 * 32]
+    rows = by_unit(table, rows)
+    check_as_they_are(table, rows, ("bound", "limit_share", "bound_share"))
+    for k, row in enumerate(rows):
+        bound = max(row["flops"] / row["flop_rate"], row["moved"] / row["copy_rate"])
+        assert table["bound"][k] == pytest.approx(bound, rel=1e-15)
+        assert table["bound_share"][k] == pytest.approx(bound / row["product_middle"], rel=1e-15)
+        assert table["limit_share"][k] == pytest.approx(row["limit_middle"] / row["product_middle"], rel=1e-15)
+
+
+def test_inertia(tables_of, rows_of):
+    (figure,) = load(["scale_inertia"])
+    tables, rows = tables_of(figure), rows_of("inertia_times")
+    table = tables["inertias"]
+    assert len(table) == len(rows) == 3
+    own = by_unit(table, rows)
+    check_as_they_are(table, own, ("of_point", "of_dense"))
+    assert table.columns["of_point"] == [8 * row["unknowns"] for row in own]
+    assert table.columns["of_dense"] == [8.0 * row["unknowns"] ** 2 for row in own]
+    dense = tables["dense"]
+    expected = [row for row in rows if row["point"] == "low-rank" and row["dense_middle"] is not None]
+    assert [row["unknowns"] for row in expected] == dense.columns["unknowns"] == [128]
+    check_as_they_are(dense, by_unit(dense, rows))
+
+
+def test_games(tables_of, rows_of):
+    (figure,) = load(["scale_games"])
+    tables, rows = tables_of(figure), rows_of("game_times")
+    table = tables["games"]
+    assert [*zip(table.columns["form"], table.columns["num_players"], strict=True)] == [
+        ("counts", 2),
+        ("counts", 64),
+        ("counts", 128),
+        ("tables", 2),
+    ]
+    check_as_they_are(table, by_unit(table, rows))
+    slopes = {name: column for name, (column,) in tables["slopes"].columns.items()}
+    many = [row for row in rows if row["form"] == "counts" and row["num_players"] >= 64]
+    assert (slopes["units"], slopes["first"]) == (2, 64)
+    for part in ("value", "q", "response"):
+        points = np.log([[row["num_players"], row[f"{part}_middle"]] for row in many])
+        assert slopes[f"{part}_slope"] == pytest.approx(np.polyfit(*points.T, 1)[0], rel=1e-9)
