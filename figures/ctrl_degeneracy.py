@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from mcr2_landscape.figures.ctrl_parts import floored
 from mcr2_landscape.gallery.figure import Figure, Select, Table
 from mcr2_landscape.report.style import BLUE, GRAY, INK, ORANGE
+
+from .ctrl_parts import floored
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mcr2_landscape.figures.ctrl_parts import spread
 from mcr2_landscape.gallery.figure import Figure, Select, Table
 from mcr2_landscape.report.style import BLUE, GREEN, INK, ORANGE, VERMILION
+
+from .ctrl_parts import spread
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mcr2_landscape.figures.ctrl_parts import METHODS, ORDER
 from mcr2_landscape.gallery.figure import Figure, Select, Table
 from mcr2_landscape.report.ctrl_pictures import paint_distances
 from mcr2_landscape.report.style import shared_legend
+
+from .ctrl_parts import METHODS, ORDER
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from mcr2_landscape.figures.ctrl_parts import METHODS, ORDER, spectra
 from mcr2_landscape.gallery.figure import Figure, Select, Table
 from mcr2_landscape.report.ctrl_pictures import paint_spectrum
 from mcr2_landscape.report.style import INK, shared_legend
+
+from .ctrl_parts import METHODS, ORDER, spectra
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas
