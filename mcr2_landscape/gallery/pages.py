@@ -100,9 +100,10 @@ def write_gallery(
 
 def _markdown(groups: Sequence[tuple[str, str, tuple[Card, ...]]]) -> str:
     """The index for those who read it where Markdown is shown."""
-    lines = ["# Gallery", "", "Made by `mcr2-landscape figures`; [index.html](index.html) shows it in a browser.", ""]
+    words = "Made by `mcr2-landscape figures`, which also writes the numbers, and `index.html` for a browser."
+    lines = ["# Gallery", "", words, ""]
     for title, address, cards in groups:
-        lines += [f"## {title}", "", f"With the verdicts of the claims: [{address}]({address}).", ""]
+        lines += [f"## {title}", "", f"`{address}` has them larger, with the verdicts of the claims that they show.", ""]
         for card in cards:
             lines += [f"### {card.title}", "", f"![{card.title}]({card.files[0]})", "", card.caption, ""]
             lines += [f"`{card.command}`; from {'; '.join(card.origins)}.", ""]

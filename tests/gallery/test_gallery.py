@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from pathlib import Path
 
 import pytest
 
@@ -161,3 +162,15 @@ def test_what_cannot_be_drawn_does_not_stop_the_rest(tmp_path, survey, capsys):
 def test_a_single_store_cannot_be_run_into(tmp_path, survey, capsys):
     assert main(["figures", "--run", "quick", "--from", str(survey), "--out", str(tmp_path)]) == 2
     assert "is a single store; give the folder" in capsys.readouterr().err
+
+
+def test_the_committed_gallery_is_of_these_figures():
+    folder = Path(__file__).parents[2] / "docs" / "gallery"
+    text = (folder / "README.md").read_text(encoding="utf-8")
+    for figure in load():
+        assert f"![{figure.title}]({figure.name}.png)" in text
+        assert figure.caption in text, (
+            "draw it again: mcr2-landscape figures --run quick --out docs/gallery --format png --dpi 110"
+        )
+        assert (folder / f"{figure.name}.png").stat().st_size > 5_000
+    assert {path.stem for path in folder.glob("*.png")} == set(NAMES)
