@@ -69,16 +69,13 @@ def draw_them(
                 missing.append(str(error))
                 continue
             print(f"drew {folder / drawn[-1].picture}", file=sys.stderr)
-        verdicts = _verdicts(stores)
+        verdicts = _verdicts(stores, missing)
     for words in missing:
         print(f"error: {words}", file=sys.stderr)
     if not drawn:
         return 2
-    written = write_gallery(
-        drawn, folder, claims=load_claims().claims, verdicts=verdicts, provenance={**versions(), "stores": source}
-    )
+    write_gallery(drawn, folder, claims=load_claims().claims, verdicts=verdicts, provenance={**versions(), "stores": source})
     print(f"{len(drawn)} of {len(figures)} figures in {folder}; look at {folder / INDEX}")
-    assert written
     return 1 if missing else 0
 
 
@@ -94,9 +91,13 @@ def _run(studies: Sequence[str], source: Path, size: str, jobs: int | None) -> i
     return 0
 
 
-def _verdicts(stores: Stores) -> Mapping[str, Mapping[str, Any]]:
-    """What the store of the claims has, by id."""
+def _verdicts(stores: Stores, missing: list[str]) -> Mapping[str, Mapping[str, Any]]:
+    """What the store of the claims has, by id; why it cannot be read is added to what is missing."""
     if not stores.has(_CLAIMS):
         return {}
-    names, rows = stores.rows(_CLAIMS, "SELECT claim, verdict, evidence, as_expected FROM ordered_rows")
+    try:
+        names, rows = stores.rows(_CLAIMS, "SELECT claim, verdict, evidence, as_expected FROM ordered_rows")
+    except InputError as error:
+        missing.append(f"verdicts of the claims: {error}")
+        return {}
     return {row[0]: dict(zip(names[1:], row[1:], strict=True)) for row in rows}

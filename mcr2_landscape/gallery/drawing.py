@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,7 +63,18 @@ def draw_figure(
 
     **Raises:** `InputError` where a file cannot be written.
     """
-    canvas = style.draw(figure.size, lambda own: figure.paint(own, tables), font=font)
+    try:
+        canvas = style.draw(figure.size, lambda own: figure.paint(own, tables), font=font)
+    except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+        # A study that was stopped early may lack rows that no table's least number speaks of.
+        incomplete = [name for name, table in tables.items() if not table.origin.get("complete", True)]
+        if not incomplete:
+            raise
+        studies = ", ".join(dict.fromkeys(str(tables[name].origin["study"]) for name in incomplete))
+        raise InputError(
+            f"figure {figure.name}: cannot be drawn from the rows that there are ({error}); the study {studies} is not "
+            "complete: mcr2-landscape study resume computes the rest"
+        ) from error
     picture, data = f"{figure.name}.{form}", []
     content = io.BytesIO()
     style.save(canvas, content, form=form, dpi=dpi, font=font)
@@ -95,7 +107,7 @@ def _origins(tables: Mapping[str, Table]) -> tuple[str, ...]:
 
 
 def _csv(table: Table) -> dict[str, str]:
-    """The table as CSV: numbers in full, lists in JSON's form; arrays in long form, one file a column of them."""
+    """The table as CSV: numbers in full, lists as JSON; arrays in long form, one file a column of them."""
     arrays = [name for name, column in table.columns.items() if any(isinstance(value, np.ndarray) for value in column)]
     plain = [name for name in table.columns if name not in arrays]
     out = {"": _written([plain, *zip(*(table.columns[name] for name in plain), strict=True)])}
@@ -116,7 +128,7 @@ def _written(rows: list[Any]) -> str:
 
 def _cell(value: Any) -> Any:
     if isinstance(value, list):
-        return "[" + ", ".join("" if item is None else str(_cell(item)) for item in value) + "]"
+        return json.dumps(value)
     if isinstance(value, float):
         return repr(value)
     return value

@@ -105,7 +105,9 @@ def _markdown(groups: Sequence[tuple[str, str, tuple[Card, ...]]]) -> str:
     for title, address, cards in groups:
         lines += [f"## {title}", "", f"`{address}` has them larger, with the verdicts of the claims that they show.", ""]
         for card in cards:
-            lines += [f"### {card.title}", "", f"![{card.title}]({card.files[0]})", "", card.caption, ""]
+            picture = card.files[0]
+            shown = f"[{picture}]({picture})" if picture.endswith(".pdf") else f"![{card.title}]({picture})"
+            lines += [f"### {card.title}", "", shown, "", card.caption, ""]
             lines += [f"`{card.command}`; from {'; '.join(card.origins)}.", ""]
     return "\n".join(lines).rstrip() + "\n"
 

@@ -8,6 +8,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from mcr2_landscape.errors import InputError
 from mcr2_landscape.gallery.figure import Figure, Select, Table
 from mcr2_landscape.study.opening import Opened, open_study
@@ -99,12 +101,14 @@ class Stores:
             "list_sort(list(DISTINCT device)) FROM rows"
         )[1][0]
         description = opened.study.description
+        complete = query.count("rows") == len(np.unique(opened.store().identities(opened.study), axis=0))
         return {
             "study": select.study,
             "size": description.size,
             "description": opened.study.digest,
             "sql": select.sql,
             "rows": facts[0],
+            "complete": complete,
             "first": None if facts[1] is None else facts[1].isoformat(),
             "last": None if facts[2] is None else facts[2].isoformat(),
             "versions": facts[3],

@@ -50,11 +50,13 @@ def test_a_refutation_and_its_certificate(tmp_path, capsys):
     [
         (["routing"], "not written: there is no four-cycle that refutes"),
         (["opposed-interests", "--arithmetic", "float"], "not written: the refutation is in floating point"),
-        (["routing", "--players", "13", "--own-rewards"], "not written: the game is too large for the checker"),
+        (["large.json"], "not written: the game is too large for the checker"),
     ],
 )
 def test_where_there_is_no_certificate_the_rest_is_kept(words, says, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("mcr2_landscape.markov.examination.alpha_lower_bound", lambda *_, **__: None)  # long for 13 players
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("mcr2_landscape.markov.examination.alpha_lower_bound", lambda *_, **__: None)  # long for 65 states
+    save_game(random_game(65, (2, 2), key=0), tmp_path / "large.json")
     file, certificate = tmp_path / "game.json", tmp_path / "c.json"
     assert main(["game", *words, "--certificate", str(certificate), "--json", str(file)]) == 1
     assert says in capsys.readouterr().err

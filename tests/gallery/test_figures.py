@@ -1,4 +1,4 @@
-"""What holds of every figure: what it says, what it needs, and that all it draws stands in its tables."""
+"""What holds of every figure: what it says, what it needs, and that its files hold its tables and where they are from."""
 
 from __future__ import annotations
 
@@ -57,7 +57,10 @@ def assert_numbers(figure, tables, drawn, folder):
         assert next(iter(table.columns)) in ("unit", "units")
         assert origin["tables"][key]["study"] == figure.tables[key].study
         assert origin["tables"][key]["versions"]
-        plain = [column for column, values in table.columns.items() if not any(isinstance(v, np.ndarray) for v in values)]
+        arrays = [column for column, values in table.columns.items() if any(isinstance(v, np.ndarray) for v in values)]
+        for column in arrays:
+            assert_array(figure, tables, key, column, folder)
+        plain = [column for column in table.columns if column not in arrays]
         file = f"{figure.name}.csv" if len(tables) == 1 else f"{figure.name}.{key}.csv"
         with open(folder / file, newline="") as text:
             rows = list(csv.DictReader(text))
@@ -66,8 +69,22 @@ def assert_numbers(figure, tables, drawn, folder):
             for row, value in zip(rows, table.columns[column], strict=True):
                 if isinstance(value, float):
                     assert float(row[column]) == value or np.isnan(value), "in full"
-                elif not isinstance(value, list):
+                elif isinstance(value, list):
+                    assert json.loads(row[column]) == value
+                else:
                     assert row[column] == ("" if value is None else str(value))
+
+
+def assert_array(figure, tables, key, column, folder):
+    """Each array of the store stands in the file of its column, entry by entry."""
+    name = figure.name if len(tables) == 1 else f"{figure.name}.{key}"
+    with open(folder / f"{name}.{column}.csv", newline="") as text:
+        rows = iter(list(csv.DictReader(text)))
+    for unit, array in zip(tables[key].columns["unit"], tables[key].columns[column], strict=True):
+        for (i, j), value in np.ndenumerate(np.atleast_2d(np.zeros((0, 0)) if array is None else array)):
+            row = next(rows)
+            assert (row["unit"], int(row["row"]), int(row["column"]), float(row[column])) == (unit, i, j, value)
+    assert next(rows, None) is None
 
 
 def assert_axes(canvas):

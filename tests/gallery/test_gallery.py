@@ -11,7 +11,7 @@ import pytest
 from mcr2_landscape.cli import main
 from mcr2_landscape.errors import InputError
 from mcr2_landscape.figures import NAMES, load
-from mcr2_landscape.gallery.drawing import check_folder
+from mcr2_landscape.gallery.drawing import check_folder, draw_figure
 from mcr2_landscape.gallery.figure import Select, Table
 from mcr2_landscape.gallery.reading import Stores
 from mcr2_landscape.report import style
@@ -136,7 +136,7 @@ def test_the_gallery(tmp_path, store_folder, capsys):
     assert FIGURE.title in index
     assert "mcr2-landscape figures value_against_index" in index
     markdown = (tmp_path / "out" / "README.md").read_text()
-    assert f"![{FIGURE.title}](value_against_index.pdf)" in markdown
+    assert "[value_against_index.pdf](value_against_index.pdf)" in markdown
     assert FIGURE.caption in markdown
     page = (tmp_path / "out" / "mcr2.html").read_text()
     assert "survey: 2 rows" in page
@@ -149,14 +149,38 @@ def test_the_gallery(tmp_path, store_folder, capsys):
 
 
 def test_what_cannot_be_drawn_does_not_stop_the_rest(tmp_path, survey, capsys):
-    if len(NAMES) == 1:
-        pytest.skip("one figure")
     assert main(["figures", "--from", str(survey), "--out", str(tmp_path)]) == 1
     said = capsys.readouterr()
     assert "drew" in said.err
     assert "error: figure" in said.err
     assert f"of {len(NAMES)} figures" in said.out
     assert (tmp_path / "index.html").exists()
+
+
+def test_a_study_that_was_stopped_early_is_said_where_a_figure_cannot_be_painted(tmp_path, survey):
+    def paint(canvas, tables):
+        raise ValueError("zero-size array")
+
+    asked = dataclasses.replace(FIGURE, paint=paint)
+    with Stores(survey.parent) as stores:
+        tables = stores.tables(asked)
+    assert all(table.origin["complete"] for table in tables.values())
+    with pytest.raises(ValueError, match="zero-size"):  # a mistake of the figure's
+        draw_figure(asked, tables, tmp_path, form="svg")
+    early = {name: Table(table.columns, {**table.origin, "complete": False}) for name, table in tables.items()}
+    with pytest.raises(InputError, match=r"figure value_against_index: cannot be drawn .*; the study survey is not complete"):
+        draw_figure(asked, early, tmp_path, form="svg")
+
+
+def test_verdicts_that_cannot_be_read_do_not_stop_the_pages(tmp_path, survey, capsys):
+    folder = tmp_path / "stores"
+    folder.mkdir()
+    (folder / "survey").symlink_to(survey)
+    (folder / "claims").mkdir()
+    (folder / "claims" / "store.json").write_text("{")
+    assert main(["figures", "value_against_index", "--from", str(folder), "--out", str(tmp_path / "out")]) == 1
+    assert "error: verdicts of the claims: " in capsys.readouterr().err
+    assert "not checked" in (tmp_path / "out" / "mcr2.html").read_text()
 
 
 def test_a_single_store_cannot_be_run_into(tmp_path, survey, capsys):
