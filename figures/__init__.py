@@ -1,4 +1,5 @@
-"""One module for each figure, and a few with what several share: it asks for the rows of a study and draws them; it never computes.
+"""One module for each figure, and a few with what several share. A figure asks for rows of a study and draws them; it never
+computes.
 
 A module's `FIGURE` says what it needs and how it is drawn. The order here is that of the gallery.
 """

@@ -8,16 +8,13 @@ from typing import TYPE_CHECKING
 from mcr2_landscape.gallery.figure import Figure, Select, Table
 from mcr2_landscape.report.style import BLUE, GREEN, LAMBDA_MAX, ORANGE, PURPLE, VERMILION, plain_logarithms
 
+from .landscape_parts import ASCENTS, mark_off_scale
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas
 
-# Of each problem the case with the smallest largest class and the smallest λ, and three starts at most.
-_CASE = "(list_max(sizes) * 1e3 + relative_regularization)"
-_ASCENTS = f"""
-    SELECT *, row_number() OVER (PARTITION BY problem ORDER BY seed, unit) AS start FROM (
-        SELECT * FROM rows QUALIFY {_CASE} = min({_CASE}) OVER (PARTITION BY problem)
-    ) QUALIFY start <= 3
-"""
+# Three starts at most.
+_ASCENTS = f"SELECT * FROM ({ASCENTS}) WHERE start <= 3"
 _STARTS = ((BLUE, "solid"), (VERMILION, (0, (5, 1.5))), (GREEN, (0, (1, 1))))
 _CLASSES = (
     (BLUE, "solid"),
@@ -41,12 +38,15 @@ def paint(canvas: Canvas, tables: Mapping[str, Table]) -> None:
         for (unit,), one in own.groups("unit"):
             color, dashes = _STARTS[one.columns["start"][0] - 1]
             path = paths.where(unit=unit)
-            ranks = ", ".join(map(str, one.columns["ranks"][0]))
+            ranks, end = ", ".join(map(str, one.columns["ranks"][0])), one["gap"][0]
+            # A start that ends at the maximum, or above what it is measured against, leaves the axis.
+            above = f", gap {end:.1g}" if end <= 0 else ""
             for axes, name in zip(column, ("gap", "gradient_norm"), strict=False):
                 axes.semilogy(
                     path["gradients"], path[name], color=color, linestyle=dashes, linewidth=1.3, marker=".", markersize=4,
-                    label=f"ends with ranks {ranks}",
+                    label=f"ends with ranks {ranks}{above}",
                 )  # fmt: skip
+            mark_off_scale(column[0], path["gradients"], path["gap"], color=color, label="gap of zero or less")
         column[0].legend(fontsize=7, loc="upper right")
         for (rank_of, position), curve in values.where(problem=problem).groups("class", "position"):
             color, dashes = _CLASSES[(rank_of - 1) % len(_CLASSES)]
@@ -82,9 +82,9 @@ FIGURE = Figure(
     title="Single ascents, regularized and on spheres",
     caption=(
         "Above, the gap to the global maximum (on spheres, to the best value of orthogonal classes) and the gradient norm of "
-        "three starts, which settle at local maximizers, most of them below the maximum, while the gradient vanishes. Below, "
-        "the singular values of each class along the first start: a few stay and become equal within their class, at levels "
-        "of their own, and all others fall to zero."
+        "three starts: the gap comes to rest while the gradient vanishes (triangles at the lower edge: it is zero or less). "
+        "Below, the singular values of each class along the first start: a few stay and become equal within their class, and "
+        "all others fall to zero."
     ),
     size=(7.2, 6.4),
     tables={

@@ -8,19 +8,11 @@ from typing import TYPE_CHECKING
 from mcr2_landscape.gallery.figure import Figure, Select, Table
 from mcr2_landscape.report.style import BLUE, GREEN, INK, LAMBDA_MAX, VERMILION, shared_legend
 
+from .landscape_parts import NEAR
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas
 
-# The smallest problem of the study, at the λ nearest to three.
-_CHOSEN = """
-    SELECT * FROM rows WHERE problem = 'regularized' QUALIFY dense_rank() OVER (ORDER BY dim, sizes) = 1
-"""
-_NEAR = f"""
-    SELECT * FROM ({_CHOSEN}) SEMI JOIN (
-        SELECT DISTINCT arg_min(relative_regularization, abs(relative_regularization - wanted)) AS relative_regularization
-        FROM ({_CHOSEN}) CROSS JOIN (VALUES (0.05), (0.3), (0.9)) AS w(wanted) GROUP BY wanted
-    ) USING (relative_regularization)
-"""
 _LOOKS = ((BLUE, "o", "solid"), (VERMILION, "^", (0, (5, 1.5))), (GREEN, "s", (0, (1, 1))))
 
 
@@ -71,7 +63,7 @@ FIGURE = Figure(
             "quantile_cont(value / maximum, 0.1) AS value_low, median(value / maximum) AS value, "
             "quantile_cont(value / maximum, 0.9) AS value_high, count(DISTINCT ranks) AS ends, "
             "quantile_cont(num_gradients, 0.1) AS gradients_low, median(num_gradients) AS gradients, "
-            f"quantile_cont(num_gradients, 0.9) AS gradients_high FROM ({_NEAR}) "
+            f"quantile_cont(num_gradients, 0.9) AS gradients_high FROM ({NEAR}) "
             "GROUP BY relative_regularization, scale ORDER BY relative_regularization, scale",
         )
     },

@@ -10,20 +10,12 @@ import numpy as np
 from mcr2_landscape.gallery.figure import Figure, Select, Table
 from mcr2_landscape.report.style import BLUE, GRAY, GREEN, LAMBDA_MAX, ORANGE, PALE, PURPLE, SKY, VERMILION, YELLOW
 
+from .landscape_parts import NEAR
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure as Canvas
 
-# The smallest problem of the study, at the λ nearest to three.
-_CHOSEN = """
-    SELECT * FROM rows WHERE problem = 'regularized' QUALIFY dense_rank() OVER (ORDER BY dim, sizes) = 1
-"""
-_NEAR = f"""
-    SELECT * FROM ({_CHOSEN}) SEMI JOIN (
-        SELECT DISTINCT arg_min(relative_regularization, abs(relative_regularization - wanted)) AS relative_regularization
-        FROM ({_CHOSEN}) CROSS JOIN (VALUES (0.05), (0.3), (0.9)) AS w(wanted) GROUP BY wanted
-    ) USING (relative_regularization)
-"""
 _OUTCOMES = (
     ("zero", "zero", PALE, ""),
     ("fewer directions", "local maximizer, dimensions left over", SKY, "////"),
@@ -94,7 +86,7 @@ _OUTCOME = """
 # Ends by their ranks: zero, the six that are most frequent, and all others.
 _ENDS = f"""
     SELECT *, CASE WHEN list_sum(ranks) = 0 THEN 'zero' ELSE list_aggregate(ranks, 'string_agg', ', ') END AS named
-    FROM ({_NEAR})
+    FROM ({NEAR})
 """
 _PLACED = f"""
     SELECT named, CASE WHEN named = 'zero' THEN 0 ELSE row_number() OVER (ORDER BY named = 'zero', n DESC, named) END AS place
@@ -116,7 +108,7 @@ FIGURE = Figure(
         "outcomes": Select(
             "ascent",
             f"SELECT count(*) AS units, any_value(dim) AS dim, any_value(sizes) AS sizes, relative_regularization, scale, "
-            f"{_OUTCOME} AS outcome, {_SHARE} FROM ({_NEAR}) GROUP BY relative_regularization, scale, 6 "
+            f"{_OUTCOME} AS outcome, {_SHARE} FROM ({NEAR}) GROUP BY relative_regularization, scale, 6 "
             "ORDER BY relative_regularization, scale, outcome",
         ),
         "ends": Select(

@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING
 from mcr2_landscape.gallery.figure import Figure, Select, Table
 from mcr2_landscape.report.style import paint_cosines
 
-from .ctrl_parts import METHODS, ORDER, counts
+from .ctrl_parts import FIRST_GAMES, METHODS, ORDER, counts
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas
 
-_CHOSEN = "SELECT * FROM ordered_rows QUALIFY row_number() OVER (PARTITION BY method ORDER BY abs(noise - 0.01), seed) = 1"
 _ARRAYS = ("cosines_x", "cosines_f", "cosines_fgf")
 
 
@@ -47,7 +46,7 @@ FIGURE = Figure(
     tables={
         "games": Select(
             "ctrl_noise",
-            f"SELECT unit, method, noise, dim, {counts()} AS shown, {', '.join(_ARRAYS)} FROM ({_CHOSEN}) ORDER BY {ORDER}",
+            f"SELECT unit, method, noise, dim, {counts()} AS shown, {', '.join(_ARRAYS)} FROM ({FIRST_GAMES}) ORDER BY {ORDER}",
             arrays=_ARRAYS,
         )
     },

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from mcr2_landscape.gallery.figure import Figure, Select, Table
 from mcr2_landscape.report.style import BLUE, GRAY, INK, ORANGE
 
-from .ctrl_parts import floored
+from .ctrl_parts import heights
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas
@@ -19,18 +19,15 @@ _DIMENSIONS = """
     GROUP BY lossy, formula, nullity ORDER BY lossy, formula, nullity
 """
 # Twelve games of either kind; the position of each singular value from where the formula says that zeros begin.
-_SPECTRA = f"""
-    SELECT unit, lossy, position, {floored("singular_value")} AS singular_value FROM (
+_SPECTRA = """
+    SELECT unit, lossy, position, singular_value FROM (
         SELECT unit, lossy,
             unnest(range(1 - (unknowns - formula), len(singular_values) + 1 - (unknowns - formula))) AS position,
             unnest(singular_values) AS singular_value
         FROM (SELECT * FROM ordered_rows QUALIFY row_number() OVER (PARTITION BY lossy ORDER BY seed) <= 12)
     ) WHERE position BETWEEN -7 AND 8 ORDER BY unit, position
 """
-_RESPONSES = f"""
-    SELECT unit, lossy, {floored("response_error")} AS response_error, {floored("identity_error")} AS identity_error
-    FROM ordered_rows ORDER BY unit
-"""
+_RESPONSES = "SELECT unit, lossy, response_error, identity_error FROM ordered_rows ORDER BY unit"
 
 
 def paint(canvas: Canvas, tables: Mapping[str, Table]) -> None:
@@ -44,13 +41,11 @@ def paint(canvas: Canvas, tables: Mapping[str, Table]) -> None:
             own["formula"], own["nullity"], s=26 - 14 * k, color=color, marker=marker, linewidth=0, label=words, zorder=3 + k
         )
         for _, one in tables["singular_values"].where(lossy=lossy).groups("unit"):
-            spectra.plot(
-                one["position"], one["singular_value"], color=color, marker=marker, markersize=2.5, linewidth=0.5, alpha=0.7
-            )
+            height, _ = heights(one["singular_value"])
+            spectra.plot(one["position"], height, color=color, marker=marker, markersize=2.5, linewidth=0.5, alpha=0.7)
         own = tables["responses"].where(lossy=lossy)
-        responses.scatter(
-            own["response_error"], own["identity_error"], s=12, color=color, marker=marker, linewidth=0, alpha=0.8
-        )
+        across, upwards = (heights(own[name])[0] for name in ("response_error", "identity_error"))
+        responses.scatter(across, upwards, s=12, color=color, marker=marker, linewidth=0, alpha=0.8)
     dimensions.set_xlabel("dimension by the formula")
     dimensions.set_ylabel("nullity as measured")
     spectra.set_yscale("log")

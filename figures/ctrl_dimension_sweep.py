@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from mcr2_landscape.gallery.figure import Figure, Select, Table
-from mcr2_landscape.report.style import BLUE, GREEN, INK, ORANGE, PURPLE
+from mcr2_landscape.report.style import BLUE, D_Z, GREEN, INK, ORANGE, PURPLE
 
-from .ctrl_parts import METHODS, ORDER, floored
+from .ctrl_parts import METHODS, ORDER, paint_spread, spread
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas
@@ -19,7 +17,7 @@ _CLASSES = ((BLUE, "o", "solid"), (ORANGE, "s", (0, (5, 1.5))), (GREEN, "^", (0,
 _GAP = "coalesce(feasible_gap, upper_bound - feasible_value)"
 _VALUES = f"""
     SELECT count(*) AS units, method, dim, min(upper_bound) AS upper_bound, median(feasible_value) AS value,
-        {floored(f"median({_GAP})")} AS gap, {floored(f"min({_GAP})")} AS gap_least, {floored(f"max({_GAP})")} AS gap_largest
+        {spread(_GAP, "gap")}
     FROM ordered_rows GROUP BY method, dim ORDER BY {ORDER}, dim
 """
 _OPTIMUM = "SELECT * FROM ordered_rows WHERE method = 'exact' QUALIFY row_number() OVER (PARTITION BY dim ORDER BY seed) = 1"
@@ -50,13 +48,10 @@ def paint(canvas: Canvas, tables: Mapping[str, Table]) -> None:
         color, marker, dashes, words = METHODS[method]
         look = {"color": color, "marker": marker, "markersize": 6 - 1.5 * k, "linestyle": dashes, "linewidth": 1.1}
         panels[1].plot(own["dim"], own["value"], **look, label=words)
-        bars = np.stack([own["gap"] - own["gap_least"], own["gap_largest"] - own["gap"]])
-        panels[2].errorbar(own["dim"], own["gap"], bars, elinewidth=0.8, **look)
+        paint_spread(panels[2], own["dim"], own, "gap", own["upper_bound"], **look)
     panels[1].set_ylabel("ΔR (nats)")
     panels[2].set_ylabel("bound − ΔR (nats)")
-    panels[2].set_yscale("log")
-    panels[2].minorticks_off()
-    canvas.supxlabel("number of features d_z", fontsize=9)
+    canvas.supxlabel(f"number of features {D_Z}", fontsize=9)
     entries = dict(zip(*reversed(panels[1].get_legend_handles_labels()), strict=True))
     canvas.legend(list(entries.values()), list(entries), loc="outside upper center", ncols=5)
 
@@ -67,9 +62,9 @@ FIGURE = Figure(
     title="What is kept, over the number of features",
     caption=(
         "With d_z grows d_z/ε² and with it the number of dimensions of each class that an equilibrium keeps, up to its "
-        "rank, also where more would have fitted into d_z. Exact play attains the upper bound on every encoder (1e-16 "
-        "stands for rounding and less), while the dynamics may end at a lower local maximum, with other numbers of "
-        "dimensions."
+        "rank, also where more would have fitted into d_z. Exact play attains the upper bound on every encoder (gaps of "
+        "zero, or below it by rounding, stand at 1e-16; a cross would mark a value above the bound by more), while the "
+        "dynamics may end at a lower local maximum, with other numbers of dimensions."
     ),
     size=(7.2, 3.1),
     tables={"kept": Select("ctrl_dimension", _KEPT), "values": Select("ctrl_dimension", _VALUES)},

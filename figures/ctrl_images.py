@@ -29,8 +29,7 @@ _VALUES = " UNION ALL ".join(
 )
 # Each class's values relative to its largest: least, median and largest over the classes.
 _SPECTRA = f"""
-    SELECT count(*) AS units, unit AS game_unit, stage, number, median(share) AS middle, min(share) AS least,
-        max(share) AS largest
+    SELECT unit, stage, number, count(*) AS classes, median(share) AS middle, min(share) AS least, max(share) AS largest
     FROM (SELECT *, singular_value / max(singular_value) OVER (PARTITION BY unit, stage, class) AS share FROM ({_VALUES}))
     WHERE number <= 24 GROUP BY unit, stage, number HAVING median(share) > 1e-4 ORDER BY unit, stage, number
 """
@@ -65,7 +64,7 @@ def paint(canvas: Canvas, tables: Mapping[str, Table]) -> None:
     first = None
     for k, ((unit,), game) in enumerate(games):
         axes = canvas.add_subplot(grid[0, k], sharey=first)
-        _spectra(axes, tables["singular_values"].where(game_unit=unit))
+        _spectra(axes, tables["singular_values"].where(unit=unit))
         ends = f"Σ r = {game.columns['ranks'][0]}, d = {game.columns['dim'][0]}"
         axes.set_title(f"{chr(97 + k)}: {_name(game)}\n{ends}", fontsize=7.5)
         axes.set_xlabel("number", fontsize=8)

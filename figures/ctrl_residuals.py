@@ -11,12 +11,11 @@ from mcr2_landscape.gallery.figure import Figure, Select, Table
 from mcr2_landscape.report.ctrl_pictures import paint_distances
 from mcr2_landscape.report.style import shared_legend
 
-from .ctrl_parts import METHODS, ORDER
+from .ctrl_parts import FIRST_GAMES, METHODS, ORDER
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas
 
-_CHOSEN = "SELECT * FROM ordered_rows QUALIFY row_number() OVER (PARTITION BY method ORDER BY abs(noise - 0.01), seed) = 1"
 _IMAGES = {"x": "x to S", "gf": "gf(x) to S", "fgf": "fgf(x) to f(S)"}
 
 
@@ -25,7 +24,7 @@ def _samples() -> str:
     parts = []
     for image in _IMAGES:
         for other in ("own", "other"):
-            classes = f"SELECT unit, method, residual_edges, unnest(residuals_{image}_{other}) AS samples FROM ({_CHOSEN})"
+            classes = f"SELECT unit, method, residual_edges, unnest(residuals_{image}_{other}) AS samples FROM ({FIRST_GAMES})"
             bins = (
                 "SELECT unit, method, unnest(range(1, len(samples) + 1)) AS bin, unnest(samples) AS samples, "
                 f"unnest(residual_edges[1:-2]) AS lower, unnest(residual_edges[2:]) AS upper FROM ({classes})"

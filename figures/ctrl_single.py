@@ -9,9 +9,9 @@ import numpy as np
 
 from mcr2_landscape.gallery.figure import Figure, Select, Table
 from mcr2_landscape.report.ctrl_pictures import paint_spectrum
-from mcr2_landscape.report.style import INK
+from mcr2_landscape.report.style import D_S, D_Z, INK
 
-from .ctrl_parts import METHODS, ORDER, STAGES, spread
+from .ctrl_parts import METHODS, ORDER, STAGES, paint_spread, spread
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas
@@ -25,8 +25,8 @@ _STAGES = " UNION ALL ".join(
 )
 _SPECTRA = f"SELECT * FROM ({_STAGES}) ORDER BY stage = 'fgf(X)', stage = 'gf(X)', stage = 'f(X)', number"
 _ROWS = f"""
-    SELECT count(*) AS units, method, dim, max(rank) AS rank, {spread("gap", "gap", floor=True)},
-        {spread("largest_residual_gf", "residual", floor=True)}, {spread("reconstruction_error", "reconstruction", floor=True)}
+    SELECT count(*) AS units, method, dim, max(rank) AS rank, max(optimum) AS optimum, {spread("gap", "gap")},
+        {spread("largest_residual_gf", "residual")}, {spread("reconstruction_error", "reconstruction")}
     FROM ordered_rows WHERE noise = 0 GROUP BY method, dim ORDER BY {ORDER}, dim
 """
 _PANELS = {
@@ -42,26 +42,23 @@ def paint(canvas: Canvas, tables: Mapping[str, Table]) -> None:
     paint_spectrum(panels[0], {stage: own["singular_value"] for (stage,), own in spectrum.groups("stage")})
     panels[0].set_yscale("linear")
     panels[0].set_ylim(0, 1.45 * max(spectrum.columns["singular_value"]))
-    panels[0].set_title(f"exact, d_z = {spectrum.columns['dim'][0]}, rank {spectrum.columns['rank'][0]}")
+    panels[0].set_title(f"exact, {D_Z} = {spectrum.columns['dim'][0]}, rank {spectrum.columns['rank'][0]}")
     panels[0].set_xlabel("number of the singular value")
     panels[0].set_ylabel("singular value")
     panels[0].legend(fontsize=7.5, loc="upper right", ncols=4, columnspacing=1.0, handlelength=2.5)
     for k, ((method,), own) in enumerate(rows.groups("method")):
         color, marker, dashes, words = METHODS[method]
-        for axes, name in zip(panels[1:], _PANELS, strict=True):
-            bars = np.stack([own[name] - own[f"{name}_least"], own[f"{name}_largest"] - own[name]])
-            axes.errorbar(
-                own["dim"] + 0.15 * (k - 1), own[name], bars, color=color, marker=marker, markersize=4, linestyle=dashes,
-                linewidth=1.1, elinewidth=0.8, label=words,
-            )  # fmt: skip
+        at = own["dim"] + 0.15 * (k - 1)
+        look = {"color": color, "marker": marker, "markersize": 4, "linestyle": dashes, "linewidth": 1.1, "label": words}
+        paint_spread(panels[1], at, own, "gap", own["optimum"], **look)
+        paint_spread(panels[2], at, own, "residual", **look)
+        middle, least, largest = (own[f"reconstruction{end}"] for end in ("", "_least", "_largest"))
+        panels[3].errorbar(at, middle, np.stack([middle - least, largest - middle]), elinewidth=0.8, **look)
     for axes, words in zip(panels[1:], _PANELS.values(), strict=True):
-        axes.axvline(rows.columns["rank"][0], color=INK, linewidth=0.8, linestyle=(0, (1, 2)), zorder=0, label="d_S")
+        axes.axvline(rows.columns["rank"][0], color=INK, linewidth=0.8, linestyle=(0, (1, 2)), zorder=0, label=D_S)
         axes.set_ylabel(words)
-        axes.set_xlabel("number of features d_z")
+        axes.set_xlabel(f"number of features {D_Z}")
         axes.xaxis.get_major_locator().set_params(integer=True)
-    for axes in panels[1:3]:
-        axes.set_yscale("log")
-        axes.minorticks_off()
     panels[3].set_ylim(bottom=0)
     handles = dict(zip(*reversed(panels[1].get_legend_handles_labels()), strict=True))
     canvas.legend(list(handles.values()), list(handles), loc="outside upper center", ncols=4)
@@ -73,8 +70,8 @@ FIGURE = Figure(
     title="One subspace: recovered, though not its samples",
     caption=(
         "At an equilibrium (exact) f(X) has the leading singular values of X, those of fgf(X) are the same, and gf(X) lies "
-        "in S to within rounding, though samples need not come back: gf is +1 or −1 along each principal direction that is "
-        "kept. Ascent against the exact answer (GDmax) climbs towards the optimum, and with simultaneous steps of equal "
+        "in S to within rounding, though the samples do not come back: in the median gf(X) is further from X than X is long. "
+        "Ascent against the exact answer (GDmax) climbs towards the optimum, and with simultaneous steps of equal "
         "rates gf(X) need not lie in S."
     ),
     size=(7.2, 4.8),

@@ -9,14 +9,12 @@ from mcr2_landscape.gallery.figure import Figure, Select, Table
 from mcr2_landscape.report.ctrl_pictures import paint_spectrum
 from mcr2_landscape.report.style import INK, shared_legend
 
-from .ctrl_parts import METHODS, ORDER, spectra
+from .ctrl_parts import FIRST_GAMES, METHODS, ORDER, spectra
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas
 
 _SHOWN = 20  # singular values
-# Of each method the first game at the noise nearest to 0.01.
-_CHOSEN = "SELECT * FROM ordered_rows QUALIFY row_number() OVER (PARTITION BY method ORDER BY abs(noise - 0.01), seed) = 1"
 
 
 def paint(canvas: Canvas, tables: Mapping[str, Table]) -> None:
@@ -53,11 +51,11 @@ FIGURE = Figure(
     tables={
         "games": Select(
             "ctrl_noise",
-            f"SELECT unit, method, noise, dim, class_sizes, optimal_singular_values FROM ({_CHOSEN}) ORDER BY {ORDER}",
+            f"SELECT unit, method, noise, dim, class_sizes, optimal_singular_values FROM ({FIRST_GAMES}) ORDER BY {ORDER}",
         ),
         "singular_values": Select(
             "ctrl_noise",
-            f"SELECT * FROM ({spectra(_CHOSEN, 'unit, method')}) WHERE number <= {_SHOWN} "
+            f"SELECT * FROM ({spectra(FIRST_GAMES, 'unit, method')}) WHERE number <= {_SHOWN} "
             "ORDER BY unit, class, len(stage), stage, number",
         ),
     },

@@ -25,7 +25,7 @@ _RATES = """
 """
 # Of the smallest game and one seed, three ascents on either side: the nearest ones to the threshold but one.
 _CURVES = """
-    SELECT unit, sizes, relative_ratio, grows, unnest(curve_time) AS time, unnest(curve_gradient) AS gradient FROM (
+    SELECT unit, sizes, relative_ratio, unnest(curve_time) AS time, unnest(curve_gradient) AS gradient FROM (
         SELECT * FROM (
             SELECT * FROM ordered_rows
             QUALIFY dense_rank() OVER (ORDER BY list_sum(subspace_ranks), len(sizes), sizes, seed) = 1
@@ -42,16 +42,17 @@ def paint(canvas: Canvas, tables: Mapping[str, Table]) -> None:
         color, dashes = (BLUE if above else VERMILION), _DASHES[sides[above] % len(_DASHES)]
         sides[above] += 1
         left.semilogy(own["time"], own["gradient"], color=color, linestyle=dashes, linewidth=1.3, label=f"κ = {ratio:g} κ*")
-    left.set_xlim(0, 40)
+    left.set_xlim(left=0)
     left.minorticks_off()
     left.set_xlabel("time, times the fastest rate")
-    left.set_ylabel("‖∇_G D‖, over that at the start")
+    left.set_ylabel("‖∇$_G$ D‖, over that at the start")
     left.legend(fontsize=7.5, ncols=1, loc="center right")
     games = tables["rates"].groups("sizes", "subspace_ranks", "epsilon")
     for (color, marker, dashes), ((sizes, ranks, _), own) in zip(_LOOKS, games, strict=False):
         words = f"n = {', '.join(map(str, sizes))}; r = {', '.join(map(str, ranks))}: κ* = {own.columns['threshold'][0]:.4f}"
         right.plot(own["relative_ratio"], own["predicted"], color=color, linestyle=dashes, linewidth=1.2)
         right.plot(own["relative_ratio"], own["measured"], color=color, marker=marker, markersize=4, linestyle="")
+        right.vlines(own["relative_ratio"], own["measured_least"], own["measured_largest"], color=color, linewidth=2.0)
         right.plot([], [], color=color, linestyle=dashes, marker=marker, markersize=4, linewidth=1.2, label=words)
     right.axhline(0.0, color=GRAY, linewidth=0.8, zorder=0)
     right.axvline(1.0, color=INK, linewidth=0.8, linestyle=(0, (1, 2)), zorder=0)
@@ -65,9 +66,10 @@ FIGURE = Figure(
     group="ctrl",
     title="From which ratio of rates on simultaneous ascent is stable",
     caption=(
-        "Ascents from beside an equilibrium move away below the ratio κ* at which the spectrum of the linearization crosses "
-        "the imaginary axis, and return above it (left, one game). The rates of growth and decay of the simulated ascents "
-        "(markers) are those of the leading eigenvalue (lines), which changes sign at κ* in every game (right)."
+        "Ascents that start beside an equilibrium, along the leading mode of the linearization there, move away below the "
+        "ratio κ* at which its spectrum crosses the imaginary axis, and return above it (left, one game). The rates at which "
+        "the simulated ascents grow and decay (markers: medians; bars: least to largest over the seeds) are those of the "
+        "leading eigenvalue (lines), which changes sign at κ* in every game (right)."
     ),
     size=(7.2, 3.4),
     tables={"rates": Select("ctrl_stability", _RATES, least=2), "curves": Select("ctrl_stability", _CURVES, least=2)},

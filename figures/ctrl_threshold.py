@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from mcr2_landscape.gallery.figure import Figure, Select, Table
-from mcr2_landscape.report.style import BLUE, GRAY, GREEN, INK, ORANGE, PURPLE, SKY, VERMILION
+from mcr2_landscape.report.style import BLUE, D_Z, GRAY, GREEN, INK, ORANGE, PURPLE, SKY, VERMILION
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas
@@ -52,7 +52,7 @@ def paint(canvas: Canvas, tables: Mapping[str, Table]) -> None:
     left.set_xlabel("share γ of the samples")
     left.set_ylabel("all r kept from N/r = ρ on")
     left.set_ylim(bottom=0.9)
-    right.set_xlabel("precision N/r, N = (d_z/ε²)√γ")
+    right.set_xlabel(f"precision N/r, N = ({D_Z}/ε²)√γ")
     right.set_ylabel("directions kept, over r")
     right.set_ylim(0, 1.06)
     right.set_title(f"γ = {kept.columns['proportion'][0]:.3g}")

@@ -11,13 +11,12 @@ from mcr2_landscape.report.style import BLUE, GRAY, GREEN, INK, LAMBDA_K, ORANGE
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas
 
-# The ratios nearest to four, and in each the λ nearest to some: λ_k° and λ_k among them.
+# The ratios nearest to four, and in each the λ nearest to some: that nearest to λ_k°, and λ_k, among them.
 _CHOSEN = """
-    SELECT r.*, place, at_crossing FROM (
-        SELECT t.place, t.at_crossing, n.ratio, arg_min(r.unit, abs(r.relative_regularization
+    SELECT r.*, place, abs(relative_regularization - crossing / existence) < 1e-5 AS crosses FROM (
+        SELECT t.place, n.ratio, arg_min(r.unit, abs(r.relative_regularization
             - coalesce(t.target, r.crossing / r.existence))) AS unit
-        FROM (VALUES (1, 0.6, false), (2, 0.8, false), (3, NULL, true), (4, 0.95, false), (5, 1.0, false), (6, 1.1, false))
-            AS t(place, target, at_crossing)
+        FROM (VALUES (1, 0.6), (2, 0.8), (3, NULL), (4, 0.95), (5, 1.0), (6, 1.1)) AS t(place, target)
         CROSS JOIN (SELECT DISTINCT arg_min(ratio, abs(ln(ratio / wanted))) AS ratio
             FROM rows CROSS JOIN (VALUES (1.25), (2), (3), (10)) AS w(wanted) GROUP BY wanted) AS n
         JOIN rows r ON r.ratio = n.ratio GROUP BY ALL
@@ -40,14 +39,14 @@ def paint(canvas: Canvas, tables: Mapping[str, Table]) -> None:
     for axes, ((ratio,), own) in zip(panels, ratios, strict=False):
         axes.axhline(0.0, color=GRAY, linewidth=0.8, zorder=1)
         for (unit,), one in own.groups("unit"):
-            curve, place = curves.where(unit=unit), one.columns["place"][0]
+            curve, place, crosses = curves.where(unit=unit), one.columns["place"][0], one.columns["crosses"][0]
             color, dashes = _LOOKS[place]
             relative = one["relative_regularization"][0]
-            name = f"{LAMBDA_K}°" if place == 3 else LAMBDA_K if abs(relative - 1) < 1e-9 else f"{relative:.2f} {LAMBDA_K}"
+            name = f"{LAMBDA_K}°" if crosses else LAMBDA_K if abs(relative - 1) < 1e-9 else f"{relative:.4g} {LAMBDA_K}"
             axes.plot(curve["s"], curve["height"], color=color, linestyle=dashes, linewidth=1.4, zorder=2, label=f"λ = {name}")
             axes.scatter(one["small_root"], one["small_height"], s=20, color=color, marker="v", zorder=3)
             axes.scatter(one["large_root"], one["large_height"], s=20, color=color, marker="^", zorder=3)
-            if place == 3:
+            if crosses:
                 axes.scatter(
                     one["large_root"], one["large_height"], s=80, facecolor="none", edgecolor=ORANGE, linewidth=1.6, zorder=4,
                     label="the maximum crosses zero",
@@ -57,7 +56,7 @@ def paint(canvas: Canvas, tables: Mapping[str, Table]) -> None:
         top = float(own["highest"][0])
         axes.set_ylim(-1.1 * top, 1.25 * top)
         axes.set_xlim(own["least"][0] / 8, own["greatest"][0] * 1.6)
-        axes.set_title(f"ρ = {ratio:.4g}")
+        axes.set_title(f"ρ = {ratio:.4g}, {LAMBDA_K}° = {own['crossing_relative'][0]:.4g} {LAMBDA_K}")
     for axes in panels[len(ratios) :]:
         axes.set_axis_off()
     for k in range(0, len(ratios), 2):
@@ -72,14 +71,15 @@ FIGURE = Figure(
     title="What one direction adds to F, over its squared singular value",
     caption=(
         "Below λ_k the curve of a direction has a minimum at the small root (pointing down) and a maximum at the large one "
-        "(pointing up), which join at λ_k and are gone above it. Beyond λ_k° (ring) the maximum lies below h(0) = 0, so that a "
-        "direction costs more than it gives although the printed theorem still fills it."
+        "(pointing up), which join at λ_k and are gone above it. Between λ_k° (above each panel; a ring where the curve at "
+        "that λ is drawn) and λ_k the maximum lies below h(0) = 0, so that a direction costs more than it gives although the "
+        "printed theorem still fills it."
     ),
     size=(7.2, 5.2),
     tables={
         "profiles": Select(
             "profiles",
-            "SELECT unit, ratio, place, relative_regularization, crossing / existence AS crossing_relative, "
+            "SELECT unit, ratio, place, relative_regularization, crossing / existence AS crossing_relative, crosses, "
             "small_root, large_root, small_height, large_height, max(large_height) OVER own AS highest, min(small_root) OVER "
             "own AS least, "
             f"max(large_root) OVER own AS greatest FROM ({_CHOSEN}) WINDOW own AS (PARTITION BY ratio) ORDER BY ratio, place",

@@ -53,14 +53,15 @@ def paint(canvas: Canvas, tables: Mapping[str, Table]) -> None:
                 axes.scatter(
                     own["eigenvalue"], own["share"], s=20, color=color, marker=marker, label=f"exact, {sign}", zorder=3
                 )
+        weights = dict(zip(lanczos.columns["nearest"], lanczos.columns["weight"], strict=True))
         before, raised = -np.inf, False
         for x, y, count in zip(exact["eigenvalue"], exact["share"], exact.columns["multiplicity"], strict=True):
             if count > 1:
                 # Numbers of eigenvalues that are close stand at two heights.
                 before, raised = x, x - before < 0.05 and not raised
                 axes.annotate(
-                    str(count), (x, y), xytext=(0, 17 if raised else 8), textcoords="offset points", ha="center", va="bottom",
-                    fontsize=7,
+                    str(count), (x, max(y, weights.get(x, 0.0))), xytext=(0, 17 if raised else 8), textcoords="offset points",
+                    ha="center", va="bottom", fontsize=7,
                 )  # fmt: skip
         axes.scatter(
             lanczos["node"], lanczos["weight"], s=46, facecolor="none", edgecolor=INK, linewidth=0.8, label="Lanczos", zorder=4
@@ -87,11 +88,11 @@ FIGURE = Figure(
     group="mcr2",
     title="The Hessian's exact spectrum against its density by Lanczos",
     caption=(
-        "Stems are the eigenvalues in closed form, their height the share of the unknowns that they take (multiplicities above "
-        "one are written on top); rings are a spectral density from Hessian products with random vectors, which knows nothing "
-        "of the closed form and puts about the same weight at the same places. A maximizer has no stem right of zero, a strict "
-        "saddle has as many directions there as its Morse index, and at λ_max the curvature along a double root's direction "
-        "joins the zeros of the symmetry."
+        "Stems are the eigenvalues in closed form, their height the share of the unknowns that they take (multiplicities "
+        "above one are written on top); rings are a spectral density from Hessian products with random vectors, which knows "
+        "nothing of the closed form: the Ritz values nearest to each eigenvalue together, at their mean, as high as the sum "
+        "of their weights. A maximizer has no stem right of zero, a strict saddle has as many directions there as its Morse "
+        "index, and at λ_max the curvature along a double root's direction joins the zeros of the symmetry."
     ),
     size=(7.2, 5.0),
     tables={

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from mcr2_landscape.gallery.figure import Figure, Select, Table
 from mcr2_landscape.report.style import LAMBDA_MAX, paint_cosines
 
+from .landscape_parts import ASCENTS
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas
-
-_CASE = "(list_max(sizes) * 1e3 + relative_regularization)"
 
 
 def paint(canvas: Canvas, tables: Mapping[str, Table]) -> None:
@@ -48,8 +48,7 @@ FIGURE = Figure(
         "ascents": Select(
             "trajectories",
             "SELECT unit, problem, dim, sizes, relative_regularization, seed, outcome, ranks, coherence, gram_start, gram_end "
-            f"FROM (SELECT * FROM rows WHERE gram_start IS NOT NULL QUALIFY row_number() OVER "
-            f"(PARTITION BY problem ORDER BY {_CASE}, seed, unit) = 1) ORDER BY problem",
+            f"FROM ({ASCENTS}) WHERE start = 1 AND gram_start IS NOT NULL ORDER BY problem",
             arrays=("gram_start", "gram_end"),
         )
     },

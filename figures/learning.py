@@ -95,6 +95,7 @@ def paint_learning(canvas: Canvas, tables: Mapping[str, Table]) -> None:
     high = {name: end[f"{name}_high"][0] for name in last}
     below = {name: f"median {brief(last[name])}, 95 % {brief(high[name])}" for name in last}
     below["gap"] += f", max {brief(end['largest_gap'][0])}"
+    below["q_error"] += f", untried {brief(100 * end['share_untried'][0])} %"
     titles = {"gap": "Nash gap", "frozen": "others frozen at their last", "q_error": "largest |q − Q̃|"}
     for axes, (name, title), color in zip(panels, titles.items(), (BLUE, ORANGE, GREEN), strict=True):
         paint_band(axes, curve, "step", name, color)
@@ -109,8 +110,9 @@ def paint_learning(canvas: Canvas, tables: Mapping[str, Table]) -> None:
         more["median in setting 1"] = (VERMILION, ":")
     panels[0].set_yscale("log")
     panels[0].set_ylim(bottom=max(FLOOR, panels[0].get_ylim()[0]))
-    panels[0].set_ylabel("gap, error (in units of value)")
-    canvas.supxlabel("step (the numbers above are those at the end)", fontsize=9)
+    panels[0].set_ylabel("gap, error (units of value)")
+    note = "the numbers above are those at the end; untried: learners with a pair of state and own action never tried"
+    canvas.supxlabel(f"time (steps)\n{note}", fontsize=9)
     band_legend(canvas, more=more)
 
 

@@ -30,7 +30,7 @@ def paint(canvas: Canvas, tables: Mapping[str, Table]) -> None:
     for axes, title, label in (
         (gap, "Nash gap", "units of value"),
         (error, "largest |q − Q̃|", "units of value"),
-        (visits, "least tried pair", "times tried, median"),
+        (visits, "least tried pair", "times tried (steps), median"),
     ):
         axes.set_title(title)
         axes.set_ylabel(label)
@@ -43,7 +43,7 @@ def paint(canvas: Canvas, tables: Mapping[str, Table]) -> None:
     for axes in (gap, error, visits):
         axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
         axes.yaxis.set_minor_formatter(NullFormatter())
-    canvas.supxlabel("exploration ε", fontsize=9)
+    canvas.supxlabel("exploration ε (probability)", fontsize=9)
     band_legend(canvas, more={"largest": (INK, ":")})
 
 
@@ -54,7 +54,7 @@ FIGURE = Figure(
     caption=(
         "With little exploration a tail of learners stays far from an equilibrium, as some pair of a state and an own action "
         "is hardly tried; with more of it the tail shrinks and the largest |q − Q̃| falls. Beyond that the median gap rises "
-        "with ε, because what is explored is played: the policies themselves come near ε-greedy ones."
+        "with ε, and the bands narrow around it: all learners are kept from an equilibrium alike."
     ),
     size=(7.2, 2.8),
     tables={

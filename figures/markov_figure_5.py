@@ -6,7 +6,6 @@ FIGURE = paper_figure(
     5,
     "5: own rewards",
     "Setting 5: own rewards, actions that move nothing",
-    "Where actions do not move the state the game is a Markov potential game, and the Nash gap falls for all learners, to "
-    "less than in the other four settings. Learned values are nearer to theirs as well, but the largest |q − Q̃| still ends "
-    "far above the gap.",
+    "Where actions do not move the state the game is a Markov potential game, and the Nash gap falls for all learners, the "
+    "largest included. Learned values come nearer to theirs as well, but the largest |q − Q̃| still ends far above the gap.",
 )

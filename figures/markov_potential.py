@@ -30,8 +30,8 @@ def paint(canvas: Canvas, tables: Mapping[str, Table]) -> None:
         axes.set_ylim(low, high)
     for axes in panels[1:3]:
         axes.tick_params(labelleft=False)
-    panels[0].set_ylabel("potential (common value)")
-    canvas.supxlabel("step", fontsize=9)
+    panels[0].set_ylabel("potential (units of value)")
+    canvas.supxlabel("time (steps)", fontsize=9)
     band_legend(canvas, more={"team optimum": (INK, "--")})
 
 

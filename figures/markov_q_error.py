@@ -46,7 +46,7 @@ def paint(canvas: Canvas, tables: Mapping[str, Table]) -> None:
     axes.plot([low, high], [low, high], color=GRAY, linewidth=0.8, linestyle=(0, (1, 2)), label="gap = error", zorder=1)
     axes.set_xlim(low, high)
     axes.set_xlabel("largest |q − Q̃| (units of value), median of the learners")
-    axes.set_ylabel("Nash gap (units of value), median\n(0.001 and less at 0.001)")
+    axes.set_ylabel("Nash gap (units of value), median of the\nlearners (0.001 and less at 0.001)")
     canvas.legend(loc="outside right upper", title="setting", title_fontsize=8, alignment="left")
 
 

@@ -16,21 +16,25 @@ if TYPE_CHECKING:
 _POINTS = """
     SELECT *, list_min(ratios) AS ratio, regularization / alpha AS ell, list_min(value_thresholds) AS crossing FROM rows
 """
-# Neighboring λ with the same verdict make one interval of a problem.
+# Neighboring λ with the same verdict make one interval of a problem. Problems of the same ratio stand beside each other.
 _INTERVALS = """
-    SELECT count(*) AS units, dim, sizes, any_value(ratio) AS ratio, verdict, min(ell) AS first, max(ell) AS last,
-        min(relative_regularization) AS first_relative, max(relative_regularization) AS last_relative
-    FROM (
-        SELECT *, row_number() OVER (PARTITION BY dim, sizes, epsilon ORDER BY ell)
-            - row_number() OVER (PARTITION BY dim, sizes, epsilon, verdict ORDER BY ell) AS island
-        FROM (SELECT *, {theorem}_verdict AS verdict FROM ({points}))
-    )
-    GROUP BY dim, sizes, epsilon, verdict, island ORDER BY ratio, dim, sizes, first
+    SELECT *, ratio * pow(1.035, beside - (1 + max(beside) OVER (PARTITION BY ratio)) / 2) AS place FROM (
+        SELECT count(*) AS units, dim, sizes, any_value(ratio) AS ratio, verdict, min(ell) AS first, max(ell) AS last,
+            min(relative_regularization) AS first_relative, max(relative_regularization) AS last_relative,
+            any_value(beside) AS beside
+        FROM (
+            SELECT *, dense_rank() OVER (PARTITION BY ratio ORDER BY dim, sizes, epsilon) AS beside,
+                row_number() OVER (PARTITION BY dim, sizes, epsilon ORDER BY ell)
+                - row_number() OVER (PARTITION BY dim, sizes, epsilon, verdict ORDER BY ell) AS island
+            FROM (SELECT *, {theorem}_verdict AS verdict FROM ({points}))
+        )
+        GROUP BY dim, sizes, epsilon, verdict, island
+    ) ORDER BY ratio, dim, sizes, first
 """
 _VERDICTS = {
     "holds": (BLUE, 1.2, "solid"),
-    "fails": (VERMILION, 3.4, "solid"),
-    "undecided": (PURPLE, 2.4, "dashed"),
+    "fails": (VERMILION, 2.6, "solid"),
+    "undecided": (PURPLE, 2.0, "dashed"),
     "silent": (GRAY, 1.2, "dotted"),
 }
 
@@ -42,9 +46,9 @@ def _verdicts(axes: Axes, table: Table, first: str, last: str) -> None:
             continue
         # A dot at both ends: an interval may be a single point.
         for end in (first, last):
-            axes.scatter(own["ratio"], own[end], s=1.5 * width, color=color, zorder=2, linewidth=0)
+            axes.scatter(own["place"], own[end], s=1.5 * width, color=color, zorder=2, linewidth=0)
         axes.vlines(
-            own["ratio"], own[first], own[last], color=color, linewidth=width, linestyle=dashes, zorder=2, label=verdict
+            own["place"], own[first], own[last], color=color, linewidth=width, linestyle=dashes, zorder=2, label=verdict
         )
 
 
@@ -96,11 +100,11 @@ FIGURE = Figure(
     group="mcr2",
     title="Where the theorems on global maximizers hold, over λ and the ratio of the largest class",
     caption=(
-        "Each bar is a problem, over all λ that were tried: between λ_k°, where a direction of its largest class begins to "
-        "cost more than it gives, and λ_k, where it ceases to exist, the printed theorem names points that are not global "
-        "maximizers (except where d is so small that the largest class is not needed, as in the bar without a thick part), "
-        "and beyond λ_max = λ_k it is silent. The corrected theorem names the maximum, as all numbers of directions tried out "
-        "give it, at every point."
+        "Each bar is a problem, over all λ that were tried, those of the same ρ side by side around it: between λ_k°, where a "
+        "direction of its largest class begins to cost more than it gives, and λ_k, where it ceases to exist, the printed "
+        "theorem names points that are not global maximizers (except where d is so small that the largest class is not "
+        "needed, as in bars without a thick part), and beyond λ_max = λ_k it is silent. The corrected theorem names the "
+        "maximum, as all numbers of directions tried out give it, at every point."
     ),
     size=(7.2, 3.4),
     tables={

@@ -31,10 +31,12 @@ def paint(canvas: Canvas, tables: Mapping[str, Table]) -> None:
         shown = [number for number in players if number & (number - 1) == 0][::2]
         axes.set_xticks(shown, [str(number) for number in shown])
         axes.xaxis.set_minor_locator(NullLocator())
-        slope = tables["slopes"][f"{part}_slope"][0]
-        axes.set_title(f"{title}\ncounts: slope {slope:.2f} from N = {tables['slopes'].columns['first'][0]} on", fontsize=8)
+        slopes = tables["slopes"]
+        for slope, first in zip(slopes[f"{part}_slope"], slopes.columns["first"], strict=True):  # none with few players alone
+            title += f"\ncounts: slope {slope:.2f} from N = {first} on"
+        axes.set_title(title, fontsize=8)
     panels[0].set_ylabel("CPU milliseconds, one core")
-    canvas.supxlabel("players N", fontsize=9)
+    canvas.supxlabel("N (players)", fontsize=9)
     shared_legend(canvas, 2)
 
 
@@ -46,8 +48,9 @@ FIGURE = Figure(
     title="Routing games with many players",
     caption=(
         "By counts of players on each route, values, Q-functions and best responses of all players take a power of their "
-        "number between the first and the second, and hundreds of players take milliseconds. By tables each further player "
-        "doubles what there is to write down, so that they are faster for a few players alone, and out of reach for dozens."
+        "number between the first and the second, and a few hundred players take tens of milliseconds. By tables each further "
+        "player doubles what there is to write down, so that they are faster for a few players alone, and out of reach for "
+        "dozens."
     ),
     size=(7.2, 2.9),
     tables={
@@ -61,7 +64,8 @@ FIGURE = Figure(
         "slopes": Select(
             "game_times",
             f"SELECT count(*) AS units, min(num_players) AS first, {_SLOPES} FROM rows "
-            "WHERE form = 'counts' AND num_players >= 64",
+            "WHERE form = 'counts' AND num_players >= 64 HAVING count(DISTINCT num_players) > 1",
+            least=0,
         ),
     },
     paint=paint,

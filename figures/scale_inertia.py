@@ -42,7 +42,7 @@ def paint(canvas: Canvas, tables: Mapping[str, Table]) -> None:
     times.set_ylabel("CPU seconds, one core")
     memory.set_title("peak of memory, Z included")
     memory.set_ylabel("bytes")
-    canvas.supxlabel("unknowns n = d m", fontsize=9)
+    canvas.supxlabel("n = d m (unknowns)", fontsize=9)
     shared_legend(canvas, 5)
 
 
@@ -52,9 +52,9 @@ FIGURE = Figure(
     title="The complete inertia: time and memory against size",
     caption=(
         "The signs of all eigenvalues of a Hessian with a million unknowns are counted in about the time that the dense "
-        "Hessian takes with a thousand, and at large sizes most of it goes into the eigenvalues of the core that the exact "
-        "reduction leaves. Beyond a fixed cost memory is a few copies of the point itself; the dense Hessian grows with the "
-        "square."
+        "Hessian takes with a thousand, and at the largest size most of it goes into the eigenvalues of the core that the "
+        "exact reduction leaves. Beyond a fixed cost memory is a few copies of the point itself; the dense Hessian grows with "
+        "the square."
     ),
     size=(7.2, 3.3),
     tables={

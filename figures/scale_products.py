@@ -13,8 +13,9 @@ from .timings import in_units, log_both, paint_times
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas
 
-_RATES = "flops and bytes at the machine's rates"
-_OPEN: dict[str, Any] = {"marker": "o", "markersize": 4.5, "markerfacecolor": "white"}
+_PRODUCTS = "its matrix products alone (filled)"
+_RATES = "its flops and bytes at the machine's rates (open)"
+_OPEN: dict[str, Any] = {"markersize": 4.5, "markerfacecolor": "white", "linewidth": 0.8}
 _FORMS = {
     "fused": (VERMILION, "^", "-"),
     "fused and Gram side": (PURPLE, "v", "-."),
@@ -34,11 +35,14 @@ def paint(canvas: Canvas, tables: Mapping[str, Table]) -> None:
             continue
         n = table["unknowns"]
         style: dict[str, Any] = {"color": color, "marker": marker}
+        open_style = _OPEN | style | {"linestyle": dashes}
         paint_times(times, table, "unknowns", "product", label=form, linestyle=dashes, **style)
-        times.plot(n, 1e3 * table["bound"], color=GRAY, linewidth=0.9, label=_RATES, **_OPEN)
+        times.plot(n, 1e3 * table["bound"], **open_style)
         shares.plot(n, table["limit_share"], linestyle=dashes, markersize=4.5, **style)
-        shares.plot(n, table["bound_share"], linestyle=dashes, linewidth=0.8, color=color, **_OPEN | {"marker": marker})
-    shares.plot([], [], color=GRAY, marker="o", markersize=4.5, linewidth=0.9, label="its matrix products alone")
+        shares.plot(n, table["bound_share"], **open_style)
+    # Of each form in its color and with its marker.
+    shares.plot([], [], color=GRAY, marker="o", markersize=4.5, label=_PRODUCTS)
+    shares.plot([], [], color=GRAY, marker="o", label=_RATES, **_OPEN)
     log_both(times)
     times.set_title("one product")
     times.set_ylabel("CPU milliseconds, one core")
@@ -50,7 +54,7 @@ def paint(canvas: Canvas, tables: Mapping[str, Table]) -> None:
     shares.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     shares.set_title("what limits take of it")
     shares.set_ylabel("share of the product's time")
-    canvas.supxlabel("unknowns n = d m", fontsize=9)
+    canvas.supxlabel("n = d m (unknowns)", fontsize=9)
     shared_legend(canvas, 3)
 
 
@@ -60,8 +64,8 @@ FIGURE = Figure(
     title="Hessian products: time against size, and what the machine can do",
     caption=(
         "A product at a point of low rank takes a fraction of the time of one at full rank, and at full and mid rank a "
-        "product comes near the matrix products that it is made of, alone (right, filled markers); at low rank less so where "
-        "memory is busy. What the machine's measured rates of large products and of copying allow (open markers) is nearly "
+        "product comes near the matrix products that it is made of, alone (right, filled markers); at low rank less so at "
+        "some sizes. What the machine's measured rates of large products and of copying allow (open markers) is nearly "
         "reached by the fused form at large sizes, while narrow factors keep the form of low rank further below."
     ),
     size=(7.2, 3.5),

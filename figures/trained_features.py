@@ -10,16 +10,11 @@ import numpy as np
 from mcr2_landscape.gallery.figure import Figure, Select, Table
 from mcr2_landscape.report.style import BLUE, GRAY, ORANGE, VERMILION, plain_logarithms, shared_legend
 
+from .landscape_parts import RUNS, mark_off_scale
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas
 
-# Every loss at the λ nearest to 0.1 λ_max.
-_RUNS = """
-    SELECT *, CASE loss WHEN 'regularized' THEN maximum WHEN 'mcr2' THEN sphere_maximum END AS optimum,
-        row_number() OVER (PARTITION BY loss ORDER BY seed, unit) AS run
-    FROM (SELECT * FROM rows QUALIFY abs(ln(relative_regularization / 0.1)) = min(abs(ln(relative_regularization / 0.1)))
-        OVER (PARTITION BY loss))
-"""
 _NAMES = {"regularized": "regularized", "mcr2": "constrained (unit spheres)", "cross-entropy": "cross-entropy"}
 _LOOKS = {"regularized": (BLUE, "solid"), "mcr2": (VERMILION, (0, (5, 1.5)))}
 
@@ -61,6 +56,7 @@ def paint(canvas: Canvas, tables: Mapping[str, Table]) -> None:
             below.loglog(
                 one["step"], one["gap"], color=color, linestyle=dashes, linewidth=1.1, alpha=0.85, label=None if j else name
             )
+            mark_off_scale(below, one["step"], one["gap"], color=color, label="gap of zero or less")
     below.set_xlabel("training step")
     below.set_ylabel("optimum − value (nats)")
     plain_logarithms(below.yaxis)
@@ -74,9 +70,10 @@ FIGURE = Figure(
     caption=(
         "Above, the singular values of each class after training: with the regularized loss some reach the level that theory "
         "gives (bars) and the others are far smaller; with the constrained one, at the common factor where F is largest, the "
-        "classes split in the same way, but their large values lie above or below the bars with their number. Below, the gap "
-        "to the global maximum of F, or to the best ΔR of orthogonal classes on spheres, which is not proved to be the "
-        "maximum, shrinks during training and does not close."
+        "classes split in the same way, but their large values lie above or below the bars with their number; cross-entropy "
+        "(full size only, at such a factor too) does not aim at the bars. Below, the gap to the global maximum of F, or to "
+        "the best ΔR of orthogonal classes on spheres, which is not proved to be the maximum, shrinks during training and "
+        "does not close."
     ),
     size=(7.2, 5.0),
     tables={
@@ -85,17 +82,17 @@ FIGURE = Figure(
             "SELECT unit, loss, relative_regularization, class, generate_subscripts(own, 1) AS position, "
             "unnest(own) AS singular_value FROM (SELECT unit, loss, relative_regularization, "
             "generate_subscripts(singular_values, 1) - 1 AS class, "
-            f"unnest(singular_values) AS own FROM ({_RUNS}) WHERE run = 1) ORDER BY loss, class, position",
+            f"unnest(singular_values) AS own FROM ({RUNS}) WHERE run = 1) ORDER BY loss, class, position",
         ),
         "ideal_levels": Select(
             "trained_digits",
             "SELECT * FROM (SELECT unit, loss, generate_subscripts(ideal_singular_values, 1) - 1 AS class, "
-            f"unnest(ideal_singular_values) AS level FROM ({_RUNS}) WHERE run = 1) ORDER BY loss, class",
+            f"unnest(ideal_singular_values) AS level FROM ({RUNS}) WHERE run = 1) ORDER BY loss, class",
         ),
         "gaps": Select(
             "trained_digits",
             "SELECT unit, loss, run, step, optimum + history_loss AS gap FROM (SELECT unit, loss, run, optimum, "
-            f"unnest(history_step) AS step, unnest(history_loss) AS history_loss FROM ({_RUNS}) WHERE optimum IS NOT NULL) "
+            f"unnest(history_step) AS step, unnest(history_loss) AS history_loss FROM ({RUNS}) WHERE optimum IS NOT NULL) "
             "ORDER BY loss DESC, run, step",
         ),
     },

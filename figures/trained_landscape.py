@@ -8,33 +8,35 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mcr2_landscape.gallery.figure import Figure, Select, Table
-from mcr2_landscape.report.style import BLUE, GRAY, GREEN, VERMILION, paint_cosines, plain_logarithms
+from mcr2_landscape.report.style import BLUE, GRAY, GREEN, INK, VERMILION, paint_cosines, plain_logarithms
+
+from .landscape_parts import RUNS
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas
 
-# Every loss at the λ nearest to 0.1 λ_max.
-_RUNS = """
-    SELECT *, row_number() OVER (PARTITION BY loss ORDER BY seed, unit) AS run,
-        CASE loss WHEN 'regularized' THEN 1 WHEN 'mcr2' THEN 2 ELSE 3 END AS place
-    FROM (SELECT * FROM rows QUALIFY abs(ln(relative_regularization / 0.1)) = min(abs(ln(relative_regularization / 0.1)))
-        OVER (PARTITION BY loss))
-"""
 _NAMES = {"regularized": "regularized", "mcr2": "constrained", "cross-entropy": "cross-entropy"}
 _LOOKS = {"regularized": (BLUE, "o"), "mcr2": (VERMILION, "^"), "cross-entropy": (GREEN, "s")}
 _BINS = 40
+_GAPS = ("scaled_gap", "family_gap", "end_gap")
+_LEFT_OUT = {"missing": "missing", "not above 0": "not_positive"}
 
 # Bins without a node have to be there too, with nothing in them.
 _DENSITY = f"""
     SELECT unit, loss, place, round(node * {_BINS})::BIGINT AS bin, sum(weight) AS weight FROM (
         SELECT unit, loss, place, unnest(density_weights) AS weight,
-            unnest(density_nodes) * list_sum(class_sizes) * epsilon * epsilon / dim AS node FROM ({_RUNS}) WHERE run = 1
+            unnest(density_nodes) * list_sum(class_sizes) * epsilon * epsilon / dim AS node FROM ({RUNS}) WHERE run = 1
     ) GROUP BY unit, loss, place, bin
 """
+_COUNTS = " UNION ALL ".join(
+    f"SELECT count(*) AS units, place, loss, '{gap}' AS gap, count(*) FILTER ({gap} IS NULL OR isnan({gap})) AS missing, "
+    f"count(*) FILTER ({gap} <= 0) AS not_positive FROM ({RUNS}) GROUP BY place, loss"
+    for gap in _GAPS
+)
 
 
 def paint(canvas: Canvas, tables: Mapping[str, Table]) -> None:
-    cosines, gaps, density = (tables[name] for name in ("cosines", "gaps", "density"))
+    cosines, gaps, left_out, density = (tables[name] for name in ("cosines", "gaps", "left_out", "density"))
     grid = canvas.add_gridspec(2, 1, height_ratios=[1, 1.05])
     above, below = grid[0].subgridspec(1, 1 + len(cosines)), grid[1].subgridspec(1, 2, width_ratios=[1, 1.1])
     panels = [canvas.add_subplot(above[0, k]) for k in range(1 + len(cosines))]
@@ -52,7 +54,7 @@ def paint(canvas: Canvas, tables: Mapping[str, Table]) -> None:
     canvas.colorbar(image, ax=panels, label="|cos| between samples", shrink=0.8, aspect=16)
 
     left, right = (canvas.add_subplot(below[0, k]) for k in range(2))
-    rows = ("scaled_gap", "family_gap", "end_gap")
+    rows = _GAPS
     names = (
         "trained: to the\nglobal maximum",
         "trained: to maximizers\nof its ranks",
@@ -68,6 +70,19 @@ def paint(canvas: Canvas, tables: Mapping[str, Table]) -> None:
                 own[row], at, s=26, color=color, marker=marker, alpha=0.8, edgecolor="white", linewidth=0.4,
                 label=None if k else f"{_NAMES[loss]} ({kinds})",
             )  # fmt: skip
+    # What a logarithmic axis leaves out is counted.
+    for k, row in enumerate(rows):
+        own = left_out.where(gap=row)
+        words = [
+            f"{_NAMES[loss]}: {count} of {of} {what}"
+            for what in ("missing", "not above 0")
+            for loss, of, count in zip(own.columns["loss"], own.columns["units"], own.columns[_LEFT_OUT[what]], strict=True)
+            if count
+        ]
+        left.annotate(
+            "\n".join(words), (0.99, len(rows) - 1.46 - k), xycoords=left.get_yaxis_transform(), ha="right", va="bottom",
+            fontsize=6.5, color=INK,
+        )  # fmt: skip
     left.set_xscale("log")
     plain_logarithms(left.xaxis)
     left.set_yticks(range(len(rows) - 1, -1, -1), names, fontsize=7.5)
@@ -85,7 +100,7 @@ def paint(canvas: Canvas, tables: Mapping[str, Table]) -> None:
     right.set_yscale("log", nonpositive="clip")
     right.set_ylim(1e-6, 2)
     right.set_xlabel("eigenvalue of the Hessian (in units of α)")
-    right.set_ylabel("spectral density (share a bin)")
+    right.set_ylabel(f"spectral density\n(share a bin of {1 / _BINS:g} α)")
     handles, labels = left.get_legend_handles_labels()
     canvas.legend(handles, labels, loc="outside lower center", ncols=3, title="where training ends", title_fontsize=8)
 
@@ -97,16 +112,15 @@ FIGURE = Figure(
     caption=(
         "Above, the cosines between samples: training with a rate reduction makes nearly all samples of different classes "
         "orthogonal. Below, it ends short of the global maximum, and ascent on from its features, without the network, closes "
-        "only part of the gap in F (left; with the constrained loss at the common factor where F is largest), while the "
-        "largest eigenvalue of the Hessian (markers at the bottom, right) is small and positive, so that a direction of "
-        "ascent is left."
+        "part of the gap in F (left; with any loss but the regularized one at the common factor where F is largest), as the "
+        "largest eigenvalue of the Hessian (markers at the bottom, right) is positive wherever a direction of ascent is left."
     ),
     size=(7.2, 5.2),
     tables={
         "cosines": Select(
             "trained_digits",
             "SELECT unit, loss, relative_regularization, similarity_classes, similarity_inputs, similarity "
-            f"FROM ({_RUNS}) WHERE run = 1 ORDER BY place",
+            f"FROM ({RUNS}) WHERE run = 1 ORDER BY place",
             arrays=("similarity_inputs", "similarity"),
         ),
         "gaps": Select(
@@ -114,8 +128,9 @@ FIGURE = Figure(
             "SELECT unit, loss, run, relative_regularization, position_kind, nearest_family, relative_gradient_norm, ranks, "
             "end_ranks, end_family, scaled_gap, family_gap, end_gap, end_distance, escapes, "
             "top_eigenvalue * list_sum(class_sizes) * epsilon * epsilon / dim AS top_relative "
-            f"FROM ({_RUNS}) ORDER BY place, run",
+            f"FROM ({RUNS}) ORDER BY place, run",
         ),
+        "left_out": Select("trained_digits", f"FROM ({_COUNTS}) ORDER BY place, gap"),
         "density": Select(
             "trained_digits",
             f"SELECT unit, loss, bin / {_BINS} AS middle, coalesce(weight, 0) AS weight FROM (SELECT unit, loss, place, "

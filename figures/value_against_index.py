@@ -12,10 +12,12 @@ from mcr2_landscape.report.style import INK, shared_legend
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas
 
-# One problem for each number of classes: the first of the study, at the λ nearest to 0.4 λ_max.
+# One problem for each number of classes: that of the fewest dimensions, at the λ nearest to 0.4 λ_max.
 _CHOSEN = """
-    SELECT * FROM ordered_rows
-    QUALIFY row_number() OVER (PARTITION BY len(sizes) ORDER BY abs(relative_regularization - 0.4), seed) = 1
+    SELECT * FROM rows QUALIFY row_number() OVER (
+        PARTITION BY len(sizes)
+        ORDER BY abs(relative_regularization - 0.4), relative_regularization, dim, sizes, epsilon, seed, unit
+    ) = 1
 """
 
 
@@ -27,7 +29,10 @@ def paint(canvas: Canvas, tables: Mapping[str, Table]) -> None:
     for axes, ((unit,), problem) in zip(panels, problems, strict=True):
         levels, points = (tables[name].where(unit=unit) for name in ("levels", "points"))
         paint_levels(axes, levels["listed_index"], levels["listed_value"], found=levels["listed_found"].astype(bool))
-        paint_points(axes, points["found_index"], points["found_value"], points.columns["found_kind"], points["found_count"])
+        paint_points(
+            axes, points["found_index"], points["found_value"], points.columns["found_kind"], points["found_count"],
+            families=points.columns["found_family"],
+        )  # fmt: skip
         axes.axhline(problem["maximum"][0], color=INK, linewidth=0.8, linestyle=(0, (4, 3)), zorder=1, label="global maximum")
         sizes = ", ".join(str(size) for size in problem.columns["sizes"][0])
         axes.set_title(f"K = {len(problem.columns['sizes'][0])}: sizes {sizes}, d = {problem.columns['dim'][0]}")
@@ -35,7 +40,7 @@ def paint(canvas: Canvas, tables: Mapping[str, Table]) -> None:
         axes.margins(x=0.05, y=0.08)
     panels[0].set_ylabel("F (nats)")
     canvas.supxlabel("Morse index (number of ascent directions)", fontsize=9)
-    shared_legend(canvas, 5)
+    shared_legend(canvas, 4)
 
 
 FIGURE = Figure(
@@ -43,9 +48,11 @@ FIGURE = Figure(
     group="mcr2",
     title="Value against Morse index of all critical points found",
     caption=(
-        "Every critical point that the search found (markers, larger where more starts ended there) lies on a level that the "
-        "catalog lists (bars, light where none was found). Only points of index zero are maximizers; all others are strict "
-        "saddles, the lower the more directions lead up."
+        "Markers are the critical points that a search found (larger where more starts ended there), bars the levels that the "
+        "catalog lists (light where none was found): a ring is around a point outside of the catalog, and a cross at the right "
+        "edge stands for one without an index, as the sign of an eigenvalue cannot be told. Points of index zero are local "
+        "maximizers, of which only those on the dashed line are global, and every point of a higher index is a strict saddle, "
+        "from which as many directions lead up."
     ),
     size=(7.2, 3.2),
     tables={
@@ -60,7 +67,8 @@ FIGURE = Figure(
         "points": Select(
             "survey",
             "SELECT unit, unnest(found_value) AS found_value, unnest(found_index) AS found_index, "
-            f"unnest(found_kind) AS found_kind, unnest(found_count) AS found_count FROM ({_CHOSEN})",
+            f"unnest(found_family) AS found_family, unnest(found_kind) AS found_kind, unnest(found_count) AS found_count "
+            f"FROM ({_CHOSEN})",
         ),
     },
     paint=paint,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mcr2_landscape.report.style import GRAY, INK, KINDS, PALE, draw
+from mcr2_landscape.report.style import GRAY, INK, KINDS, ORANGE, PALE, draw
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -66,8 +66,17 @@ def paint_levels(
             axes.hlines(value[rows], at - 0.38, at + 0.38, color=color, linewidth=1.6, label=name, zorder=2)
 
 
-def paint_points(axes: Axes, index: np.ndarray, value: np.ndarray, kinds: Sequence[str], count: np.ndarray) -> None:
-    """A marker for each point by its kind, those without an index (NaN) left out; its area grows with `count`."""
+def paint_points(
+    axes: Axes,
+    index: np.ndarray,
+    value: np.ndarray,
+    kinds: Sequence[str],
+    count: np.ndarray,
+    *,
+    families: Sequence[str | None] | None = None,
+) -> None:
+    """A marker for each point by its kind, whose area grows with `count`; a cross at the right edge for each without an index
+    (NaN). With `families`, a ring around those that are in none."""
     for kind, (color, marker) in KINDS.items():
         rows = np.array([own == kind for own in kinds], dtype=bool) & np.isfinite(index)
         if rows.any():
@@ -75,3 +84,18 @@ def paint_points(axes: Axes, index: np.ndarray, value: np.ndarray, kinds: Sequen
                 index[rows], value[rows], s=10 + 14 * np.log1p(count[rows]), color=color, marker=marker,
                 edgecolor="white", linewidth=0.4, label=kind, zorder=4, alpha=0.9,
             )  # fmt: skip
+    unknown = ~np.isfinite(index)
+    unlisted = np.array([own is None for own in families or [""] * len(index)], dtype=bool)
+    across = axes.get_yaxis_transform()
+    if unknown.any():
+        axes.scatter(
+            np.ones(int(unknown.sum())), value[unknown], s=24, color=INK, marker="x", linewidth=1.0, clip_on=False,
+            transform=across, label="index unknown (right edge)", zorder=4,
+        )  # fmt: skip
+    looks: dict[str, Any] = {"facecolor": "none", "edgecolor": ORANGE, "linewidth": 1.2, "zorder": 5, "clip_on": False}
+    name: str | None = "in no family"
+    for rows, way in ((unlisted & ~unknown, axes.transData), (unlisted & unknown, across)):
+        if rows.any():
+            at = np.where(unknown, 1.0, index)[rows]
+            axes.scatter(at, value[rows], s=30 + 14 * np.log1p(count[rows]), transform=way, label=name, **looks)
+            name = None

@@ -24,6 +24,7 @@ BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY, YELLOW = (
 INK, GRAY, PALE = "#222222", "#767676", "#d9d9d9"
 
 LAMBDA_MAX, LAMBDA_K = "λ$_{\\mathrm{max}}$", "λ$_k$"
+D_Z, D_S = "d$_z$", "d$_S$"
 
 # Color and marker together, so that neither has to be told apart alone.
 KINDS: dict[str, tuple[str, str]] = {

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import math
+import shutil
 from collections import Counter, defaultdict
 from itertools import groupby, pairwise
 from statistics import median
 
 import numpy as np
+import pyarrow
+import pyarrow.parquet
 import pytest
 
 from mcr2_landscape.ctrl import full_rank_threshold
+from mcr2_landscape.errors import InputError
 from mcr2_landscape.figures import load
+from mcr2_landscape.figures.ctrl_parts import heights
+from mcr2_landscape.gallery.reading import Stores
+from mcr2_landscape.report import style
 
 from .conftest import make_store
 
@@ -20,7 +27,6 @@ pytestmark = pytest.mark.timeout(120)
 
 STAGES = {"X": "x", "f(X)": "f", "gf(X)": "gf", "fgf(X)": "fgf"}
 METHODS = ["exact", "gdmax", "simultaneous", "reference"]
-FLOOR = 1e-16
 
 
 @pytest.fixture
@@ -45,15 +51,10 @@ def grouped(rows, *names):
     return found
 
 
-def floored(value):
-    return None if value is None else max(value, FLOOR)
-
-
-def check_spread(entry, name, values, floor=False):
-    """Median, least and largest."""
+def check_spread(entry, name, values):
+    """Median, least and largest, as they are."""
     for end, how in (("", median), ("_least", min), ("_largest", max)):
-        value = how(values)
-        assert entry[f"{name}{end}"] == pytest.approx(floored(value) if floor else value, rel=1e-12, abs=1e-300)
+        assert entry[f"{name}{end}"] == pytest.approx(how(values), rel=1e-12, abs=1e-300)
 
 
 def first_games(rows, noise=0.01):
@@ -122,13 +123,62 @@ def test_noise_sweep(drawn, rows_of):
     assert len(methods) == len(expected) == 4
     for entry in methods:
         own = expected[entry["method"], entry["noise"]]
-        assert entry["units"] == len(own)
+        assert entry["units"] == len(own) == 3
+        assert entry["upper_bound"] == own[0]["upper_bound"]
         check_spread(entry, "kept", [sum(row["kept"]) for row in own])
-        check_spread(entry, "gap", [row["feasible_gap"] for row in own], floor=True)
+        check_spread(entry, "gap", [row["feasible_gap"] for row in own])
         check_spread(entry, "residual", [row["largest_residual_gf"] for row in own])
-        check_spread(entry, "violation", [row["sample_violation"] for row in own], floor=True)
+        check_spread(entry, "violation", [row["sample_violation"] for row in own])
         assert entry["residual_of_x"] == median(row["largest_residual_x"] for row in own)
         assert entry["ranks"] == sum(own[0]["ranks"])
+
+
+@pytest.mark.parametrize(
+    ("name", "study", "column", "table"),
+    [
+        ("ctrl_noise_sweep", "ctrl_noise", "feasible_gap", "methods"),
+        ("ctrl_dimension_sweep", "ctrl_dimension", "feasible_gap", "values"),
+        ("ctrl_single", "ctrl_single", "gap", "methods"),
+    ],
+)
+def test_what_exceeds_a_bound_is_kept_and_seen(name, study, column, table, store_folder, tmp_path):
+    (figure,) = load([name])
+    for planted in (-1e-15, -3e-4):
+        place = tmp_path / f"{planted:g}"
+        changed(make_store(store_folder, study), place / study, **{column: planted})
+        with Stores(place) as stores:
+            tables = stores.tables(figure)
+        assert planted in tables[table].columns["gap_least"], "as it is"
+        canvas = style.draw(figure.size, lambda own, tables=tables: figure.paint(own, tables))
+        seen = [text.get_text() for axes in canvas.axes for text in axes.texts if "exceeds" in text.get_text()]
+        assert set(seen) == (set() if planted == -1e-15 else {"exceeds by 3.0e-04"}), "rounding is none"
+        crosses = [line for axes in canvas.axes for line in axes.lines if line.get_marker() == "X" and len(line.get_xdata())]
+        assert len(crosses) == len(seen)
+        assert all(line.get_ydata().tolist() == [3e-4] for line in crosses)
+
+
+def changed(store, place, **values):
+    """A copy of a store, with other values in the first row of exact play."""
+    shutil.copytree(store, place)
+    for part in sorted(place.glob("rows/*.parquet")):
+        rows = pyarrow.parquet.read_table(part)
+        methods = rows.column("method").to_pylist()
+        if "exact" in methods:
+            for name, value in values.items():
+                column = rows.column(name).to_pylist()
+                column[methods.index("exact")] = value
+                at = rows.schema.get_field_index(name)
+                rows = rows.set_column(at, rows.schema.field(at), pyarrow.array(column, rows.schema.field(at).type))
+            pyarrow.parquet.write_table(rows, part)
+            return
+
+
+def test_heights_on_a_logarithmic_axis():
+    numbers = np.array([2.0, 1e-17, 0.0, -1e-13, -1e-3, np.nan])
+    found, negative = heights(numbers, 1.0)
+    np.testing.assert_array_equal(found, [2.0, 1e-16, 1e-16, 1e-16, 1e-3, np.nan])
+    assert negative.tolist() == [False] * 4 + [True, False]
+    assert heights(numbers)[1].tolist() == [False] * 3 + [True, True, False], "without a scale hardly anything is rounding"
 
 
 # -- dimensions, one subspace, images, networks -------------------------------------------------------------------------------
@@ -148,15 +198,16 @@ def test_dimension_sweep(drawn, rows_of):
     assert len(tables["values"]) == len(expected)
     for entry in tables["values"]:
         own = expected[entry["method"], entry["dim"]]
-        assert entry["units"] == len(own) == 2
+        assert entry["units"] == len(own) == 3
         assert entry["upper_bound"] == own[0]["upper_bound"]
         assert entry["value"] == pytest.approx(median(row["feasible_value"] for row in own), rel=1e-12)
-        check_spread(entry, "gap", [row["feasible_gap"] for row in own], floor=True)
+        check_spread(entry, "gap", [row["feasible_gap"] for row in own])
 
 
 def test_single(drawn, rows_of):
     tables, rows = drawn("ctrl_single"), rows_of("ctrl_single")
-    (chosen,) = (row for row in rows if row["method"] == "exact" and row["dim"] == 1)  # of a plane: fewer than its dimensions
+    # Of a plane: fewer than its dimensions.
+    chosen = min((row for row in rows if row["method"] == "exact" and row["dim"] == 1), key=lambda row: row["seed"])
     expected = {
         (words, number): value for words, stage in STAGES.items() for number, value in enumerate(chosen[f"spectrum_{stage}"], 1)
     }
@@ -166,10 +217,11 @@ def test_single(drawn, rows_of):
     assert len(tables["methods"]) == len(groups) == 4
     for entry in tables["methods"]:
         own = groups[entry["method"], entry["dim"]]
-        assert (entry["units"], entry["rank"]) == (len(own), 2)
+        assert (entry["units"], entry["rank"]) == (len(own), 2) == (3, 2)
+        assert entry["optimum"] == max(row["optimum"] for row in own)
         columns = {"gap": "gap", "residual": "largest_residual_gf", "reconstruction": "reconstruction_error"}
         for name, column in columns.items():
-            check_spread(entry, name, [row[column] for row in own], floor=True)
+            check_spread(entry, name, [row[column] for row in own])
 
 
 def test_images(drawn, rows_of):
@@ -181,7 +233,7 @@ def test_images(drawn, rows_of):
         plain = {name: row[name] for name in ("data", "components", "method", "dim", "value", "optimum", "upper_bound")}
         assert plain.items() <= game.items()
         assert (game["ranks"], game["kept"]) == (sum(row["ranks"]), sum(row["kept"]))
-        spectra = [entry for entry in tables["singular_values"] if entry["game_unit"] == row["unit"]]
+        spectra = [entry for entry in tables["singular_values"] if entry["unit"] == row["unit"]]
         shown = 0
         for words, stage in (("X", "x"), ("f(X)", "f")):
             shares = np.array([np.array(own) / own[0] for own in row[f"class_spectra_{stage}"]])[:, :24]
@@ -193,7 +245,7 @@ def test_images(drawn, rows_of):
                 shown += 1
                 numbers = [own[0][name] for name in ("middle", "least", "largest")]
                 np.testing.assert_allclose(numbers, [np.median(column), column.min(), column.max()], rtol=1e-9)
-                assert own[0]["units"] == 10
+                assert own[0]["classes"] == 10
         assert len(spectra) == shown
         found = [entry for entry in tables["hypotheses"] if entry["unit"] == row["unit"]]
         for name, key in (("hypothesis", "names"), ("verdict", "verdicts"), ("margin", "margins")):
@@ -251,55 +303,100 @@ def test_degeneracy(drawn, rows_of):
         regular = row["unknowns"] - row["formula"]
         for k, value in enumerate(row["singular_values"]):
             if -7 <= k + 1 - regular <= 8:
-                expected[row["unit"], row["lossy"], k + 1 - regular] = floored(value)
+                expected[row["unit"], row["lossy"], k + 1 - regular] = value
     assert {(e["unit"], e["lossy"], e["position"]): e["singular_value"] for e in tables["singular_values"]} == expected
     # The fall is where the formula says.
     assert all((value > 1e-9) == (key[2] <= 0) for key, value in expected.items())
     assert {(e["unit"], e["lossy"], e["response_error"], e["identity_error"]) for e in tables["responses"]} == {
-        (row["unit"], row["lossy"], floored(row["response_error"]), floored(row["identity_error"])) for row in rows
+        (row["unit"], row["lossy"], row["response_error"], row["identity_error"]) for row in rows
     }
 
 
 def test_stability(drawn, rows_of):
     tables, rows = drawn("ctrl_stability"), rows_of("ctrl_stability")
-    by_ratio = {row["relative_ratio"]: row for row in rows}
+    by_ratio = {ratio: own for (ratio,), own in grouped(rows, "relative_ratio").items()}
     assert [entry["relative_ratio"] for entry in tables["rates"]] == sorted(by_ratio)
     for entry in tables["rates"]:
-        row = by_ratio[entry["relative_ratio"]]
-        assert entry["units"] == 1
-        for name in ("sizes", "subspace_ranks", "epsilon", "threshold", "formula"):
-            assert entry[name] == row[name]
-        assert entry["predicted"] == row["predicted_share"]
-        assert entry["measured"] == entry["measured_least"] == entry["measured_largest"] == row["measured_share"]
+        own = by_ratio[entry["relative_ratio"]]
+        assert entry["units"] == len(own) == 3
+        for name in ("sizes", "subspace_ranks", "epsilon"):
+            assert entry[name] == own[0][name]
+        for name in ("threshold", "formula"):
+            assert entry[name] == min(row[name] for row in own)
+        assert entry["predicted"] == median(row["predicted_share"] for row in own)
+        check_spread(entry, "measured", [row["measured_share"] for row in own])
         assert (entry["measured"] > 0) == (entry["relative_ratio"] < 1)
     # The second nearest ratio and those beyond, on either side of the threshold.
     shown = [0.5, 2.0]
     assert [key for key, _ in groupby(e["relative_ratio"] for e in tables["curves"])] == shown
     for ratio in shown:
-        row, own = by_ratio[ratio], [e for e in tables["curves"] if e["relative_ratio"] == ratio]
+        row = min(by_ratio[ratio], key=lambda row: row["seed"])
+        own = [e for e in tables["curves"] if e["relative_ratio"] == ratio]
         assert [e["time"] for e in own] == row["curve_time"]
         assert [e["gradient"] for e in own] == row["curve_gradient"]
-        assert {(e["unit"], e["grows"], tuple(e["sizes"])) for e in own} == {(row["unit"], ratio < 1, (4, 6))}
+        assert {(e["unit"], tuple(e["sizes"])) for e in own} == {(row["unit"], (4, 6))}
+        assert (own[-1]["gradient"] > 1) == row["grows"] == (ratio < 1)
 
 
 def test_random_starts(drawn, rows_of):
     tables, rows = drawn("ctrl_random_starts"), rows_of("ctrl_random_starts")
     assert len(rows) == 2
+    # Counted from the ends of the starts themselves.
+    ends = [place for row in rows for place in row["end_listed"]]
     for k, entry in enumerate(tables["maxima"]):
         assert entry["units"] == 2
         assert entry["position"] == k + 1
         for name in ("dim", "sizes", "subspace_ranks", "epsilon"):
             assert entry[name] == rows[0][name]
         assert (entry["kept"], entry["share"]) == (rows[0]["listed_kept"][k], rows[0]["listed_share"][k])
-        # Counted from the ends of the starts themselves.
-        ends = [place for row in rows for place in row["end_listed"]]
         assert entry["starts"] == ends.count(k)
         assert (entry["all_starts"], entry["maxima"]) == (16, 4)
         assert entry["frequency"] == ends.count(k) / 16
     assert len(tables["maxima"]) == 4
+    (elsewhere,) = tables["elsewhere"]
+    assert (elsewhere["units"], elsewhere["maxima"], elsewhere["further"], elsewhere["all_starts"]) == (2, 4, 0, 16)
+    assert elsewhere["unlisted"] == ends.count(None)
     (survey,) = tables["survey"]
     problems = rows_of("ctrl_survey")
     assert survey.pop("units") == len(problems)
     for name, count in survey.items():
         assert count == sum(problem[name] for problem in problems)
     assert math.fsum(survey.values()) == sum(problem["num_crowded"] for problem in problems)
+
+
+def test_starts_that_end_elsewhere(store_folder, tmp_path):
+    """Ends at no listed maximum, and at one beyond the six that have a bar of their own, have bars."""
+    (figure,) = load(["ctrl_random_starts"])
+    make_store(store_folder, "ctrl_survey")
+    place = tmp_path / "ctrl_random_starts"
+    shutil.copytree(make_store(store_folder, "ctrl_random_starts"), place)
+    shutil.copytree(store_folder / "ctrl_survey", tmp_path / "ctrl_survey")
+    counts = [1, 0, 0, 0, 0, 0, 2, 1]
+    for part in place.glob("rows/*.parquet"):
+        rows = pyarrow.parquet.read_table(part)
+        lists = {"listed_kept": [[1, 1]] * 8, "listed_share": [1 - k / 10 for k in range(8)], "listed_count": counts}
+        for name, value in {**lists, "num_unlisted": 4}.items():
+            at = rows.schema.get_field_index(name)
+            column = pyarrow.array([value] * len(rows), rows.schema.field(at).type)
+            rows = rows.set_column(at, rows.schema.field(at), column)
+        pyarrow.parquet.write_table(rows, part)
+    with Stores(tmp_path) as stores:
+        tables = stores.tables(figure)
+    (entry,) = records(tables["elsewhere"])
+    names = ("further", "unlisted", "all_starts", "further_frequency", "unlisted_frequency")
+    assert [entry[name] for name in names] == [6, 8, 16, 6 / 16, 8 / 16]
+    canvas = style.draw(figure.size, lambda own: figure.paint(own, tables))
+    axes = canvas.axes[0]
+    assert [label.get_text() for label in axes.get_yticklabels()][6:] == ["further down", "none of the list"]
+    assert [text.get_text() for text in axes.texts] == ["2", "0", "0", "0", "0", "0", "6", "8"]
+
+
+def test_a_survey_without_rows_is_not_drawn(store_folder, tmp_path):
+    (figure,) = load(["ctrl_random_starts"])
+    for name in figure.studies:
+        shutil.copytree(make_store(store_folder, name), tmp_path / name)
+    for part in (tmp_path / "ctrl_survey").glob("rows/*.parquet"):
+        rows = pyarrow.parquet.read_table(part)
+        pyarrow.parquet.write_table(rows.slice(0, 0), part)
+    with Stores(tmp_path) as stores, pytest.raises(InputError, match="0 rows for 'survey'"):
+        stores.tables(figure)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import duckdb
 import numpy as np
+import pyarrow
 import pytest
 
 from mcr2_landscape.figures import load
+from mcr2_landscape.gallery.figure import Table
+from mcr2_landscape.report import style
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -50,6 +54,18 @@ def test_inertia(tables_of, rows_of):
     expected = [row for row in rows if row["point"] == "low-rank" and row["dense_middle"] is not None]
     assert [row["unknowns"] for row in expected] == dense.columns["unknowns"] == [128]
     check_as_they_are(dense, by_unit(dense, rows))
+
+
+def test_games_with_few_players_have_no_slopes(tables_of, rows_of):
+    (figure,) = load(["scale_games"])
+    tables = tables_of(figure)
+    with duckdb.connect() as connection:
+        connection.register("rows", pyarrow.Table.from_pylist([r for r in rows_of("game_times") if r["num_players"] < 128]))
+        slopes = connection.sql(figure.tables["slopes"].sql).to_arrow_table()
+    assert slopes.num_rows == figure.tables["slopes"].least == 0, "one size from 64 on makes no slope"
+    few = {"games": tables["games"], "slopes": Table(slopes.to_pydict())}
+    canvas = style.draw(figure.size, lambda own: figure.paint(own, few))
+    assert [axes.get_title(loc="left") for axes in canvas.axes] == ["values", "Q-functions and values", "best responses"]
 
 
 def test_games(tables_of, rows_of):

@@ -31,9 +31,9 @@ class CtrlStability:
     stable, by the library from the spectrum, and `formula`, in closed form (missing where dimensions are lost); `ratio`, the
     one of this ascent. `predicted`: the largest real part of the linearization across the equilibria, in units of the encoder's
     rate, and `frequency`, its imaginary part; `fastest`: the largest modulus. `measured`: the rate at which the decoder's
-    gradient, which vanishes at equilibria, grows in the simulated ascent (falls, where negative), and `grows`. Both over
-    `fastest`: `predicted_share`, `measured_share`. Lists: `curve_time`, in units of 1/`fastest`, `curve_gradient`, the norm of
-    that gradient over what it is at the start. `num_steps` taken.
+    gradient, which vanishes at equilibria, grows in the simulated ascent (falls, where negative), and `grows`; both are missing
+    where too few steps show a rate. Over `fastest`: `predicted_share`, `measured_share`. Lists: `curve_time`, in units of
+    1/`fastest`, `curve_gradient`, the norm of that gradient over what it is at the start. `num_steps` taken.
     """
 
     threshold: float
@@ -42,10 +42,10 @@ class CtrlStability:
     predicted: float
     frequency: float
     fastest: float
-    measured: float
-    grows: bool
+    measured: float | None
+    grows: bool | None
     predicted_share: float
-    measured_share: float
+    measured_share: float | None
     curve_time: tuple[float, ...]
     curve_gradient: tuple[float, ...]
     num_steps: int
@@ -126,9 +126,9 @@ def ctrl_stability(
         frequency=abs(mode.rate.imag),
         fastest=mode.fastest,
         measured=measured,
-        grows=measured > 0,
+        grows=None if measured is None else measured > 0,
         predicted_share=mode.rate.real / mode.fastest,
-        measured_share=measured / mode.fastest,
+        measured_share=None if measured is None else measured / mode.fastest,
         curve_time=tuple((times[places] * mode.fastest).tolist()),
         curve_gradient=tuple((norms[places] / norms[0]).tolist()),
         num_steps=num_steps,
@@ -181,11 +181,12 @@ def closed_form_threshold(game: SubspaceGame) -> float | None:
     return max(terms)
 
 
-def fitted_rate(times: np.ndarray, norms: np.ndarray) -> float:
-    """The slope of the norms' logarithm over the later half of the time in which they are neither rounding nor large."""
+def fitted_rate(times: np.ndarray, norms: np.ndarray) -> float | None:
+    """The slope of the norms' logarithm over the later half of the time in which they are neither rounding nor large; `None`
+    where that is less than four points."""
     outside = (norms < norms[0] / _SEEN) | (norms > norms[0] * _SEEN)
     end = int(outside.argmax()) if outside.any() else len(norms)
     if end < 4:
-        return math.nan
+        return None
     half = end // 2
     return float(np.polyfit(times[half:end], np.log(norms[half:end]), 1)[0])

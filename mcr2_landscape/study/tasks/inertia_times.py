@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from mcr2_landscape.study.tasks.timings import WrongResult, spreads
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from mcr2_landscape.mcr2 import MCR2
+    from mcr2_landscape.verdict import Inertia
 
 
 @dataclass(frozen=True, kw_only=True)
 class InertiaTimes:
     """CPU seconds on one core, after compilation: the least, the median and the most of `repeats` rounds.
 
-    **Fields:** `unknowns` n = d m; `core`, the rows of the core that the exact reduction leaves; the counts `positive`, `zero`
-    and `negative`, which have been found right; `regime`, by which way; `inertia_…`; `eigenvalues_…`, of a symmetric matrix as
-    large as the core, made by LAPACK; `dense_…`, of the dense Hessian and its eigenvalues, `None` beyond `dense_limit`
-    unknowns; `peak`, bytes of Z and what the process grew by at most, `None` where the system does not say.
+    **Fields:** `unknowns` n = d m; `core`, r Σ r_k, the rows of the core that the exact reduction leaves, by the ranks that it
+    finds; the counts `positive`, `zero` and `negative`, which have been found right; `regime`, by which way; `inertia_…`;
+    `eigenvalues_…`, of a symmetric matrix as large as the core, made by LAPACK; `dense_…`, of the dense Hessian and its
+    eigenvalues, `None` beyond `dense_limit` unknowns; `peak`, bytes of Z and what the process grew by at most, `None` where the
+    system does not say.
     """
 
     unknowns: int
@@ -58,21 +65,21 @@ def inertia_times(
     import numpy as np
     import scipy.linalg
 
-    from mcr2_landscape.bench.measure import measure_inertia
-    from mcr2_landscape.bench.plan import Plan, class_rank
+    from mcr2_landscape.bench.peak import peak_bytes
+    from mcr2_landscape.bench.plan import Plan
     from mcr2_landscape.bench.points import make_point, make_problem
     from mcr2_landscape.landscape import inertia
 
     shape = dim, samples, classes
-    plan = Plan(sizes={"this": shape}, points=(point,), rounds=rounds, key=seed)
+    Plan(sizes={"this": shape}, points=(point,), rounds=rounds, key=seed)  # refuses what is out of range
     problem = make_problem(*shape)
     Z = make_point(problem, point, seed)
     inertia(problem, Z, theory=False)  # what compiling takes would count as memory
-    found = measure_inertia(problem, "this", shape, point, plan)
-    if not found.right:
-        raise WrongResult(f"the counts {found.positive}, {found.zero}, {found.negative} of {Z.size} are wrong or undecided")
-    rank = class_rank(dim, classes)
-    core = (rank * classes) ** 2  # r Σ r_k with r = Σ r_k
+    found, grown = peak_bytes(lambda: inertia(problem, Z, theory=False))
+    counts: Inertia = found.inertia
+    if counts.total != Z.size or counts.undecided or not _as_expected(problem, Z, point, counts):
+        raise WrongResult(f"the counts {counts.positive}, {counts.zero}, {counts.negative} of {Z.size} are wrong or undecided")
+    core = found.rank * sum(found.ranks)
     matrix = np.random.default_rng(seed).standard_normal((core, core))
     matrix += matrix.T
     calls = {
@@ -86,17 +93,32 @@ def inertia_times(
         values = np.asarray(calls["dense"]())
         tolerance = 1e-10 * float(np.abs(values).max())
         signs = int((values > tolerance).sum()), int((values < -tolerance).sum())
-        if signs != (found.positive, found.negative):
-            raise WrongResult(f"the dense Hessian has {signs} eigenvalues of either sign, not {found.positive, found.negative}")
+        counted = counts.positive, counts.negative
+        if signs != counted:
+            raise WrongResult(f"the dense Hessian has {signs} eigenvalues of either sign, not {counted}")
     times: dict[str, Any] = dict.fromkeys(("dense_low", "dense_middle", "dense_high")) | spreads(calls, rounds)
     return InertiaTimes(
         unknowns=Z.size,
         core=core,
-        positive=found.positive,
-        zero=found.zero,
-        negative=found.negative,
+        positive=counts.positive,
+        zero=counts.zero,
+        negative=counts.negative,
         regime=found.regime,
         repeats=rounds,
         **times,
-        peak=None if found.memory is None else found.memory * Z.nbytes,
+        peak=None if grown is None else float(Z.nbytes + grown),
     )
+
+
+def _as_expected(problem: MCR2, Z: np.ndarray, point: str, counts: Inertia) -> bool:
+    """Whether counts are those of theory at a critical point, elsewhere those of eigenvalues that add up to the trace."""
+    from mcr2_landscape.bench.oracle import Oracle
+    from mcr2_landscape.curvature import spectrum
+    from mcr2_landscape.landscape import inertia
+
+    if point == "critical":
+        return inertia(problem, Z).inertia == counts
+    whole = spectrum(problem, Z)
+    total, size = (float(values @ whole.multiplicities) for values in (whole.eigenvalues, abs(whole.eigenvalues)))
+    positive = int(whole.multiplicities[whole.eigenvalues > whole.error].sum())
+    return abs(total - Oracle(problem, Z).trace()) <= 1e-10 * size and positive == counts.positive

@@ -7,16 +7,19 @@ from typing import Literal
 
 from mcr2_landscape.validation import positive_integer
 
+_ROUNDING = 1e-12  # of the largest value: a range of values that is not above it says nothing
+
 
 @dataclass(frozen=True, kw_only=True)
 class Distance:
     """**Fields:** `verdict` and `evidence` of the exact decision test; `alpha`: a lower bound on the α of a Markov α-potential
-    game; `spread`: the range of all values of the uniform policy, to compare it with."""
+    game; `spread`: the range of all values of the uniform policy, to compare it with; `None` where they are equal up to
+    rounding, as with one state and identical interest."""
 
     verdict: str
     evidence: str
     alpha: float
-    spread: float
+    spread: float | None
 
 
 def markov_distance(
@@ -46,6 +49,7 @@ def markov_distance(
         game = make(num_states, actions, key=seed, discount=discount)
     test, bound = potential_test(game, key=seed), alpha_lower_bound(game, key=seed)
     values = game.value(game.uniform_policy())
-    return Distance(
-        verdict=str(test.verdict), evidence=str(test.evidence), alpha=bound.value, spread=float(values.max() - values.min())
-    )
+    spread = float(values.max() - values.min())
+    if spread <= _ROUNDING * float(abs(values).max()):
+        spread = None
+    return Distance(verdict=str(test.verdict), evidence=str(test.evidence), alpha=bound.value, spread=spread)

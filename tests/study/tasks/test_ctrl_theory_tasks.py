@@ -140,6 +140,7 @@ def test_ascents_leave_below_the_threshold_and_return_above(relative):
     assert found.formula == pytest.approx(1 / 24)
     assert found.threshold == pytest.approx(found.formula, rel=1e-6)
     assert found.grows == (relative < 1) == (found.predicted > 0)
+    assert found.measured is not None
     assert found.measured == pytest.approx(found.predicted, rel=0.02)
     assert found.ratio == relative * found.threshold
     assert found.predicted_share == found.predicted / found.fastest
@@ -169,7 +170,7 @@ def test_a_planted_threshold_is_seen_through(monkeypatch):
 
     monkeypatch.setattr(SubspaceGame, "verify_equilibrium", misplaced)
     found = ctrl_stability.ctrl_stability(**GAME, relative_ratio=0.5)
-    assert not found.grows, "below the planted ratio, but above the true one"
+    assert found.grows is False, "below the planted ratio, but above the true one"
     assert found.threshold != pytest.approx(found.formula, rel=0.5)
 
 
@@ -186,7 +187,14 @@ def test_rates_are_fitted_where_they_are_rates(rate, jump):
     # What comes once the norms are large, or rounding, is left out.
     norms[100:] = norms[0] * jump * np.linspace(1, 2, 100)
     assert ctrl_stability.fitted_rate(times, norms) == pytest.approx(rate, abs=1e-9)
-    assert np.isnan(ctrl_stability.fitted_rate(times[:3], norms[:3]))
+    assert ctrl_stability.fitted_rate(times[:3], norms[:3]) is None
+
+
+def test_a_rate_that_is_not_measured_is_missing(monkeypatch):
+    monkeypatch.setattr(ctrl_stability, "fitted_rate", lambda *_: None)
+    found = ctrl_stability.ctrl_stability(**GAME, relative_ratio=0.5, max_steps=50)
+    assert (found.measured, found.grows, found.measured_share) == (None, None, None)
+    assert found.predicted > 0
 
 
 def test_mistakes_of_ascents():

@@ -59,6 +59,15 @@ def test_distances(kind, verdict):
     assert (row.alpha > 1e-3) == (verdict == "refuted")
 
 
+@pytest.mark.parametrize("players", [2, 3])
+@pytest.mark.parametrize("seed", range(4))
+def test_values_that_are_equal_have_no_range(players, seed):
+    row = markov_distance(family="identical-interest", num_states=1, num_players=players, seed=seed)
+    assert (row.verdict, row.spread) == ("holds", None)
+    assert row.alpha < 1e-12
+    assert markov_distance(family="random", num_states=1, num_players=players, seed=seed).spread > 0.01
+
+
 def test_mistakes():
     for call, says in (
         (lambda: markov_learn(num_steps=0, seed=0), "num_steps: found 0"),

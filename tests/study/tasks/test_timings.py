@@ -60,7 +60,8 @@ def test_an_inertia():
     counts = inertia(problem, make_point(problem, "low-rank", 0)).inertia
     assert (row.positive, row.zero, row.negative) == (counts.positive, counts.zero, counts.negative)
     assert row.positive + row.zero + row.negative == row.unknowns == 128
-    assert row.core == 4
+    assert row.core == 4, "ranks of 1 and 1"
+    assert row.peak is None or row.peak >= 8 * row.unknowns
     check_spreads(row, "inertia", "eigenvalues", "dense")
     beyond = inertia_times(**SHAPE, point="critical", dense_limit=100, rounds=1, seed=0)
     assert (beyond.dense_low, beyond.dense_middle, beyond.dense_high) == (None, None, None)
@@ -68,9 +69,23 @@ def test_an_inertia():
 
 
 def test_a_wrong_inertia_is_an_error(monkeypatch):
-    monkeypatch.setattr(measure, "_as_expected", lambda *arguments: False)
+    trace = oracle.Oracle.trace
+    monkeypatch.setattr(oracle.Oracle, "trace", lambda self: trace(self) * (1 + 1e-9))
     with pytest.raises(WrongResult, match="of 128 are wrong or undecided"):
         inertia_times(**SHAPE, rounds=1, seed=0)
+
+
+def test_a_wrong_inertia_at_a_critical_point_is_an_error(monkeypatch):
+    from mcr2_landscape import landscape
+
+    counted = landscape.inertia
+
+    def another_theory(problem, Z, *, theory=True):
+        return counted(problem, np.zeros_like(Z) if theory else Z, theory=theory)
+
+    monkeypatch.setattr(landscape, "inertia", another_theory)
+    with pytest.raises(WrongResult, match="of 128 are wrong or undecided"):
+        inertia_times(**SHAPE, point="critical", rounds=1, seed=0)
 
 
 def test_an_inertia_that_the_dense_hessian_contradicts_is_an_error(monkeypatch):
