@@ -21,6 +21,15 @@ _CHOSEN = """
 """
 
 
+def _entries(of: str, *names: str) -> str:
+    """The entries of lists, in their order, problem by problem."""
+    lists = ", ".join(f"unnest({of}_{name}) AS {of}_{name}" for name in names)
+    return (
+        f"SELECT * EXCLUDE (classes, position) FROM (SELECT unit, len(sizes) AS classes, "
+        f"generate_subscripts({of}_value, 1) AS position, {lists} FROM ({_CHOSEN})) ORDER BY classes, position"
+    )
+
+
 def paint(canvas: Canvas, tables: Mapping[str, Table]) -> None:
     from matplotlib.ticker import MaxNLocator
 
@@ -59,17 +68,8 @@ FIGURE = Figure(
         "problems": Select(
             "survey", f"SELECT unit, dim, sizes, epsilon, relative_regularization, maximum FROM ({_CHOSEN}) ORDER BY len(sizes)"
         ),
-        "levels": Select(
-            "survey",
-            "SELECT unit, unnest(listed_family) AS listed_family, unnest(listed_value) AS listed_value, "
-            f"unnest(listed_index) AS listed_index, unnest(listed_found) AS listed_found FROM ({_CHOSEN})",
-        ),
-        "points": Select(
-            "survey",
-            "SELECT unit, unnest(found_value) AS found_value, unnest(found_index) AS found_index, "
-            f"unnest(found_family) AS found_family, unnest(found_kind) AS found_kind, unnest(found_count) AS found_count "
-            f"FROM ({_CHOSEN})",
-        ),
+        "levels": Select("survey", _entries("listed", "family", "value", "index", "found")),
+        "points": Select("survey", _entries("found", "value", "index", "family", "kind", "count")),
     },
     paint=paint,
     claims=("mcr2.benign-landscape.printed", "mcr2.benign-landscape.corrected", "mcr2.index-formula"),
