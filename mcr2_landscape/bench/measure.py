@@ -218,7 +218,7 @@ def measure_inertia(problem: MCR2, size: str, shape: tuple[int, int, int], kind:
         inertia(problem, Z, theory=False)
         seconds.append(clock() - began)
     counts = found.inertia
-    right = counts.total == Z.size and counts.undecided == 0 and _as_expected(problem, Z, kind, counts)
+    right = counts.total == Z.size and counts.undecided == 0 and counts_as_expected(problem, Z, kind, counts)
     memory = None if grown is None else 1 + grown / Z.nbytes
     counted = (counts.positive, counts.zero, counts.negative, counts.undecided)
     return InertiaResult(
@@ -226,7 +226,8 @@ def measure_inertia(problem: MCR2, size: str, shape: tuple[int, int, int], kind:
     )
 
 
-def _as_expected(problem: MCR2, Z: np.ndarray, kind: str, counts: Inertia) -> bool:
+def counts_as_expected(problem: MCR2, Z: np.ndarray, kind: str, counts: Inertia) -> bool:
+    """Whether counts are those of theory at a critical point, elsewhere those of eigenvalues that add up to the trace."""
     if kind == "critical":
         known = inertia(problem, Z).inertia
         return known == counts

@@ -17,7 +17,6 @@ from mcr2_landscape.files import check_writable, make_folder, write_bytes, write
 from mcr2_landscape.gallery.figure import Figure, Table
 from mcr2_landscape.report import style
 
-FORMATS = ("svg", "pdf", "png")
 PRINT_DPI = 300
 _THUMBNAIL_DPI, _PREVIEW_DPI = 55, 130
 
@@ -58,10 +57,10 @@ def draw_figure(
 ) -> Drawn:
     """Draw a figure into a folder, each file whole or not at all.
 
-    **Arguments:** `form`: one of `FORMATS`; `font`: the name of a font family that is there (see `report.style.check_font`);
-    `dpi`: dots an inch of a PNG, and of what is no line in the other forms.
+    **Arguments:** `form`: "svg", "pdf" or "png"; `font`: the name of a font family that is there (see
+    `report.style.check_font`); `dpi`: dots an inch of a PNG, and of what is no line in the other forms.
 
-    **Raises:** `InputError` where a file cannot be written.
+    **Raises:** `InputError` where a file cannot be written, or where a study that is not complete lacks what is painted.
     """
     try:
         canvas = style.draw(figure.size, lambda own: figure.paint(own, tables), font=font)

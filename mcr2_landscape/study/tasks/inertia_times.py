@@ -8,9 +8,6 @@ from typing import TYPE_CHECKING, Any, Literal
 from mcr2_landscape.study.tasks.timings import WrongResult, spreads
 
 if TYPE_CHECKING:
-    import numpy as np
-
-    from mcr2_landscape.mcr2 import MCR2
     from mcr2_landscape.verdict import Inertia
 
 
@@ -65,6 +62,7 @@ def inertia_times(
     import numpy as np
     import scipy.linalg
 
+    from mcr2_landscape.bench.measure import counts_as_expected
     from mcr2_landscape.bench.peak import peak_bytes
     from mcr2_landscape.bench.plan import Plan
     from mcr2_landscape.bench.points import make_point, make_problem
@@ -77,7 +75,7 @@ def inertia_times(
     inertia(problem, Z, theory=False)  # what compiling takes would count as memory
     found, grown = peak_bytes(lambda: inertia(problem, Z, theory=False))
     counts: Inertia = found.inertia
-    if counts.total != Z.size or counts.undecided or not _as_expected(problem, Z, point, counts):
+    if counts.total != Z.size or counts.undecided or not counts_as_expected(problem, Z, point, counts):
         raise WrongResult(f"the counts {counts.positive}, {counts.zero}, {counts.negative} of {Z.size} are wrong or undecided")
     core = found.rank * sum(found.ranks)
     matrix = np.random.default_rng(seed).standard_normal((core, core))
@@ -108,17 +106,3 @@ def inertia_times(
         **times,
         peak=None if grown is None else float(Z.nbytes + grown),
     )
-
-
-def _as_expected(problem: MCR2, Z: np.ndarray, point: str, counts: Inertia) -> bool:
-    """Whether counts are those of theory at a critical point, elsewhere those of eigenvalues that add up to the trace."""
-    from mcr2_landscape.bench.oracle import Oracle
-    from mcr2_landscape.curvature import spectrum
-    from mcr2_landscape.landscape import inertia
-
-    if point == "critical":
-        return inertia(problem, Z).inertia == counts
-    whole = spectrum(problem, Z)
-    total, size = (float(values @ whole.multiplicities) for values in (whole.eigenvalues, abs(whole.eigenvalues)))
-    positive = int(whole.multiplicities[whole.eigenvalues > whole.error].sum())
-    return abs(total - Oracle(problem, Z).trace()) <= 1e-10 * size and positive == counts.positive

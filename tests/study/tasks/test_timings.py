@@ -76,14 +76,14 @@ def test_a_wrong_inertia_is_an_error(monkeypatch):
 
 
 def test_a_wrong_inertia_at_a_critical_point_is_an_error(monkeypatch):
-    from mcr2_landscape import landscape
+    from mcr2_landscape.bench import measure
 
-    counted = landscape.inertia
+    counted = measure.inertia
 
     def another_theory(problem, Z, *, theory=True):
         return counted(problem, np.zeros_like(Z) if theory else Z, theory=theory)
 
-    monkeypatch.setattr(landscape, "inertia", another_theory)
+    monkeypatch.setattr(measure, "inertia", another_theory)
     with pytest.raises(WrongResult, match="of 128 are wrong or undecided"):
         inertia_times(**SHAPE, point="critical", rounds=1, seed=0)
 
