@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from typing import Any
@@ -14,7 +13,7 @@ import pytest
 from mcr2_landscape import Kind, Verdict, catalog, closed_form
 from mcr2_landscape.catalog import GlobalMaximum
 from mcr2_landscape.certify import ExactProblem, Threshold
-from mcr2_landscape.claims import Case, Claim, Outcome, Run, evidence, load
+from mcr2_landscape.claims import Case, Run, evidence
 from mcr2_landscape.ctrl.optimum import Optimum, optimum_of, upper_bound
 from mcr2_landscape.markov import identical_interest
 from mcr2_landscape.study.tasks.ctrl_survey import ctrl_survey
@@ -27,29 +26,20 @@ from paper_checks.pai_2022.joint_checks import equilibrium
 from paper_checks.wang_2024.checks import corrected_form
 from paper_checks.yu_2020.checks import exchange_curvature, predicted_maximizer
 
-REGISTRY = load()
-CLAIMS = {claim.id: claim for claim in REGISTRY.claims}
-SHARED: dict[Any, Any] = {}
+from .planting import (
+    CLAIMS,
+    REGISTRY,
+    SHARED,
+    Plant,
+    asserting,
+    cases,
+    false_identity,
+    keyword,
+    restated,
+    run_check,
+)
 
 pytestmark = pytest.mark.timeout(120)
-
-
-def run_check(claim: Claim | Run, **planted: Any) -> Outcome:
-    run = claim if isinstance(claim, Run) else Run(claim, "quick", SHARED)
-    module, name = run.claim.check.split(":")
-    return getattr(importlib.import_module(module), name)(run, **planted)
-
-
-def with_cases(claim_id: str, change: Callable[[Case], Case]) -> Claim:
-    return dataclasses.replace(CLAIMS[claim_id], cases=tuple(change(case) for case in CLAIMS[claim_id].cases))
-
-
-def restated(case: Case, **changes: Any) -> Case:
-    return dataclasses.replace(case, statement=dataclasses.replace(case.statement, **changes))
-
-
-def asserting(case: Case, **changes: Any) -> Case:
-    return restated(case, assertion={**case.statement.assertion, **changes})
 
 
 def moved(problem: ExactProblem, factor: Fraction) -> ExactProblem:
@@ -57,12 +47,6 @@ def moved(problem: ExactProblem, factor: Fraction) -> ExactProblem:
     if isinstance(weight, Threshold):
         return dataclasses.replace(problem, regularization=Threshold(weight.fraction * factor, weight.of_class))
     return dataclasses.replace(problem, regularization=weight * factor)
-
-
-def false_identity(case: Case) -> Case:
-    if case.statement.kind != "identity":
-        return case
-    return asserting(case, right=f"({case.statement.assertion['right']}) + 1")
 
 
 def below_the_value_threshold(case: Case) -> Case:
@@ -141,16 +125,7 @@ def wrong_within(dim: int, spaces: Any) -> int:
     return index_formula(dim, [Space(e.n, e.ranks, True, e.commutant) for e in spaces])
 
 
-Plant = Callable[[], Outcome]
-
-
 def plants() -> Iterator[tuple[str, str, Plant]]:
-    def keyword(claim_id: str, name: str, **planted: Any) -> tuple[str, str, Plant]:
-        return claim_id, name, lambda: run_check(CLAIMS[claim_id], **planted)
-
-    def cases(claim_id: str, name: str, change: Callable[[Case], Case]) -> tuple[str, str, Plant]:
-        return claim_id, name, lambda: run_check(with_cases(claim_id, change))
-
     yield keyword(
         "mcr2.derivatives", "a gradient with another penalty", gradient=lambda p, Z: closed_form.gradient(p, Z) + 1e-6 * Z
     )

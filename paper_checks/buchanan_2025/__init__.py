@@ -1,0 +1,1 @@
+"""Buchanan, Pai, Wang, Ma, *Learning Deep Representations of Data Distributions* (2025)."""

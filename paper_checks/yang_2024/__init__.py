@@ -1,0 +1,1 @@
+"""Yang, Li, Pai, Zhou, Ma, Yu, Xie, *Scaling White-Box Transformers for Vision* (NeurIPS 2024)."""
