@@ -47,11 +47,11 @@ def picture_patches(
     stride = size if stride is None else positive_integer("stride", stride)
     if channels not in (1, 3):
         raise InputError(f"channels: found {channels!r}; pass 3 for colors or 1 for gray")
+    if names is not None and (isinstance(names, str) or not names):
+        raise InputError(f"names: found {names!r}; pass a list of names, such as ['astronaut', 'coffee']")
     unknown = [name for name in names or () if name not in PICTURES]
     if unknown:
         raise InputError(f"names: found {', '.join(map(repr, unknown))}; the pictures are {', '.join(PICTURES)}")
-    if names is not None and (isinstance(names, str) or not names):
-        raise InputError(f"names: found {names!r}; pass a list of names, such as ['astronaut', 'coffee']")
     folder = installed_folder("skimage", "scikit-image", "the pictures") / "data"
     files = {name: folder / PICTURES[name] for name in (PICTURES if names is None else names)}
     missing = [name for name, path in files.items() if not path.is_file()]
@@ -70,5 +70,7 @@ def picture_patches(
             raise InputError(f"size: found {size}; {name} has {file.height} × {file.width} pixels: pass less, or leave it out")
         windows = np.lib.stride_tricks.sliding_window_view(pixels, (size, size), axis=(0, 1))[::stride, ::stride]
         crops.append(windows.reshape(-1, channels, size, size).astype(np.float32) / np.float32(255))
-    source = f"pictures ({', '.join(name for name in files if name not in missing)}; crops of {size} × {size}, from scikit-image)"
+    source = (
+        f"pictures ({', '.join(name for name in files if name not in missing)}; crops of {size} × {size}, from scikit-image)"
+    )
     return LabeledImages(np.concatenate(crops), source=source)

@@ -2,6 +2,11 @@
 
 from mcr2_landscape.training.features import FeatureTraining as FeatureTraining
 from mcr2_landscape.training.features import train_features as train_features
+from mcr2_landscape.training.image_losses import Classification as Classification
+from mcr2_landscape.training.image_losses import ClassTokenRates as ClassTokenRates
+from mcr2_landscape.training.image_losses import Completion as Completion
+from mcr2_landscape.training.images import ImageTraining as ImageTraining
+from mcr2_landscape.training.images import train_images as train_images
 from mcr2_landscape.training.loop import fit as fit
 from mcr2_landscape.training.losses import FeatureLoss as FeatureLoss
 from mcr2_landscape.training.losses import cross_entropy as cross_entropy

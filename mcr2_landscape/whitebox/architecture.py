@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import difflib
 from dataclasses import dataclass
 from typing import Any
 
 from mcr2_landscape.validation import InputError, positive_integer, positive_real, real
+from mcr2_landscape.whitebox.families import DERIVED, FAMILIES
 
 _CHOICES = {
     "attention": ("mssa", "mhsa", "none"),
@@ -120,7 +122,7 @@ class Architecture:
                 raise InputError(f"{name}: found {getattr(self, name)!r}; pass True or False")
         for name in ("dim", "depth", "heads", "patch", "channels", "num_classes", "ratio", "iterations"):
             self._set(name, positive_integer(name, getattr(self, name)))
-        self._set("head_dim", _head_dim("head_dim", self.head_dim, self.dim, self.heads))
+        self._set("head_dim", _head_dim(("dim", "heads"), self.head_dim, self.dim, self.heads))
         self._set("image_size", _image_size(self.image_size, self.patch))
         for name in ("sparsification_step", "norm_epsilon", "final_norm_epsilon"):
             self._set(name, positive_real(name, getattr(self, name)))
@@ -130,13 +132,13 @@ class Architecture:
             self._set("temperature", positive_real("temperature", self.temperature))
         if self.attention != "mssa" and self.output == "tied":
             raise InputError(
-                f'output: found "tied" with attention "{self.attention}", which has no subspaces to tie it to; pass output="free"'
+                f'output: found "tied" with attention "{self.attention}", which has no subspaces to tie it to; pass '
+                'output="free"'
             )
         self._check_decoder()
         if self.positions == "sincos" and any(dim % 4 for dim in (self.dim, self.decoder_dim or self.dim)):
             raise InputError(
-                f"dim: found {self.dim}; sines and cosines of two coordinates need a multiple of 4, "
-                'or pass positions="learned"'
+                f'dim: found {self.dim}; sines and cosines of two coordinates need a multiple of 4, or pass positions="learned"'
             )
 
     @property
@@ -199,7 +201,7 @@ class Architecture:
         **Raises:** `InputError`.
         """
         _check_known(switches)
-        return cls(dim, depth, heads, **{**_DERIVED, **switches})
+        return cls(dim, depth, heads, **{**DERIVED, **switches})
 
     def _check_decoder(self) -> None:
         if not self.is_autoencoder:
@@ -210,7 +212,8 @@ class Architecture:
         for name, default in (("decoder_depth", self.depth), ("decoder_dim", self.dim), ("decoder_heads", self.heads)):
             value = getattr(self, name)
             self._set(name, default if value is None else positive_integer(name, value))
-        assert self.decoder_dim is not None and self.decoder_heads is not None
+        assert self.decoder_dim is not None
+        assert self.decoder_heads is not None
         if self.decoder == "tied":
             if self.attention != "mssa" or self.sparsification != "ista":
                 raise InputError(
@@ -219,11 +222,11 @@ class Architecture:
                 )
             if (self.decoder_depth, self.decoder_dim, self.decoder_heads) != (self.depth, self.dim, self.heads):
                 raise InputError(
-                    f'decoder: "tied" needs the depth {self.depth}, dim {self.dim} and heads {self.heads} of the encoder; found '
-                    f"{self.decoder_depth}, {self.decoder_dim} and {self.decoder_heads}"
+                    f'decoder: "tied" needs the depth {self.depth}, dim {self.dim} and heads {self.heads} of the encoder; '
+                    f"found {self.decoder_depth}, {self.decoder_dim} and {self.decoder_heads}"
                 )
-        elif not (self.decoder_dim, self.decoder_heads) == (self.dim, self.heads):
-            _head_dim("decoder_heads", None, self.decoder_dim, self.decoder_heads)
+        elif (self.decoder_dim, self.decoder_heads) != (self.dim, self.heads):
+            _head_dim(("decoder_dim", "decoder_heads"), None, self.decoder_dim, self.decoder_heads)
         if self.mask_tokens == "encoder" and self.decoder_dim != self.dim:
             raise InputError(
                 f"decoder_dim: found {self.decoder_dim}; where mask tokens enter the encoder no map lies between encoder and "
@@ -232,40 +235,14 @@ class Architecture:
         ratio = positive_real("mask_ratio", self.mask_ratio)
         self._set("mask_ratio", ratio)
         if ratio >= 1 or not 0 < self.num_visible < self.num_patches:
+            left = self.num_visible if ratio < 1 else 0
             raise InputError(
-                f"mask_ratio: found {ratio:g}, which leaves {self.num_visible if ratio < 1 else 0} of {self.num_patches} patches; "
-                "some have to be visible and some masked"
+                f"mask_ratio: found {ratio:g}, which leaves {left} of {self.num_patches} patches; some have to be visible and "
+                "some masked"
             )
 
     def _set(self, name: str, value: Any) -> None:
         object.__setattr__(self, name, value)
-
-
-_MAE: dict[str, Any] = {
-    **{"sparsity": 0.5, "embedding": "linear", "positions": "sincos", "initialization": "xavier", "final_norm_epsilon": 1e-6},
-    **{"decoder": "crate"},
-}
-_VIT: dict[str, Any] = {
-    **{"attention": "mhsa", "sparsification": "mlp", "embedding": "linear", "initialization": "normal"},
-    **{"norm_epsilon": 1e-6, "final_norm_epsilon": 1e-6},
-}
-#: What each published family sets. CRATE-α's norm before the head is that of its PyTorch code; its JAX code has 1e-6.
-FAMILIES: dict[str, dict[str, Any]] = {
-    "crate": {},
-    "crate-alpha": {
-        **{"sparsification": "odl", "output_bias": False, "embedding": "linear", "initialization": "normal"},
-        **{"norm_epsilon": 1e-6},
-    },
-    "crate-mae": _MAE,
-    "vit": _VIT,
-    "vit-mae": {**_MAE, **_VIT, "sparsity": 0.1, "initialization": "xavier", "qkv_bias": False, "norm_epsilon": 1e-5}
-    | {"decoder": "transformer", "mask_tokens": "decoder"},
-}
-_DERIVED: dict[str, Any] = {
-    **{"output": "tied", "output_bias": False, "first_order": True, "compression_step": 0.5, "temperature": 1.0},
-    **{"sparsification_step": 1.0, "normalization": "none"},
-    **{"orthonormal_subspaces": True, "orthonormal_dictionary": True},
-}
 
 
 def _check_choice(name: str, value: Any, allowed: tuple[str, ...]) -> None:
@@ -274,8 +251,6 @@ def _check_choice(name: str, value: Any, allowed: tuple[str, ...]) -> None:
 
 
 def _check_known(switches: dict[str, Any]) -> None:
-    import difflib
-
     known = [field.name for field in dataclasses.fields(Architecture)]
     for name in switches:
         if name not in known:
@@ -283,11 +258,12 @@ def _check_known(switches: dict[str, Any]) -> None:
             raise InputError(f"{name}: no field of an architecture" + (f"; did you mean {near[0]}?" if near else ""))
 
 
-def _head_dim(name: str, value: Any, dim: int, heads: int) -> int:
+def _head_dim(names: tuple[str, str], value: Any, dim: int, heads: int) -> int:
     if value is not None:
-        return positive_integer(name, value)
+        return positive_integer("head_dim", value)
     if dim % heads:
-        raise InputError(f"heads: found {heads}, which do not divide the dimension {dim}; pass a divisor, or head_dim too")
+        cure = "pass a divisor, or head_dim too" if names[1] == "heads" else "pass a divisor"
+        raise InputError(f"{names[1]}: found {heads}, which do not divide the dimension {dim} ({names[0]}); {cure}")
     return dim // heads
 
 

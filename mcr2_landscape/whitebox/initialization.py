@@ -24,6 +24,14 @@ def linear(key: Any, inputs: int, outputs: int, scheme: str, dtype: Any) -> Floa
     return jax.random.uniform(key, (inputs, outputs), dtype, -bound, bound)
 
 
+def patch_map(key: Any, inputs: int, outputs: int, scheme: str, dtype: Any) -> Float[Array, "i o"]:
+    """The linear map of patches: as any other, except that "normal" stands for uniform within ±√(6/inputs) here."""
+    if scheme != "normal":
+        return linear(key, inputs, outputs, scheme, dtype)
+    bound = math.sqrt(6 / inputs)
+    return jax.random.uniform(key, (inputs, outputs), dtype, -bound, bound)
+
+
 def bias(key: Any, inputs: int, outputs: int, scheme: str, dtype: Any) -> Float[Array, " o"]:
     """The bias of a linear map: zero, except for "uniform"."""
     if scheme != "uniform":

@@ -42,7 +42,7 @@ def coding_rate_given(Z: Any, U: Any, epsilon: Any) -> Float[Array, ""]:
     0.405465
     """
     Z, U = _both(Z, U)
-    return finite_result("coding_rate_given", _rate_given(Z, U, positive_leaf("epsilon", epsilon)))
+    return finite_result("coding_rate_given", rate_given(Z, U, positive_leaf("epsilon", epsilon)))
 
 
 def coding_rate_given_gradient(Z: Any, U: Any, epsilon: Any) -> Float[Array, "d n"]:
@@ -52,7 +52,7 @@ def coding_rate_given_gradient(Z: Any, U: Any, epsilon: Any) -> Float[Array, "d 
     identity.
     """
     Z, U = _both(Z, U)
-    return finite_result("coding_rate_given_gradient", _gradient(Z, U, positive_leaf("epsilon", epsilon)))
+    return finite_result("coding_rate_given_gradient", rate_given_gradient(Z, U, positive_leaf("epsilon", epsilon)))
 
 
 def gradient_filter(Z: Any, U: Any, epsilon: Any) -> Float[Array, "d d"]:
@@ -95,7 +95,7 @@ def sparse_rate_reduction(Z: Any, U: Any, epsilon: Any, sparsity: Any) -> Float[
     """
     Z, U = _both(Z, U)
     epsilon, sparsity = positive_leaf("epsilon", epsilon), real_leaf("sparsity", sparsity, minimum=0.0)
-    reduction = coding_rate(Z, epsilon) - finite_result("sparse_rate_reduction", _rate_given(Z, U, epsilon))
+    reduction = coding_rate(Z, epsilon) - finite_result("sparse_rate_reduction", rate_given(Z, U, epsilon))
     return reduction - sparsity * jnp.sum(jnp.abs(Z))
 
 
@@ -114,12 +114,14 @@ def _alpha(Z: jax.Array, U: jax.Array, epsilon: Any) -> Any:
 
 
 @jax.jit
-def _rate_given(Z, U, epsilon):
+def rate_given(Z: Any, U: Any, epsilon: Any) -> Any:
+    """R_c(Z|U) without looking at what comes in."""
     return 0.5 * jnp.sum(logdet_one_plus(_alpha(Z, U, epsilon) * small_gram(_projections(Z, U))))
 
 
 @jax.jit
-def _gradient(Z, U, epsilon):
+def rate_given_gradient(Z: Any, U: Any, epsilon: Any) -> Any:
+    """∇R_c without looking at what comes in."""
     alpha, V = _alpha(Z, U, epsilon), _projections(Z, U)
     G = alpha * small_gram(V)
     L = jnp.linalg.cholesky(identity_like(G) + G)

@@ -1,0 +1,248 @@
+"""How the claims on attention as a step on the coding rate are checked.
+
+A keyword argument of a check is what it puts to the test; a wrong one must change the verdict.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+
+import jax
+import numpy as np
+
+from mcr2_landscape import whitebox as wb
+from mcr2_landscape.claims import Outcome, Part, Plot, Run, Series
+from mcr2_landscape.verdict import Evidence, Verdict
+from paper_checks.yu_2023.common import (
+    PRECISIONS,
+    Draw,
+    all_of,
+    alpha_of,
+    attention,
+    cosine,
+    gradient,
+    lifted,
+    mixture,
+    mixtures,
+    on_sphere,
+    on_spheres,
+    projections,
+    rate,
+    refuted,
+    some_of,
+    together,
+    weights,
+)
+
+Step = Callable[[np.ndarray, np.ndarray], np.ndarray]
+
+
+def added(V: np.ndarray, core: np.ndarray) -> np.ndarray:
+    """Z + MSSA."""
+    return V + core
+
+
+def _changes(V: np.ndarray, moved: np.ndarray) -> Iterator[tuple[float, float]]:
+    """The precision, and the relative change of R_c."""
+    for epsilon in PRECISIONS:
+        alpha = alpha_of(V, epsilon)
+        yield epsilon, rate(moved, alpha) / rate(V, alpha) - 1
+
+
+def _settings(run: Run, random: np.random.Generator, scales: tuple[float, ...]) -> Iterator[tuple[Draw, float]]:
+    """Tokens of every setting, at each scale and temperature; more draws of the small ones."""
+    rounds = run.choose(2, 20, 150)
+    for each, times in ((32, rounds), (4, 5 * rounds)):
+        for draw in mixtures(random, times, each):
+            for scale, raised in itertools.product(scales, (False, True)):
+                temperature = draw.tokens.shape[1] ** 0.5 if raised else 1.0
+                yield Draw(scale * draw.tokens, f"{draw.words}, scale {scale}, T = {temperature:g}"), temperature
+
+
+def compression_printed(run: Run, *, step: Step = added) -> Outcome:
+    """The certified counter-examples; `step` in every setting, at three scales; its cosine with the gradient there; and that
+    the library's operators are what is meant."""
+    random, rises, count, least = np.random.default_rng(run.seed), [], 0, np.inf
+    for draw, temperature in _settings(run, random, (0.1, 1.0, 3.0)):
+        V = draw.tokens
+        core = attention(V, temperature)
+        for epsilon, change in _changes(V, step(V, core)):
+            count += 1
+            angle = cosine(-gradient(V, alpha_of(V, epsilon)), step(V, core) - V)
+            if change > 0 and angle < 0:
+                rises.append(f"{draw.words}, ε = {epsilon}: R_c changes by {change:+.2%}, the cosine with −∇R_c is {angle:.3f}")
+                least = min(least, change)
+    words = f"settings in which the step lowers R_c, or leans towards −∇R_c (the least rise is {least:.2g} of R_c)"
+    return refuted(run, _library(run), all_of("settings", count, rises, words, run.seed))
+
+
+def _library(run: Run) -> Part:
+    """Z + mssa(Z, U) raises the library's R_c, for random orthogonal bases; compared with the stack's."""
+    random, rises, count = np.random.default_rng(run.seed), [], 10
+    with jax.enable_x64(True):
+        for _ in range(count):
+            U = wb.random_bases(key=random, heads=3, dim=12, rank=4)
+            Z = wb.sample_mixture(key=random, U=U, sizes=(5, 5, 5)).noisy
+            moved = Z + np.asarray(wb.mssa(Z, U, temperature=2.0))
+            V = projections(U, Z)
+            before, after = (float(wb.coding_rate_given(X, U, 0.5)) for X in (Z, moved))
+            alpha = alpha_of(V, 0.5)
+            same = abs(rate(V, alpha) / before - 1) + abs(rate(V + attention(V, 2.0), alpha) / after - 1)
+            if after > before and same < 1e-12:
+                rises.append(f"R_c goes from {before:.4g} to {after:.4g}")
+    return all_of("library", count, rises, "draws in which Z + mssa(Z, U) does not raise R_c", run.seed)
+
+
+def compression_corrected(
+    run: Run, *, step: Callable[[np.ndarray, np.ndarray, float], np.ndarray] | None = None, scales: tuple[float, ...] = (0.1, 1)
+) -> Outcome:
+    """`step` of the weights 1/10 and 1/2 in every setting, at these scales of the tokens; and beside it at three times."""
+    move = step or (lambda V, core, t: (1 - t) * V + t * core)
+
+    def changes(own: tuple[float, ...]) -> tuple[int, list[str], float]:
+        random, rises, count, most = np.random.default_rng(run.seed), [], 0, -np.inf
+        for draw, temperature in _settings(run, random, own):
+            core = attention(draw.tokens, temperature)
+            for t in (0.1, 0.5):
+                for epsilon, change in _changes(draw.tokens, move(draw.tokens, core, t)):
+                    count, most = count + 1, max(most, change)
+                    if change >= 0:
+                        rises.append(f"{draw.words}, ε = {epsilon}, t = {t}: R_c changes by {change:+.2%}")
+        return count, rises, most
+
+    (count, rises, most), (large_count, large, _) = changes(scales), changes((3.0,))
+    words = f"settings in which the step lowers R_c (by {most:+.2%} or more)"
+    return together(
+        Part.counted("settings", count, rises, words, seeds=run.seed),
+        some_of("large tokens", large_count, large, "at three times the scale R_c rises", run.seed),
+        plots=[_scale_plot(run)],
+    )
+
+
+def _scale_plot(run: Run) -> Plot:
+    """R_c after both steps by the scale of the tokens."""
+    V = mixture(np.random.default_rng(run.seed), 16, 32, 0.1)
+    scales = [10 ** (k / 6) for k in range(-6, 5)]
+    series = []
+    for name, t in (("Z + MSSA", None), ("½Z + ½MSSA", 0.5)):
+        ratios = []
+        for scale in scales:
+            X = scale * V
+            core, alpha = attention(X, 1.0), alpha_of(X, 0.5)
+            moved = X + core if t is None else (1 - t) * X + t * core
+            ratios.append(rate(moved, alpha) / rate(X, alpha))
+        series.append(Series(name, scales, ratios))
+    return Plot(
+        "R_c after a step over R_c before it, by the scale of the tokens (p = 16, 32 tokens of each of 8 subspaces, T = 1, ε "
+        "= ½): above one Z + MSSA raises R_c.",
+        "One curve above one throughout; the other rises from below one and crosses it between scales one and three.",
+        "scale of the tokens",
+        "R_c after over before",
+        tuple(series),
+        log="x",
+    )
+
+
+def compression_limit(run: Run, *, weight: float = 1.0) -> Outcome:
+    """Fewer tokens than dimensions at a high precision, against logdet of the heads' weights; `weight` multiplies what is
+    added."""
+    random, errors, few, rises = np.random.default_rng(run.seed), [], [], []
+    count = run.choose(100, 500, 5000)
+    for _ in range(count):
+        V = random.uniform(0.3, 2) * random.standard_normal((3, 8, int(random.integers(1, 7))))
+        temperature, t, alpha = float(random.choice([1.0, 8**0.5])), float(random.uniform(0.05, 0.95)), alpha_of(V, 1e-6)
+        core, S, one = attention(V, temperature), weights(V, temperature), np.eye(V.shape[2])
+        before = rate(V, alpha)
+        gain, loss = rate(V + weight * core, alpha) - before, rate((1 - t) * V + t * core, alpha) - before
+        for found, mixed in ((gain, one + S), (loss, (1 - t) * one + t * S)):
+            errors.append(abs(found - np.linalg.slogdet(mixed)[1].sum()) / max(1.0, abs(found)))
+        if gain < len(V) * np.log(2) - 1e-6:
+            few.append(f"a rise of {gain:.4g}")
+        if loss > 1e-6:
+            rises.append(f"{loss:.3g} at t = {t:.3g}")
+    return together(
+        run.certify(),
+        Part.measured("limit", errors, 1e-6, "change of R_c at ε = 10⁻⁶ less the logdet", seeds=run.seed),
+        Part.counted("added", count, few, "rises of at least K log 2", seeds=run.seed),
+        Part.counted("in between", count, rises, "steps with their first-order term that do not raise R_c", seeds=run.seed),
+    )
+
+
+def normalized(run: Run, *, step: Step = added) -> Outcome:
+    """R_c before and after, tokens brought to one norm; the same by the public code's measure; and beside it attention taken of
+    small tokens and normalized only then."""
+    random, rises, heads, count, most = np.random.default_rng(run.seed), [], [], 0, -np.inf
+    late, late_count = [], 0
+    for draw, temperature in _settings(run, random, (1.0,)):
+        X = on_sphere(draw.tokens)
+        moved = step(X, attention(X, temperature))
+        for epsilon, change in _changes(X, on_sphere(moved)):
+            count, most = count + 1, max(most, change)
+            if change >= 0:
+                rises.append(f"{draw.words}, ε = {epsilon}: {change:+.2g}")
+        alpha = alpha_of(X, 0.1)
+        change = rate(on_spheres(moved), alpha) / rate(on_spheres(X), alpha) - 1
+        if change >= 0:
+            heads.append(f"{draw.words}: {change:+.2g}")
+        small = 0.1 * draw.tokens
+        for epsilon, change in _changes(X, on_sphere(step(small, attention(small, temperature)))):
+            late_count += 1
+            if change >= 0:
+                late.append(f"{draw.words}, ε = {epsilon}: {change:+.2g}")
+    words = f"settings in which R_c of the directions falls (by {-most:.3%} at least)"
+    return together(
+        Part.counted("norm √d", count, rises, words, seeds=run.seed),
+        Part.counted("each head apart", count // len(PRECISIONS), heads, "settings in which it falls", seeds=run.seed),
+        some_of("attention before normalization", late_count, late, "with attention of small tokens it rises", run.seed),
+    )
+
+
+def temperature(run: Run, *, raised: Callable[[int], float] = lambda rank: rank**0.5) -> Outcome:
+    """cos(−∇R_c, MSSA − Z) at a temperature that depends on p, and at one; with many tokens and with few."""
+
+    def worse(each: int, rounds: int) -> tuple[int, list[str], list[float]]:
+        random, exceptions, gains = np.random.default_rng(run.seed), [], []
+        for draw in mixtures(random, rounds, each):
+            V = draw.tokens
+            g = gradient(V, alpha_of(V, 0.5))
+            with_root, plain = (cosine(-g, attention(V, T) - V) for T in (raised(V.shape[1]), 1.0))
+            gains.append(with_root - plain)
+            if with_root <= plain:
+                exceptions.append(f"{draw.words}: {with_root:.3f}, {plain:.3f} at T = 1")
+        return len(gains), exceptions, gains
+
+    rounds = run.choose(2, 20, 150)
+    (count, exceptions, gains), (few_count, few, _) = worse(32, rounds), worse(4, 5 * rounds)
+    words = f"draws with a larger cosine at T = √p (from {min(gains):+.3f} to {max(gains):+.3f})"
+    return together(
+        Part.counted("settings", count, exceptions, words, seeds=run.seed),
+        some_of("few tokens", few_count, few, "with four tokens of each subspace the cosine is smaller at T = √p", run.seed),
+    )
+
+
+def free_output(run: Run, *, tied: bool = False) -> Outcome:
+    """The cosine over draws of both initializations and the tokens; `tied` takes W = U where it is to be free."""
+    random, count = np.random.default_rng(run.seed), run.choose(150, 1000, 10_000)
+    heads, dim, rank, samples = 4, 64, 16, 64
+    cosines: dict[str, list[float]] = {"free": [], "tied": []}
+    for _ in range(count):
+        U, W = random.uniform(-1, 1, size=(2, heads, dim, rank)) / np.sqrt(dim)
+        Z = random.standard_normal((dim, samples))
+        Z *= np.sqrt(dim) / np.linalg.norm(Z, axis=0)
+        V = projections(U, Z)
+        g, core = lifted(U, gradient(V, alpha_of(V, 0.5))), attention(V, rank**0.5)
+        cosines["free"].append(cosine(-g, lifted(U if tied else W, core)))
+        cosines["tied"].append(cosine(-g, lifted(U, core)))
+    free = np.array(cosines["free"])
+    mean, error = float(free.mean()), float(free.std(ddof=1) / np.sqrt(count))
+    low, high = mean - 3.29 * error, mean + 3.29 * error  # 99.9%
+    zero = Verdict.HOLDS if max(-low, high) <= 0.02 else Verdict.UNDECIDED
+    verdict = zero if low <= 0 <= high else Verdict.REFUTED
+    words = f"The mean cosine is in [{low:.4f}, {high:.4f}] (99.9%, {count} draws); single ones go up to {abs(free).max():.2f}."
+    figures = {"low": low, "high": high, "samples": count, "seeds": run.seed}
+    large = [f"{value:.3f}" for value in cosines["tied"] if value >= -0.5]
+    return together(
+        Part("free output map", verdict, Evidence.NUMERICAL, words, figures),
+        Part.counted("tied output map", count, large, "draws with a cosine below −½", seeds=run.seed),
+    )
