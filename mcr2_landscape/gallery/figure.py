@@ -12,10 +12,11 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas
 
 # The pages of the gallery: what they are called, and how the ids of the claims begin whose verdicts stand there.
-GROUPS = {
+GROUPS: dict[str, tuple[str, str | tuple[str, ...]]] = {
     "mcr2": ("The landscape of the maximal coding rate reduction", "mcr2."),
     "ctrl": ("Closed-loop transcription of linear subspaces", "ctrl."),
     "markov": ("Independent learning in Markov potential games", "mpg."),
+    "whitebox": ("White-box transformers", ("crate", "aot.", "book.")),
     "scale": ("Scale", ""),
 }
 

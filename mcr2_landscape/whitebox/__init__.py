@@ -9,6 +9,8 @@ from mcr2_landscape.whitebox.autoencoder import MaskedAutoencoder as MaskedAutoe
 from mcr2_landscape.whitebox.counting import count_parameters as count_parameters
 from mcr2_landscape.whitebox.counting import equal_parameters as equal_parameters
 from mcr2_landscape.whitebox.counting import twin as twin
+from mcr2_landscape.whitebox.cuts import mask_cut as mask_cut
+from mcr2_landscape.whitebox.cuts import normalized_cut as normalized_cut
 from mcr2_landscape.whitebox.landscape import TokenLandscape as TokenLandscape
 from mcr2_landscape.whitebox.landscape import token_inertia as token_inertia
 from mcr2_landscape.whitebox.layer_measures import Layerwise as Layerwise
@@ -16,6 +18,8 @@ from mcr2_landscape.whitebox.layer_measures import attention_maps as attention_m
 from mcr2_landscape.whitebox.layer_measures import class_features as class_features
 from mcr2_landscape.whitebox.layer_measures import layerwise as layerwise
 from mcr2_landscape.whitebox.layer_measures import token_features as token_features
+from mcr2_landscape.whitebox.masks import attention_masks as attention_masks
+from mcr2_landscape.whitebox.masks import mean_iou as mean_iou
 from mcr2_landscape.whitebox.mixtures import Sample as Sample
 from mcr2_landscape.whitebox.mixtures import log_density as log_density
 from mcr2_landscape.whitebox.mixtures import posterior_mean as posterior_mean
@@ -37,6 +41,9 @@ from mcr2_landscape.whitebox.rates import gradient_filter as gradient_filter
 from mcr2_landscape.whitebox.rates import neumann_gradient as neumann_gradient
 from mcr2_landscape.whitebox.rates import neumann_ratio as neumann_ratio
 from mcr2_landscape.whitebox.rates import sparse_rate_reduction as sparse_rate_reduction
+from mcr2_landscape.whitebox.segmentation import Segmentation as Segmentation
+from mcr2_landscape.whitebox.segmentation import emergence as emergence
+from mcr2_landscape.whitebox.segmentation import evaluate_segmentation as evaluate_segmentation
 from mcr2_landscape.whitebox.weights import load as load
 from mcr2_landscape.whitebox.weights import load_torch_state as load_torch_state
 from mcr2_landscape.whitebox.weights import save as save

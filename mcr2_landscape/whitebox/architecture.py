@@ -172,13 +172,17 @@ class Architecture:
         return int(self.num_patches * (1 - self.mask_ratio))
 
     def replace(self, **switches: Any) -> Architecture:
-        """The same with some fields changed. A width or number of heads takes `head_dim` along unless it is given.
+        """The same with some fields changed. What followed from them follows again unless it is given: the width of heads that
+        make up the tokens' width, and the sizes of a decoder that are the encoder's.
 
         **Raises:** `InputError` for unknown fields, and as the constructor does.
         """
         _check_known(switches)
-        if {"dim", "heads"} & set(switches) and self.inner == self.dim:
+        if self.inner == self.dim:
             switches.setdefault("head_dim", None)
+        for name in ("depth", "dim", "heads"):
+            if switches.get("decoder") == "none" or getattr(self, f"decoder_{name}") == getattr(self, name):
+                switches.setdefault(f"decoder_{name}", None)
         return dataclasses.replace(self, **switches)
 
     @classmethod

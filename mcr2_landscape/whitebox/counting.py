@@ -47,8 +47,8 @@ def twin(architecture: Architecture, **switches: Any) -> Architecture:
 
 
 def equal_parameters(architecture: Architecture, **switches: Any) -> Architecture:
-    """The twin whose width, a multiple of its heads (of four times the heads with fixed positions), brings it as near as
-    possible to the parameters of `architecture`.
+    """The twin whose width, a multiple of its heads (and of four with fixed positions), brings it as near as possible to the
+    parameters of `architecture`.
 
     **Raises:** `InputError` for switches that do not fit.
     """

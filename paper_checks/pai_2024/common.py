@@ -104,13 +104,13 @@ def root_law(first: float, second: float) -> Law:
     return Law(mean, math.sqrt(first / total - mean**2))
 
 
-def agrees(name: str, standardized: Any, what: str, *, seeds: Any) -> Part:
+def agrees(name: str, groups: Sequence[Sequence[np.ndarray]], what: str, *, seeds: Any) -> Part:
     """Whether independent values, each less its expectation and over its deviation, have the mean zero within `ERRORS` standard
-    errors."""
-    standardized = np.asarray(standardized, dtype=float)
-    error = abs(float(standardized.mean())) * math.sqrt(standardized.size)
-    words = f"{what}, in standard errors of {standardized.size} values"
-    return Part.measured(name, [error], ERRORS, words, seeds=seeds, refuted_beyond=2.0)
+    errors, in every group of them."""
+    values = [np.concatenate(group) for group in groups]
+    errors = [abs(float(group.mean())) * math.sqrt(group.size) for group in values]
+    words = f"{what}, in standard errors, of {sum(group.size for group in values)} tokens in {len(values)} settings"
+    return Part.measured(name, errors, ERRORS, words, seeds=seeds, refuted_beyond=2.0)
 
 
 def relative(found: np.ndarray, expected: np.ndarray) -> float:

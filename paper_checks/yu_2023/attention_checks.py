@@ -241,8 +241,8 @@ def free_output(run: Run, *, tied: bool = False) -> Outcome:
     verdict = zero if low <= 0 <= high else Verdict.REFUTED
     words = f"The mean cosine is in [{low:.4f}, {high:.4f}] (99.9%, {count} draws); single ones go up to {abs(free).max():.2f}."
     figures = {"low": low, "high": high, "samples": count, "seeds": run.seed}
-    large = [f"{value:.3f}" for value in cosines["tied"] if value >= -0.5]
+    large = [f"{value:.3f}" for value in cosines["tied"] if value >= -0.4]
     return together(
         Part("free output map", verdict, Evidence.NUMERICAL, words, figures),
-        Part.counted("tied output map", count, large, "draws with a cosine below −½", seeds=run.seed),
+        Part.counted("tied output map", count, large, "draws with a cosine below −2/5", seeds=run.seed),
     )

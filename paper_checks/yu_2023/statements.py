@@ -337,7 +337,7 @@ CLAIMS: tuple[Claim, ...] = (
         statement=(
             "At the published initialization (U and the output maps W_k uniform within ±1/√d, independent) the cosine between "
             "−∇R_c and Σ_k W_k V_k softmax(V_kᵀV_k/√p) has mean zero, W and −W being equally likely: its 99.9% interval over "
-            "draws holds zero and is within ±0.02. With W_k = U_k it is below −½." + _RATE
+            "draws holds zero and is within ±0.02. With W_k = U_k it is below −2/5." + _RATE
         ),
         hypotheses=("d = 64, four heads of 16 dimensions, 64 tokens of norm √d", "ε = 1/2"),
         expected=Verdict.HOLDS,

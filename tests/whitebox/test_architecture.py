@@ -115,6 +115,9 @@ def test_an_architecture_is_a_value():
     assert (one.grid, one.num_patches, one.patch_dim, one.inner) == ((2, 2), 4, 48, 8)
     assert one.replace(heads=4).head_dim == 2
     assert one.replace(heads=4, head_dim=5).head_dim == 5
+    mae = published("vit-mae", decoder_depth=3)
+    assert mae.replace(dim=16, depth=5) == published("vit-mae", dim=16, depth=5, decoder_depth=3, decoder_dim=16)
+    assert mae.replace(decoder="none").decoder_depth is None
 
 
 def test_derived_and_published_are_each_one_configuration():

@@ -89,6 +89,12 @@ TASKS = (
         "How long values, Q-functions and best responses of a routing game take.",
         f"{_HERE}.game_times:game_times",
     ),
+    Task(
+        "denoising",
+        "A step against the gradient of R_c beside denoising, on tokens near orthogonal subspaces.",
+        f"{_HERE}.denoising:denoising",
+    ),
+    Task("snr", "Signal over noise in the attention-only transformer, layer by layer.", f"{_HERE}.snr:snr"),
     Task("nothing", "Nothing: what a study itself costs.", f"{_HERE}.nothing:nothing", 1 << 28),
     Task("train", "Trains a small network on the digits, and says where it ends.", f"{_HERE}.train:train", 3 << 29, "float32"),
 )
