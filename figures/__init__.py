@@ -47,6 +47,8 @@ NAMES = (
     "markov_q_error",
     "markov_exploration",
     "markov_distance",
+    "denoising_alignment",
+    "snr_layers",
     "scale_products",
     "scale_inertia",
     "scale_games",

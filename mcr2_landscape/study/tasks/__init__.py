@@ -97,4 +97,18 @@ TASKS = (
     Task("snr", "Signal over noise in the attention-only transformer, layer by layer.", f"{_HERE}.snr:snr"),
     Task("nothing", "Nothing: what a study itself costs.", f"{_HERE}.nothing:nothing", 1 << 28),
     Task("train", "Trains a small network on the digits, and says where it ends.", f"{_HERE}.train:train", 3 << 29, "float32"),
+    Task(
+        "transformer",
+        "Trains a white-box transformer or its twin to classify images, and measures what its layers do.",
+        f"{_HERE}.transformer:transformer",
+        3 << 29,
+        "float32",
+    ),
+    Task(
+        "completion",
+        "Trains a masked autoencoder, and says how well it completes images and what its tokens know.",
+        f"{_HERE}.completion:completion",
+        3 << 29,
+        "float32",
+    ),
 )

@@ -1,0 +1,215 @@
+"""What the layers of a network do, before and after its training, as columns of a study."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from mcr2_landscape.study.tasks.problems import finite
+
+#: Which network each first entry of a column is of.
+STAGES = ("initial", "trained")
+
+Numbers = tuple[tuple[float | None, ...], ...]
+Counts = tuple[tuple[tuple[int, ...], ...], ...]
+
+_METRICS = {"derived": "as derived", "sphere": "sphere", "hooked": "as hooked"}
+_BATCH = 64
+_DENSE = 1200  # rows of the largest dense Hessian
+_EPSILON = 0.5
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerColumns:
+    """Measures of `layerwise` on test images. Each column has two entries, for the initial and for the trained network, of one
+    number a layer: the mean over images, and under the name with `_error` its standard error; missing where a network has no
+    such thing.
+
+    **Fields:** R_c by each metric: `derived_…` (of the tokens as they are), `sphere_…` (each token at length √d), `hooked_…`
+    (the published figures'); of each, `…_before` and `…_after` the layer's attention half, `…_change` between the two image by
+    image, and `…_common`, of the layer's tokens against the last layer's bases. `alignment`: the cosine between what the
+    attention half adds and −∇R_c. `ratio`: alpha max_k ‖U_kᵀZ‖², below one where the Neumann series converges. `nonzero`,
+    `nonzero_codes`: fractions of the layer's output, and of its codes, that are not zero. `objective`, `objective_after`,
+    `objective_change`: of the sparsification half, at its first feasible point, at its codes, and between; a token's.
+    `step_bound`: η‖D‖², below two where the step cannot raise that objective (no error: it depends on no image).
+    """
+
+    derived_before: Numbers
+    derived_before_error: Numbers
+    derived_after: Numbers
+    derived_after_error: Numbers
+    derived_change: Numbers
+    derived_change_error: Numbers
+    derived_common: Numbers
+    derived_common_error: Numbers
+    sphere_before: Numbers
+    sphere_before_error: Numbers
+    sphere_after: Numbers
+    sphere_after_error: Numbers
+    sphere_change: Numbers
+    sphere_change_error: Numbers
+    sphere_common: Numbers
+    sphere_common_error: Numbers
+    hooked_before: Numbers
+    hooked_before_error: Numbers
+    hooked_after: Numbers
+    hooked_after_error: Numbers
+    hooked_change: Numbers
+    hooked_change_error: Numbers
+    hooked_common: Numbers
+    hooked_common_error: Numbers
+    alignment: Numbers
+    alignment_error: Numbers
+    ratio: Numbers
+    ratio_error: Numbers
+    nonzero: Numbers
+    nonzero_error: Numbers
+    nonzero_codes: Numbers
+    nonzero_codes_error: Numbers
+    objective: Numbers
+    objective_error: Numbers
+    objective_after: Numbers
+    objective_after_error: Numbers
+    objective_change: Numbers
+    objective_change_error: Numbers
+    step_bound: Numbers
+
+
+@dataclass(frozen=True, kw_only=True)
+class LandscapeColumns:
+    """Where the tokens of a few test images are in the landscape of f = R − R_c(·|U_l) of their layer, epsilon ½, tokens as
+    they are. Each column has two entries, for the initial and for the trained network, of one entry a layer; missing without
+    subspaces.
+
+    **Fields:** `landscape_images`, how many. `relative_gradient`: ‖∇R − ∇R_c‖ / (‖∇R‖ + ‖∇R_c‖) at the layer's tokens, 0 at a
+    critical point, 1 where nothing cancels; `relative_gradient_attended`, after the attention half; `relative_gradient_after`,
+    at the layer's output, all in the landscape of the same layer. `value`: f at the layer's tokens; `value_change_attended`
+    and `value_change`: of f over the attention half, and over the layer, image by image. All with the standard error of the
+    mean over images (`…_error`). `inertia_positive`, `inertia_zero`, `inertia_negative`, `inertia_undecided`: eigenvalues of
+    the Hessian of f at the layer's tokens by sign, a list of one count an image; empty where d·min(d, N) is above 1,200.
+    `inertia_dimension`: d·N, what the counts add up to.
+    """
+
+    landscape_images: int
+    relative_gradient: Numbers
+    relative_gradient_error: Numbers
+    relative_gradient_attended: Numbers
+    relative_gradient_attended_error: Numbers
+    relative_gradient_after: Numbers
+    relative_gradient_after_error: Numbers
+    value: Numbers
+    value_error: Numbers
+    value_change_attended: Numbers
+    value_change_attended_error: Numbers
+    value_change: Numbers
+    value_change_error: Numbers
+    inertia_positive: Counts
+    inertia_zero: Counts
+    inertia_negative: Counts
+    inertia_undecided: Counts
+    inertia_dimension: int
+
+
+class Seen(NamedTuple):
+    """What one network makes of images: `maps`, (layers, images, heads, patches) or `None`; `features` of patches after each
+    layer, (layers, images, patches, d); `places`, tokens before a layer, after its attention half and after the layer, of the
+    first few images, each (layers, images, N, d)."""
+
+    maps: np.ndarray | None
+    features: np.ndarray
+    places: tuple[np.ndarray, np.ndarray, np.ndarray]
+
+
+def measured_count(available: int, wanted: int) -> int:
+    """How many images are measured: one program serves all batches of them."""
+    count = min(available, wanted)
+    return count if count <= _BATCH else count - count % _BATCH
+
+
+def seen(model: Any, inputs: np.ndarray, few: int) -> Seen:
+    """One pass over all images, with what segmentation and landscape need; `places` of `few` of them."""
+    maps, features, places = [], [], None
+    for at in range(0, len(inputs), _BATCH):
+        found = _trace(model, inputs[at : at + _BATCH])
+        if found.class_attention is not None:
+            maps.append(np.asarray(found.class_attention))
+        outputs = np.asarray(found.outputs)
+        features.append(outputs[:, :, 1:])
+        if places is None:
+            places = (np.asarray(found.tokens)[:, :few], np.asarray(found.attended)[:, :few], outputs[:, :few])
+    assert places is not None
+    return Seen(np.concatenate(maps, axis=1) if maps else None, np.concatenate(features, axis=1), places)
+
+
+def layer_columns(networks: tuple[Any, Any], inputs: np.ndarray) -> dict[str, Any]:
+    """The columns of `LayerColumns` of the initial and the trained network."""
+    from mcr2_landscape.whitebox import layerwise
+
+    columns: dict[str, Any] = {}
+    for prefix, metric in _METRICS.items():
+        both = [layerwise(model, inputs, metric=metric, batch=_BATCH) for model in networks]
+        columns |= _two(f"{prefix}_before", [one.before for one in both])
+        columns |= _two(f"{prefix}_after", [one.after for one in both])
+        columns |= _two(f"{prefix}_change", [one.after - one.before for one in both])
+        columns |= _two(f"{prefix}_common", [one.common for one in both])
+        if prefix != "derived":
+            continue
+        # The others know nothing of the metric, but for epsilon.
+        for name in ("alignment", "ratio", "nonzero", "nonzero_codes", "objective", "objective_after"):
+            columns |= _two(name, [getattr(one, name) for one in both])
+        columns |= _two("objective_change", [one.objective_after - one.objective for one in both])
+        columns["step_bound"] = tuple(finite(one.step_bound) for one in both)
+    return columns
+
+
+def landscape_columns(networks: tuple[Any, Any], views: tuple[Seen, Seen]) -> dict[str, Any]:
+    """The columns of `LandscapeColumns` of the initial and the trained network."""
+    from mcr2_landscape.whitebox import TokenLandscape, token_inertia
+    from mcr2_landscape.whitebox.halves import SubspaceAttention
+    from mcr2_landscape.whitebox.layer_measures import bases_of
+
+    depth, few, num_tokens, dim = views[0].places[0].shape
+    numbers = np.full((2, 6, depth, few), np.nan)
+    counts: list[list[list[tuple[int, int, int, int]]]] = [[[] for _ in range(depth)] for _ in STAGES]
+    for stage, (model, view) in enumerate(zip(networks, views, strict=True)):
+        if not isinstance(model.layers.attention, SubspaceAttention):
+            continue
+        for layer, U in enumerate(np.asarray(bases_of(model.layers.attention), dtype=np.float64)):
+            problem = TokenLandscape.of(U, _EPSILON, num_tokens)
+            for image in range(few):
+                points = [place[layer, image].T.astype(np.float64) for place in view.places]
+                found = [problem.evaluate(Z) for Z in points]
+                relative = [float(np.linalg.norm(gradient)) / scale if scale else np.nan for _, gradient, scale in found]
+                values = [value for value, _, _ in found]
+                numbers[stage, :, layer, image] = (*relative, values[0], values[1] - values[0], values[2] - values[0])
+                if dim * min(dim, num_tokens) <= _DENSE:
+                    inertia = token_inertia(points[0], U, _EPSILON)
+                    counts[stage][layer].append((inertia.positive, inertia.zero, inertia.negative, inertia.undecided))
+    names = ("relative_gradient", "relative_gradient_attended", "relative_gradient_after")
+    columns: dict[str, Any] = {"landscape_images": few, "inertia_dimension": dim * num_tokens}
+    for place, name in enumerate((*names, "value", "value_change_attended", "value_change")):
+        columns |= _two(name, list(numbers[:, place]))
+    for place, sign in enumerate(("positive", "zero", "negative", "undecided")):
+        columns[f"inertia_{sign}"] = tuple(tuple(tuple(one[place] for one in layer) for layer in stage) for stage in counts)
+    return columns
+
+
+def _two(name: str, both: list[np.ndarray]) -> dict[str, Numbers]:
+    """Means over images and their standard errors, (layers, images) each, of two networks."""
+    means = tuple(finite(values.mean(axis=1)) for values in both)
+    spread = (values.std(axis=1, ddof=1) / np.sqrt(values.shape[1]) for values in both)
+    return {name: means, f"{name}_error": tuple(finite(values) for values in spread)}
+
+
+def _trace(model: Any, images: np.ndarray) -> Any:
+    import equinox as eqx
+
+    return eqx.filter_jit(_traced)(model, images)
+
+
+def _traced(model: Any, images: Any) -> Any:
+    found = model.trace(images)
+    # What is not needed is not computed, or not brought back.
+    return found._replace(projections=None, codes=None)
