@@ -17,6 +17,7 @@ PAPER = "Yu, Buchanan, Pai et al., White-Box Transformers via Sparse Rate Reduct
 _RATES = "paper_checks.yu_2023.rate_checks"
 _ATTENTION = "paper_checks.yu_2023.attention_checks"
 _SPARSE = "paper_checks.yu_2023.sparse_checks"
+_LAYERS = "paper_checks.yu_2023.layer_checks"
 
 # What a statement needs to be read on its own.
 _RATE = (
@@ -32,6 +33,10 @@ _MIXTURE = (
     "n tokens of each, with standard normal coefficients, plus normal noise of deviation σ ∈ {0.1, 0.5} in every direction",
 )
 _SPARSE_OBJECTIVE = " The objective of codes A for a target Y and a dictionary D is F(A) = λ‖A‖₁ + ½‖Y − DA‖_F²."
+_HOOKED = (
+    " The published measure takes U_kᵀLN(z) of what enters a layer, scales each to length one, and has ε² = 1/100; the "
+    "networks are small, with the published layers."
+)
 
 
 def ascending(*quantities: str | list[tuple[str, str]]) -> Statement:
@@ -434,5 +439,63 @@ CLAIMS: tuple[Claim, ...] = (
             Case("overcomplete-wide", identity("(1/10)*(2/d)*9*d", "9/5"), Role.INSTANCE, "For m = 4d and the fan-in d."),
         ),
         group="crate-sparse",
+    ),
+    Claim(
+        id="crate.layers.printed",
+        title="Each layer of a trained CRATE lowers R_c and makes its tokens sparser",
+        source=f"{PAPER}, section 3.2 and figure 3, and the README of its public code; here of small networks on the digits",
+        form=Form.PRINTED,
+        statement=(
+            "Along the layers of a trained CRATE, R_c(Z^l|U^l), measured as in the published figure, and the share of entries "
+            "of Z^l that are not zero fall from layer to layer, in the mean over test images." + _HOOKED
+        ),
+        hypotheses=("a CRATE trained to classify", "test images"),
+        expected=Verdict.REFUTED,
+        check=f"{_LAYERS}:layers_printed",
+        group="crate-layers",
+    ),
+    Claim(
+        id="crate.layers.corrected",
+        title="Over all layers, attention compresses projections of length one and expands raw tokens",
+        source="docs/whitebox.md",
+        form=Form.CORRECTED,
+        statement=(
+            "Summed over layers, the attention halves lower R_c of each layer's projections, scaled to length one, and raise "
+            "R_c of the tokens as they are, both against the layer's own bases and in the mean over test images; at random "
+            "initialization as well as after training." + _HOOKED
+        ),
+        hypotheses=("a CRATE as published, trained to classify or random", "test images"),
+        expected=Verdict.HOLDS,
+        corrects="crate.layers.printed",
+        check=f"{_LAYERS}:layers_corrected",
+        group="crate-layers",
+    ),
+    Claim(
+        id="crate.layers.random-start",
+        title="Tokens that become sparser with depth are no sign of learning",
+        source="docs/whitebox.md",
+        form=Form.OWN,
+        statement=(
+            "In a CRATE of random initialization the share of entries that are not zero falls from the first layer's output to "
+            "the last one's, by more than half of what it falls by after training." + _HOOKED
+        ),
+        hypotheses=("a CRATE as published", "test images"),
+        expected=Verdict.HOLDS,
+        check=f"{_LAYERS}:random_start",
+        group="crate-layers",
+    ),
+    Claim(
+        id="crate.layers.proximal",
+        title="After training, the sparsification half is still a proximal gradient step",
+        source="docs/whitebox.md",
+        form=Form.OWN,
+        statement=(
+            "In every layer of a CRATE trained to classify η‖D‖² is below 2, and the objective of ISTA at the layer's codes is "
+            "below that at the positive part of the tokens it starts from, in the mean over test images." + _SPARSE_OBJECTIVE
+        ),
+        hypotheses=("a CRATE as published, trained to classify",),
+        expected=Verdict.HOLDS,
+        check=f"{_LAYERS}:proximal_after_training",
+        group="crate-layers",
     ),
 )

@@ -125,9 +125,7 @@ def completion(
     probes: dict[str, tuple[float, ...]] = {}
     views = [[_features(model, inputs[part]) for part in ("train", "test")] for model in (initial, result.model)]
     for place, name in enumerate(("probe_class", "probe_tokens")):
-        probes[name] = tuple(
-            ridge_accuracy(own[place], train.labels, other[place], test.labels, seed) for own, other in views
-        )
+        probes[name] = tuple(ridge_accuracy(own[place], train.labels, other[place], test.labels, seed) for own, other in views)
     flat = [array.reshape(len(array), -1).astype(np.float64) for array in inputs.values()]
     return Completed(
         network={"crate-mae": "CRATE-MAE", "tied": "CRATE-MAE, tied decoder", "mae": "MAE"}[autoencoder],
@@ -199,7 +197,7 @@ def _completed(model: Any, inputs: np.ndarray, masked: np.ndarray) -> np.ndarray
     # A stable sort: the visible patches come first, in their order.
     visible = masked.argsort(axis=1, kind="stable")[:, : (~masked[0]).sum()].astype(np.int32)
 
-    def rows(images: np.ndarray, hidden: np.ndarray, places: np.ndarray) -> Any:
+    def rows(images: np.ndarray, hidden: Any, places: Any) -> Any:
         return eqx.filter_jit(_complete)(model, images, Masking(hidden, places))
 
     return _in_rows(rows, inputs, masked, visible)[0]
@@ -242,7 +240,7 @@ def _errors(predictions: list[np.ndarray], targets: np.ndarray, masked: list[np.
 
 
 def _baselines(own: np.ndarray, targets: np.ndarray, masked: list[np.ndarray], channels: int) -> dict[str, float]:
-    count, patches, numbers = targets.shape
+    count, patches, _ = targets.shape
     split = targets.reshape(count, patches, -1, channels)
     means = [np.einsum("npqc,np->nc", split, ~hidden) / ((~hidden).sum(axis=1) * split.shape[2])[:, None] for hidden in masked]
     constant = [np.broadcast_to(mean[:, None, None], split.shape).reshape(targets.shape) for mean in means]

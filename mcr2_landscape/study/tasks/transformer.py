@@ -53,9 +53,7 @@ def transformer(
     patch: int | None = None,
     attention: Literal["mssa", "mhsa", "none"] = "mssa",
     sparsification: Literal["ista", "odl", "mlp", "none"] = "ista",
-    control: Literal[
-        "none", "frozen subspaces", "tied output", "flipped sign", "no attention", "as derived"
-    ] = "none",
+    control: Literal["none", "frozen subspaces", "tied output", "flipped sign", "no attention", "as derived"] = "none",
     base: Literal["own", "crate"] = "own",
     dim: int = 48,
     depth: int = 6,
@@ -82,7 +80,7 @@ def transformer(
     * `width`: "equal", all have `dim`; "equal parameters", the width that comes nearest to the parameters of CRATE with `dim`.
     * `num_measured`: test images for layers and masks, at most; above 64 a multiple of it. `num_recorded`: steps of the history
       to keep.
-    * `seed`: of the split (of shapes also the images), the parameters and the batches: architectures with one seed see the same.
+    * `seed`: of the split (of shapes also the images), the parameters and the batches.
 
     **Raises:** `InputError` for numbers out of range and what does not go together; `RuntimeError` where the training ended
     before its last step.

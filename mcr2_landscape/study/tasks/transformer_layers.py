@@ -146,10 +146,14 @@ def seen(model: Any, inputs: np.ndarray, few: int) -> Seen:
 def layer_columns(networks: tuple[Any, Any], inputs: np.ndarray) -> dict[str, Any]:
     """The columns of `LayerColumns` of the initial and the trained network."""
     from mcr2_landscape.whitebox import layerwise
+    from mcr2_landscape.whitebox.halves import SubspaceAttention
 
     columns: dict[str, Any] = {}
+    both: list[Any] = []
     for prefix, metric in _METRICS.items():
-        both = [layerwise(model, inputs, metric=metric, batch=_BATCH) for model in networks]
+        # Without subspaces there is no rate to measure, and one metric says all the rest.
+        if prefix == "derived" or isinstance(networks[1].layers.attention, SubspaceAttention):
+            both = [layerwise(model, inputs, metric=metric, batch=_BATCH) for model in networks]
         columns |= _two(f"{prefix}_before", [one.before for one in both])
         columns |= _two(f"{prefix}_after", [one.after for one in both])
         columns |= _two(f"{prefix}_change", [one.after - one.before for one in both])

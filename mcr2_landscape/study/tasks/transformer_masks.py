@@ -34,7 +34,7 @@ class MaskColumns:
 
     Arrays of six images: `mosaic_images` (6, C, H, W) float32 in [0, 1]; `mosaic_truth` (6, H, W) bool; `mosaic_maps`
     (2, 6, heads, rows, columns) float32, the class token's attention to patches in the layer `mosaic_layer` (two entries: that
-    of each network's `attention_fixed`); `mosaic_cuts` (2, 6, rows, columns) bool, the cut's mask in the layer of each network's
+    of each network's `attention_fixed`); `mosaic_cuts` (2, 6, rows, columns) bool, the cut's mask in each network's layer
     `cut_fixed`.
     """
 

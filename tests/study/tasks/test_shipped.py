@@ -19,6 +19,7 @@ STUDIES = shipped()
 EXPECTED = {
     "ascent",
     "claims",
+    "completion",
     "constrained",
     "ctrl_degeneracy",
     "ctrl_dimension",
@@ -45,6 +46,9 @@ EXPECTED = {
     "survey",
     "trained_digits",
     "trajectories",
+    "transformer_digits",
+    "transformer_mnist",
+    "transformer_shapes",
 }
 
 

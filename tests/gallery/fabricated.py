@@ -1,0 +1,157 @@
+"""Results of tasks that take long to compile, made up: figures are tested by what they make of rows, whatever is in them.
+
+The types of the columns are the tasks' own, so that a store of these is refused where they have changed.
+"""
+
+from __future__ import annotations
+
+import zlib
+from typing import Any
+
+import numpy as np
+
+from mcr2_landscape.study.tasks.completion import Completed
+from mcr2_landscape.study.tasks.transformer import Classified
+from mcr2_landscape.study.tasks.transformer_setup import network_name
+
+STAGES = 2
+_NUMBERS = {
+    "derived_before": (90, 110), "derived_after": (90, 110), "derived_change": (-3, 3), "derived_common": (90, 110),
+    "sphere_before": (80, 100), "sphere_after": (80, 100), "sphere_change": (-2, 2), "sphere_common": (80, 100),
+    "hooked_before": (85, 97), "hooked_after": (85, 97), "hooked_change": (-1, 1), "hooked_common": (85, 97),
+    "alignment": (-0.5, 0.5), "ratio": (1, 50), "relative_gradient": (0.3, 0.9), "relative_gradient_attended": (0.3, 0.9),
+    "relative_gradient_after": (0.3, 0.9), "value": (-20, 20), "value_change_attended": (-3, 3), "value_change": (-9, 9),
+}  # fmt: skip
+_CODES = {"nonzero_codes": (0.2, 0.5), "objective": (3, 9), "objective_after": (1, 3), "objective_change": (-6, 0)}
+_DIFFERENCES = ("random-initialization", "all-foreground", "center-prior", "color-cut", "color-means")
+
+
+def _random(parameters: dict[str, Any]) -> np.random.Generator:
+    return np.random.default_rng(zlib.crc32(repr(sorted(parameters.items())).encode()))
+
+
+def _nested(values: np.ndarray) -> Any:
+    return tuple(_nested(own) for own in values) if values.ndim else values.item()
+
+
+def _triples(random: np.random.Generator, *shape: int, low: float = 0.2, high: float = 0.6) -> Any:
+    middle = random.uniform(low, high, shape)
+    return _nested(np.stack([middle, middle - 0.03, middle + 0.04], axis=-1))
+
+
+def transformer(**parameters: Any) -> Classified:
+    """Random columns for one training; without attention or sparsification what they have is missing."""
+    random = _random(parameters)
+    attention = "none" if parameters["control"] == "no attention" else parameters["attention"]
+    sparsification, depth, heads = parameters["sparsification"], parameters["depth"], parameters["heads"]
+    columns: dict[str, Any] = {}
+
+    def numbers(name: str, low: float, high: float, *, there: bool, error: bool = True) -> None:
+        columns[name] = _nested(random.uniform(low, high, (STAGES, depth))) if there else ((None,) * depth,) * STAGES
+        if error:
+            spread = 0.02 * (high - low)
+            columns[f"{name}_error"] = ((spread if there else None,) * depth,) * STAGES
+
+    for name, ends in _NUMBERS.items():
+        numbers(name, *ends, there=attention == "mssa")
+    for name, ends in _CODES.items():
+        numbers(name, *ends, there=sparsification in ("ista", "odl"))
+    numbers("step_bound", 0.4, 2.3, there=sparsification in ("ista", "odl"), error=False)
+    numbers("nonzero", 0.2, 0.5, there=True)
+    if sparsification != "ista":
+        columns["nonzero"] = ((1.0,) * depth,) * STAGES
+    dimension, few = 17 * parameters["dim"], 2
+    positive = random.integers(1, dimension // 4, (STAGES, depth, few))
+    zero = random.integers(0, dimension // 4, (STAGES, depth, few))
+    counts = {"positive": positive, "zero": zero, "negative": dimension - positive - zero, "undecided": 0 * zero}
+    for sign, own in counts.items():
+        columns[f"inertia_{sign}"] = _nested(own if attention == "mssa" else own[:, :, :0])
+    if parameters["data"] == "shapes":
+        columns |= _masks(random, depth, heads, parameters["image_size"] or 32, attends=attention != "none")
+    same_width = parameters["width"] == "equal"
+    steps = 5
+    return Classified(
+        network=network_name(parameters["attention"], sparsification, parameters["control"]),
+        token_dim=parameters["dim"] if same_width else parameters["dim"] + 3,
+        num_tokens=17,
+        parameters=int(random.integers(1000, 1100)) * (3 if same_width and sparsification != "ista" else 1),
+        num_train=40,
+        num_test=10,
+        train_loss=random.uniform(0.01, 0.3),
+        test_loss=random.uniform(0.1, 0.5),
+        train_accuracy=random.uniform(0.95, 1),
+        test_accuracy=random.uniform(0.8, 0.95),
+        measured_images=8,
+        training_seconds=1.0,
+        history_step=tuple(range(steps)),
+        history_loss=_nested(random.uniform(0, 2, steps)),
+        history_gradient_norm=_nested(random.uniform(0, 2, steps)),
+        history_accuracy=_nested(random.uniform(0, 1, steps)),
+        landscape_images=few,
+        inertia_dimension=dimension,
+        **columns,
+    )
+
+
+def _masks(random: np.random.Generator, depth: int, heads: int, side: int, *, attends: bool) -> dict[str, Any]:
+    shown, rows = 6, side // 4
+    columns: dict[str, Any] = {
+        "selection_images": 4,
+        "evaluation_images": 4,
+        "difference_names": _DIFFERENCES,
+        "baseline_names": _DIFFERENCES[1:],
+        "baseline_iou": _triples(random, 4),
+        "ceiling_iou": _triples(random, low=0.8, high=0.9),
+        "mosaic_images": random.random((shown, 3, side, side)).astype(np.float32),
+        "mosaic_truth": random.random((shown, side, side)) < 0.3,
+        "mosaic_cuts": random.random((STAGES, shown, rows, rows)) < 0.3,
+    }
+    if attends:
+        columns["mosaic_layer"] = layers = _nested(random.integers(0, depth, STAGES))
+        columns["mosaic_maps"] = random.random((STAGES, shown, heads, rows, rows)).astype(np.float32)
+    for probe in ("attention", "cut") if attends else ("cut",):
+        columns[f"{probe}_iou"] = _nested(random.uniform(0.2, 0.5, (STAGES, depth, heads)[: 3 if probe == "attention" else 2]))
+        for name in ("fixed", "best"):
+            place = _nested(random.integers(0, heads, STAGES))
+            fixed = layers if attends and name == "fixed" else _nested(random.integers(0, depth, STAGES))
+            columns[f"{probe}_{name}"] = tuple(zip(fixed, place, strict=True)) if probe == "attention" else fixed
+            columns[f"{probe}_{name}_iou"] = _triples(random, STAGES)
+        columns[f"{probe}_differences"] = _triples(random, 5, low=-0.2, high=0.2)
+        columns[f"{probe}_verdict"] = ("holds", "refuted", "undecided")[int(random.integers(3))]
+    return columns
+
+
+def completion(**parameters: Any) -> Completed:
+    """Random columns for one training of an autoencoder."""
+    random, shown, steps = _random(parameters), 8, 5
+    side, channels = (32, 3) if parameters["data"] == "shapes" else (8, 1)
+    images = random.random((shown, channels, side, side)).astype(np.float32)
+    names = {"crate-mae": "CRATE-MAE", "tied": "CRATE-MAE, tied decoder", "mae": "MAE"}
+    return Completed(
+        network=names[parameters["autoencoder"]],
+        token_dim=parameters["dim"],
+        num_tokens=17,
+        parameters=int(random.integers(1000, 9000)),
+        num_train=40,
+        num_test=10,
+        train_loss=random.uniform(0.3, 0.7),
+        test_loss=random.uniform(0.3, 0.7),
+        test_loss_error=0.01,
+        initial_loss=random.uniform(1, 2),
+        mean_image_loss=random.uniform(0.8, 1),
+        visible_mean_loss=random.uniform(0.8, 1),
+        patch_mean_loss=random.uniform(0.2, 0.3),
+        probe_tokens=_nested(random.uniform(0.5, 0.9, STAGES)),
+        probe_class=_nested(random.uniform(0.5, 0.9, STAGES)),
+        probe_pixels=random.uniform(0.5, 0.9),
+        shown_images=images,
+        shown_masked=random.random((shown, side, side)) < 0.75,
+        shown_completions=images + random.normal(0, 0.2, images.shape).astype(np.float32),
+        training_seconds=1.0,
+        history_step=tuple(range(steps)),
+        history_loss=_nested(random.uniform(0, 2, steps)),
+        history_gradient_norm=_nested(random.uniform(0, 2, steps)),
+    )
+
+
+RESULTS = {"transformer": transformer, "completion": completion}
