@@ -111,10 +111,12 @@ def _csv(table: Table) -> dict[str, str]:
     plain = [name for name in table.columns if name not in arrays]
     out = {"": _written([plain, *zip(*(table.columns[name] for name in plain), strict=True)])}
     for name in arrays:
-        rows: list[list[Any]] = [["unit", "row", "column", name]]
+        axes = max(value.ndim for value in table.columns[name] if value is not None)
+        numbered = ["row", "column"] if axes <= 2 else [f"axis_{k}" for k in range(1, axes + 1)]
+        rows: list[list[Any]] = [["unit", *numbered, name]]
         for unit, array in zip(table.columns["unit"], table.columns[name], strict=True):
             if array is not None:
-                rows += [[unit, i, j, float(value)] for (i, j), value in np.ndenumerate(np.atleast_2d(array))]
+                rows += [[unit, *place, float(value)] for place, value in np.ndenumerate(np.atleast_2d(array))]
         out[name] = _written(rows)
     return out
 

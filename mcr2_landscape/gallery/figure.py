@@ -28,7 +28,7 @@ class Select:
     **Fields:** `study`, a name; `sql`, a SELECT from `rows` or `ordered_rows` (the study's order), whose columns are all that
     is drawn. Its first column is `unit`, the identity of the row that the numbers come from, or `units`, how many rows they sum
     up. `least`: how many rows of the answer the figure needs. `arrays`: columns that hold arrays of the store, which are
-    read (two axes at most).
+    read, those of one column with equally many axes.
     """
 
     study: str

@@ -35,6 +35,8 @@ from mcr2_landscape.whitebox.operators import lasso_objective as lasso_objective
 from mcr2_landscape.whitebox.operators import mssa as mssa
 from mcr2_landscape.whitebox.operators import odl as odl
 from mcr2_landscape.whitebox.operators import subspace_denoising as subspace_denoising
+from mcr2_landscape.whitebox.positions import LayerPositions as LayerPositions
+from mcr2_landscape.whitebox.positions import layer_positions as layer_positions
 from mcr2_landscape.whitebox.rates import coding_rate_given as coding_rate_given
 from mcr2_landscape.whitebox.rates import coding_rate_given_gradient as coding_rate_given_gradient
 from mcr2_landscape.whitebox.rates import gradient_filter as gradient_filter

@@ -81,9 +81,11 @@ def assert_array(figure, tables, key, column, folder):
     with open(folder / f"{name}.{column}.csv", newline="") as text:
         rows = iter(list(csv.DictReader(text)))
     for unit, array in zip(tables[key].columns["unit"], tables[key].columns[column], strict=True):
-        for (i, j), value in np.ndenumerate(np.atleast_2d(np.zeros((0, 0)) if array is None else array)):
+        for place, value in np.ndenumerate(np.atleast_2d(np.zeros((0, 0)) if array is None else array)):
             row = next(rows)
-            assert (row["unit"], int(row["row"]), int(row["column"]), float(row[column])) == (unit, i, j, value)
+            words = ("row", "column") if len(place) == 2 else [f"axis_{k + 1}" for k in range(len(place))]
+            assert (row["unit"], *(int(row[word]) for word in words)) == (unit, *place)
+            assert float(row[column]) == value
     assert next(rows, None) is None
 
 

@@ -1,0 +1,99 @@
+"""Where the tokens of each layer sit in the landscape of the layer's own objective.
+
+The objective is f = R − R_c(·|U_l), the smooth part of the sparse rate reduction with the layer's own bases, of the tokens as
+they are. What a layer is derived to do is to raise it. See `mcr2_landscape.whitebox.landscape` and docs/whitebox.md.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from mcr2_landscape.record import Record
+from mcr2_landscape.validation import InputError, positive_integer, positive_real
+from mcr2_landscape.whitebox.halves import SubspaceAttention
+from mcr2_landscape.whitebox.landscape import TokenLandscape, token_inertia
+from mcr2_landscape.whitebox.layer_measures import bases_of
+
+LIMIT = 1200  # rows of the core up to which directions are counted
+
+
+@dataclass(frozen=True)
+class LayerPositions(Record):
+    """One row a layer, one column an image, float64.
+
+    **Fields:** `epsilon`. `value`: f of the tokens that enter the layer; `after_attention` and `after_layer`: f, with the same
+    bases, of what leaves its attention half, and the layer. `relative_gradient`: ‖∇R − ∇R_c‖/(‖∇R‖ + ‖∇R_c‖) at the tokens that
+    enter, zero at a critical point and at most one. `attention_slope`, `layer_slope`: the cosine between ∇f there and what the
+    half, and the layer, adds to the tokens: positive where the step ascends f at first. `ascending`, `descending`, `undecided`:
+    directions along which f bends upwards, downwards, or not to be told from rounding (−1: not counted, the core is too large).
+    """
+
+    epsilon: float
+    value: np.ndarray
+    after_attention: np.ndarray
+    after_layer: np.ndarray
+    relative_gradient: np.ndarray
+    attention_slope: np.ndarray
+    layer_slope: np.ndarray
+    ascending: np.ndarray
+    descending: np.ndarray
+    undecided: np.ndarray
+
+
+def layer_positions(model: Any, images: Any, *, epsilon: float = 0.5, count: bool = True, limit: int = LIMIT) -> LayerPositions:
+    """Where the tokens of each layer sit, image by image.
+
+    **Arguments:** `model`: a network with subspace attention in its layers. `images` of shape (n, C, H, W), a few: with `count`
+    each layer and image takes the eigenvalues of a matrix of d·min(d, N) rows, if these are at most `limit`. `epsilon` > 0.
+
+    **Returns:** `LayerPositions`. The tokens are computed in the dtype of the model, everything else in float64.
+
+    **Raises:** `InputError` for a network without subspaces, images of another shape, or numbers out of range.
+    """
+    epsilon, limit = positive_real("epsilon", epsilon), positive_integer("limit", limit)
+    shape = np.shape(images)
+    if len(shape) != 4 or shape[0] == 0:
+        raise InputError(f"images: found shape {shape}; pass (n, C, H, W) with one image at least")
+    if not isinstance(model.layers.attention, SubspaceAttention):
+        raise InputError('model: found no subspaces; pass a network with attention "mssa"')
+    bases = np.asarray(bases_of(model.layers.attention), dtype=np.float64)
+    trace = _trace(model, images)
+    stages = [np.asarray(part, dtype=np.float64).swapaxes(-1, -2) for part in (trace.tokens, trace.attended, trace.outputs)]
+    depth, size = len(bases), shape[0]
+    found = {name: np.zeros((depth, size)) for name in ("value", "after_attention", "after_layer", "relative_gradient")}
+    found |= {name: np.zeros((depth, size)) for name in ("attention_slope", "layer_slope")}
+    counts = {name: np.full((depth, size), -1) for name in ("ascending", "descending", "undecided")}
+    d, N = stages[0].shape[-2:]
+    for layer in range(depth):
+        landscape = TokenLandscape.of(bases[layer], epsilon, N)
+        for image in range(size):
+            before, attended, after = (stage[layer, image] for stage in stages)
+            value, gradient, scale = landscape.evaluate(before)
+            at = layer, image
+            found["value"][at] = value
+            found["after_attention"][at], found["after_layer"][at] = (landscape.evaluate(Z)[0] for Z in (attended, after))
+            found["relative_gradient"][at] = np.linalg.norm(gradient) / scale if scale > 0 else 0.0
+            found["attention_slope"][at] = _cosine(gradient, attended - before)
+            found["layer_slope"][at] = _cosine(gradient, after - before)
+            if count and d * min(d, N) <= limit:
+                signs = token_inertia(before, bases[layer], epsilon)
+                counts["ascending"][at], counts["descending"][at] = signs.positive, signs.negative
+                counts["undecided"][at] = signs.undecided + signs.zero
+    return LayerPositions(epsilon, **found, **counts)
+
+
+def _cosine(gradient: np.ndarray, change: np.ndarray) -> float:
+    lengths = float(np.linalg.norm(gradient) * np.linalg.norm(change))
+    return float(np.sum(gradient * change)) / lengths if lengths > 0 else 0.0
+
+
+@eqx.filter_jit
+def _trace(model: Any, images: Any) -> Any:
+    with jax.default_matmul_precision("highest"):
+        return model.trace(jnp.asarray(images))
