@@ -11,7 +11,7 @@ import math
 from typing import Any
 
 import torch  # pyright: ignore[reportMissingImports]
-import torch.nn.functional as F  # pyright: ignore[reportMissingImports]  # noqa: N812 - the name that everyone gives it
+import torch.nn.functional as F  # pyright: ignore[reportMissingImports]
 from torch import nn  # pyright: ignore[reportMissingImports]
 
 from mcr2_landscape.validation import InputError
@@ -19,7 +19,7 @@ from mcr2_landscape.whitebox import Architecture
 
 
 class Attention(nn.Module):
-    """MSSA of tokens (B, N, d): in each of K heads the softmax attention of V = U_kᵀz whose queries, keys and values are all V."""
+    """MSSA of tokens (B, N, d): in each of K heads softmax attention whose queries, keys and values are V = U_kᵀz."""
 
     def __init__(self, a: Architecture, *, fused: bool):
         super().__init__()
@@ -131,10 +131,8 @@ class TorchCrate(nn.Module):
 
     def forward(self, images: Any) -> Any:
         """The logits of images (B, C, H, W)."""
-        if hasattr(self, "conv1"):
-            tokens = self.conv1(images).flatten(2).transpose(1, 2)
-        else:
-            tokens = self.to_patch_embedding(images)
+        linear = hasattr(self, "conv1")
+        tokens = self.conv1(images).flatten(2).transpose(1, 2) if linear else self.to_patch_embedding(images)
         tokens = torch.cat([self.cls_token.expand(len(images), -1, -1), tokens], dim=1) + self.pos_embedding
         for halves in self.transformer.layers:
             tokens = _layer(tokens, halves, self.residual)

@@ -24,6 +24,7 @@ _COMMANDS = {
     "study": "Sweep a task over a space of parameters: plan, run, resume, status, export, diff.",
     "figures": "Draw the figures of the papers from the results of studies, with the numbers behind them and a gallery.",
     "train": "Train features on labeled data, and say how close to a maximizer they came.",
+    "crate": "Train a white-box transformer on images, or read one, and say what each of its layers does.",
     "bench": "Time Hessian products and the inertia against their own limit and against other libraries, on one core.",
     "info": "Show versions, devices, and which optional parts are installed.",
 }

@@ -8,7 +8,7 @@ import os
 import re
 import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -51,8 +51,8 @@ class Folder:
         return (self.path / NAME).exists()
 
     @staticmethod
-    def of(name: str, *, resume: bool) -> Folder:
-        """Look at the folder, which need not exist yet.
+    def of(name: str, *, resume: bool, results: Sequence[str] = _RESULTS) -> Folder:
+        """Look at the folder, which need not exist yet; `results` are the files of a finished training.
 
         **Raises:** `InputError` for one that holds a training, unless it is gone on with.
         """
@@ -63,7 +63,7 @@ class Folder:
             raise InputError(f"--out {path}: is a file; give a folder")
         from mcr2_landscape.training.checkpoint import NAME
 
-        found = [file for file in (NAME, *_RESULTS) if (path / file).exists()]
+        found = [file for file in (NAME, *results) if (path / file).exists()]
         if found and NAME not in found:
             raise InputError(f"--out {path}: holds {found[0]} but no {NAME}: nothing to resume; give another folder")
         if found and not resume:
@@ -98,7 +98,7 @@ def run(data: LabeledFeatures, folder: Folder, options: Mapping[str, Any], seed:
             line.clear()
             _write(result, data, folder.path, options, seed)
     except InputError as error:
-        raise InputError(_in_options(str(error), folder.path)) from None
+        raise InputError(in_options(str(error), folder.path)) from None
     except KeyboardInterrupt:
         line.clear()
         if not folder.holds_checkpoint():
@@ -112,18 +112,18 @@ def run(data: LabeledFeatures, folder: Folder, options: Mapping[str, Any], seed:
     return {"diverged": _DIVERGED, "interrupted": _INTERRUPTED}.get(result.training.stopped.value, 0)
 
 
-def _in_options(message: str, folder: Path) -> str:
-    """A message of `train_features` with the options' names for its arguments. The folder's name stays as it is."""
+def in_options(message: str, folder: Path, options: Mapping[str, str] = _OPTIONS) -> str:
+    """A message of the library with the options' names for its arguments. The folder's name stays as it is."""
 
     def translate(words: str) -> str:
         words = words.replace("resume=True", "--resume").replace("pass --resume", "give --resume")
-        words = re.sub(r"(?<![\w./-])(?:batch_size|num_steps|learning_rate|max_seconds)\b", lambda m: _OPTIONS[m[0]], words)
+        words = re.sub(r"(?<![\w./-])(?:batch_size|num_steps|learning_rate|max_seconds)\b", lambda m: options[m[0]], words)
         # Short words are arguments only where one is named: before its value, now and then.
-        return re.sub(r"(?<![\w./-])(\w+)(?= \([^()]*, now )", lambda m: _OPTIONS.get(m[1], m[1]), words)
+        return re.sub(r"(?<![\w./-])(\w+)(?= \([^()]*, now )", lambda m: options.get(m[1], m[1]), words)
 
     name, colon, rest = message.partition(":")
-    if colon and name in _OPTIONS:
-        message = f"{_OPTIONS[name]}:{rest}"
+    if colon and name in options:
+        message = f"{options[name]}:{rest}"
     return str(folder).join(translate(words) for words in message.split(str(folder)))
 
 
@@ -144,7 +144,7 @@ def _write(result: FeatureTraining, data: LabeledFeatures, folder: Path, options
         arrays |= {"epsilon": result.epsilon, "regularization": result.regularization}
         np.savez(content, **arrays)
         write_bytes(folder / "features.npz", content.getvalue(), "--out")
-    write_text(folder / "history.csv", _table(result.training), "--out")
+    write_text(folder / "history.csv", history_table(result.training), "--out")
     configuration = {
         "data": configuration_hash({"features": data.features, "labels": data.labels}),
         "source": data.source,
@@ -154,7 +154,8 @@ def _write(result: FeatureTraining, data: LabeledFeatures, folder: Path, options
     write_json(folder / "training.json", document("training", result, configuration=configuration, key=seed), "--out")
 
 
-def _table(training: Training) -> str:
+def history_table(training: Training) -> str:
+    """The history as CSV."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(training.history)

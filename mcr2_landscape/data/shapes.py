@@ -15,6 +15,7 @@ from mcr2_landscape.randomness import generator
 from mcr2_landscape.validation import InputError, positive_integer, real
 
 PALETTES = ("shared", "independent", "separate")
+LABELS = ("outline", "texture")
 
 # Images of one block are drawn at once; the memory of the intermediate arrays stays within some tens of megabytes.
 _BLOCK_PIXELS = 2**19
@@ -33,6 +34,7 @@ class _Options:
     period: tuple[float, float]
     textures: tuple[str, ...]
     palette: str
+    label: str
 
 
 def shapes(
@@ -46,6 +48,7 @@ def shapes(
     period: tuple[float, float] = (0.125, 0.25),
     textures: Sequence[str] = ("stripes", "checks", "noise", "gradient"),
     palette: str = "shared",
+    label: str = "outline",
     noise: float = 0.02,
 ) -> LabeledImages:
     """Textured figures on textured ground, with the figures' masks: images to segment without looking at color.
@@ -57,11 +60,15 @@ def shapes(
     palette a pixel's color has the same distribution on the figure and on the ground of one image, and neither clusters of
     color nor brightness tell them apart. Orientation and period do, and the outline.
 
+    With `label` "texture" it is the figure's texture that is to be named, and the ground always has the last texture of the
+    list; outlines are drawn from all kinds. Networks of minutes learn this, where outlines of textured figures on textured ground
+    take them far longer.
+
     Image i depends on `key` and i alone: more images extend fewer.
 
     **Arguments:** `key`: a JAX key, an integer seed or a NumPy generator. `num_images`: how many; image i is of class
-    i mod `num_classes`. `size`: height and width, at least 8. `num_classes`: 1 to 8, the first ones of the list. `channels`: 3,
-    or 1 for gray. `area`: least and greatest area of a figure as part of the image. `period`: least and greatest period of a
+    i mod `num_classes`. `size`: height and width, at least 8. `num_classes`: 1 to 8, the first ones of the list of figures; with
+    `label` "texture" of `textures`, without the last. `channels`: 3, or 1 for gray. `area`: least and greatest area of a figure as part of the image. `period`: least and greatest period of a
     texture, as part of the size. `textures`: kinds to draw from, each "stripes", "checks", "noise" or "gradient". `palette`:
     "shared", the two colors are the same for figure and ground; "independent", each has two of its own, from the same
     distribution; "separate", the figure is bright and the ground dark, so that color tells all (a control). `noise`: standard
@@ -74,7 +81,7 @@ def shapes(
     >>> shapes(key=0, num_images=10).shape
     (10, 3, 32, 32)
     """
-    options = _checked(size, num_classes, channels, area, period, textures, palette)
+    options = _checked(size, num_classes, channels, area, period, textures, palette, label)
     count = positive_integer("num_images", num_images)
     if real("noise", noise) < 0:
         raise InputError(f"noise: found {noise:g}; pass zero or more")
@@ -93,18 +100,25 @@ def shapes(
             images[part] += np.float32(noise) * grain.standard_normal(images[part].shape, np.float32)
             np.clip(images[part], 0, 1, out=images[part])
     source = (
-        f"generated shapes ({count} of {num_classes} kinds, {size} × {size} pixels, palette {palette}, textures "
+        f"generated shapes ({count} of {num_classes} {label}s, {size} × {size} pixels, palette {palette}, textures "
         f"{', '.join(options.textures)})"
     )
-    return LabeledImages(images, labels, masks, options.outlines, source)
+    names = options.outlines if label == "outline" else options.textures[:num_classes]
+    return LabeledImages(images, labels, masks, names, source)
 
 
 def _draw(numbers: np.ndarray, labels: np.ndarray, options: _Options) -> tuple[np.ndarray, np.ndarray]:
     geometry, colors, draws = np.split(numbers, np.cumsum([_GEOMETRY, 2 * _PALETTE]), axis=1)
-    distance = _figures(geometry, labels, options)
+    draws = draws.reshape(-1, 2, _TEXTURE)
+    kinds = _drawn(draws[:, :, 0], len(options.textures))
+    outlines = labels
+    if options.label == "texture":
+        outlines = _drawn(draws[:, 0, 0], len(options.outlines))
+        kinds = np.stack([labels, np.full_like(labels, len(options.textures) - 1)], axis=1)
+    distance = _figures(geometry, outlines, options)
     coverage = np.clip(0.5 - distance, 0, 1)[:, None]
     figure, ground = _palettes(colors.reshape(-1, 2, 2, 3), options)
-    values = _textures(draws.reshape(-1, 2, _TEXTURE), options)
+    values = _textures(draws, kinds, options)
     parts = [low + value[:, None] * (high - low) for value, (low, high) in zip(values, (figure, ground), strict=True)]
     return coverage * parts[0] + (1 - coverage) * parts[1], distance <= 0
 
@@ -140,9 +154,14 @@ def _palettes(colors: np.ndarray, options: _Options) -> list[tuple[np.ndarray, n
     return [(pairs[0, :, k, :, None, None], pairs[1, :, k, :, None, None]) for k in (0, 1)]
 
 
-def _textures(draws: np.ndarray, options: _Options) -> np.ndarray:
-    """(2, images, size, size): the values in [0, 1] of the figure's and the ground's textures."""
-    size, kinds = options.size, np.minimum(draws[:, :, 0] * len(options.textures), len(options.textures) - 1).astype(int)
+def _drawn(uniform: np.ndarray, count: int) -> np.ndarray:
+    """Numbers from 0 to count − 1."""
+    return np.minimum(uniform * count, count - 1).astype(int)
+
+
+def _textures(draws: np.ndarray, kinds: np.ndarray, options: _Options) -> np.ndarray:
+    """(2, images, size, size): the values in [0, 1] of the figure's and the ground's textures, of `kinds` (images, 2)."""
+    size = options.size
     angles = draws[:, :, 1] * np.float32(np.pi)
     # The ground's direction is free; the figure's differs from it by 30° to 60° modulo 90°, as checks of either period ask.
     quarter, part = np.divmod(2 * draws[:, 0, 1], 1)
@@ -161,17 +180,25 @@ def _textures(draws: np.ndarray, options: _Options) -> np.ndarray:
     return values
 
 
-def _checked(size: Any, num_classes: Any, channels: Any, area: Any, period: Any, textures: Any, palette: Any) -> _Options:
+def _checked(
+    size: Any, num_classes: Any, channels: Any, area: Any, period: Any, textures: Any, palette: Any, label: Any
+) -> _Options:
     size, num_classes = positive_integer("size", size, minimum=8), positive_integer("num_classes", num_classes)
-    if num_classes > len(OUTLINES):
-        raise InputError(f"num_classes: found {num_classes}; there are {len(OUTLINES)} kinds of figures: {', '.join(OUTLINES)}")
-    names = tuple(OUTLINES)[:num_classes]
-    if channels not in (1, 3):
-        raise InputError(f"channels: found {channels!r}; pass 3 for colors or 1 for gray")
-    if palette not in PALETTES:
-        raise InputError(f"palette: found {palette!r}; pass one of {', '.join(PALETTES)}")
+    for name, value, known in (("palette", palette, PALETTES), ("label", label, LABELS)):
+        if value not in known:
+            raise InputError(f"{name}: found {value!r}; pass one of {', '.join(known)}")
     if isinstance(textures, str) or not textures or not set(textures) <= set(TEXTURES):
         raise InputError(f"textures: found {textures!r}; pass some of {', '.join(TEXTURES)}")
+    if label == "texture" and num_classes > len(textures) - 1:
+        raise InputError(
+            f"num_classes: found {num_classes} for {len(textures)} textures, of which the last is the ground's; pass at most "
+            f"{len(textures) - 1}, or more textures"
+        )
+    if num_classes > len(OUTLINES):
+        raise InputError(f"num_classes: found {num_classes}; there are {len(OUTLINES)} kinds of figures: {', '.join(OUTLINES)}")
+    names = tuple(OUTLINES)[:num_classes] if label == "outline" else tuple(OUTLINES)
+    if channels not in (1, 3):
+        raise InputError(f"channels: found {channels!r}; pass 3 for colors or 1 for gray")
     room = min(outline.area / (2 * outline.radius) ** 2 for outline in map(OUTLINES.__getitem__, names))
     least, greatest = _bounds("area", area)
     if greatest > room:
@@ -181,7 +208,7 @@ def _checked(size: Any, num_classes: Any, channels: Any, area: Any, period: Any,
     shortest, longest = _bounds("period", period)
     if shortest * size < 2:
         raise InputError(f"period: found {shortest:g}; a texture needs 2 of {size} pixels, {2 / size:.3g}, to be seen")
-    return _Options(size, names, channels, (least, greatest), (shortest, longest), tuple(textures), palette)
+    return _Options(size, names, channels, (least, greatest), (shortest, longest), tuple(textures), palette, label)
 
 
 def _bounds(name: str, value: Any) -> tuple[float, float]:

@@ -89,8 +89,13 @@ def _along(landscape: Any, Z: np.ndarray, v: np.ndarray, w: np.ndarray | None, t
     point = Z + step.reshape(Z.shape)
     if landscape.constraint is not None:
         with jax.enable_x64(True):
-            point = np.asarray(landscape.constraint.project(jnp.asarray(point)))
+            point = np.asarray(_project(landscape.constraint, jnp.asarray(point)))
     return landscape.evaluate(point)[0]
+
+
+@jax.jit
+def _project(constraint: Any, point: Any) -> Any:
+    return constraint.project(point)
 
 
 def _third(landscape: Any, Z: np.ndarray, v: np.ndarray, h: float) -> tuple[float, float]:

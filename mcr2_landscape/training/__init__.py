@@ -2,6 +2,8 @@
 
 from mcr2_landscape.training.features import FeatureTraining as FeatureTraining
 from mcr2_landscape.training.features import train_features as train_features
+from mcr2_landscape.training.image_examination import ImageExamination as ImageExamination
+from mcr2_landscape.training.image_examination import examine_images as examine_images
 from mcr2_landscape.training.image_losses import Classification as Classification
 from mcr2_landscape.training.image_losses import ClassTokenRates as ClassTokenRates
 from mcr2_landscape.training.image_losses import Completion as Completion

@@ -9,7 +9,7 @@ Whether a layer compresses depends on what is measured, so that every measure ha
 
 The bases differ from layer to layer, and so does what is measured: `common` has all layers against the bases of the last one.
 
-Source: Yu et al. (NeurIPS 2023), section 3.2 and figure 3; the measures are docs/transformers.md's.
+Source: Yu et al. (NeurIPS 2023), section 3.2 and figure 3; the measures are docs/whitebox.md's.
 """
 
 from __future__ import annotations

@@ -133,10 +133,10 @@ def test_a_folder_that_holds_a_training_is_not_overwritten(data, tmp_path, capsy
 
 def test_messages_name_options_and_leave_the_folder_s_name_alone():
     folder = Path("x/num_steps")
-    assert training_module._in_options(f"num_steps: found 3, but {folder} holds 4 steps; pass more", folder) == (
+    assert training_module.in_options(f"num_steps: found 3, but {folder} holds 4 steps; pass more", folder) == (
         f"--steps: found 3, but {folder} holds 4 steps; pass more"
     )
-    said = training_module._in_options(f"{folder}: holds a training already; pass resume=True to go on with it", folder)
+    said = training_module.in_options(f"{folder}: holds a training already; pass resume=True to go on with it", folder)
     assert said == f"{folder}: holds a training already; give --resume to go on with it"
 
 

@@ -1,7 +1,7 @@
 """A step against the gradient of R_c beside denoising, on tokens near orthogonal subspaces.
 
-Source: Pai et al., *Masked Completion via Structured Diffusion with White-Box Transformers* (ICLR 2024), section 2, as recalled;
-the laws for few tokens are derived in this project (claim `crate-mae.nearest-subspace.corrected`).
+Source: Pai et al., *Masked Completion via Structured Diffusion with White-Box Transformers* (ICLR 2024), section 2, as
+recalled; the laws for few tokens are derived in this project (claim `crate-mae.nearest-subspace.corrected`).
 """
 
 from __future__ import annotations
@@ -23,13 +23,14 @@ class Denoising:
     """One draw of tokens, n of each of K subspaces of p dimensions in d = Kp.
 
     **Fields:** `tokens_per_dimension` n/p; `dim` d; `precision`, the eps that was used; `neumann_ratio` rho. Of −∇R_c and the
-    way P_own z − z to a token's subspace: `cosine`, the mean over the tokens, with its `cosine_deviation`; `shrinkage_cosine`,
-    that of −∇R_c with −z; `relative_error` of −∇R_c/alpha, in Frobenius norms of all tokens. What multiplies signal over noise,
-    the norms of the tokens' parts in their own subspaces and off them: `step_gain` of the step 1/alpha, `best_gain` of the best
-    of many steps up to the longest that overshoots no direction, `posterior_gain` of the posterior mean (what rounding can leave of
-    noise counts as noise). For n < p and infinitesimal noise theory has `predicted_cosine` √(1 − n/p), `predicted_error`
-    √(n/p), `predicted_gain` √(p/n); for n ≥ p a cosine of zero, an error and a gain of one. `assignment_error`: the largest
-    difference of the printed softmax(‖U_kᵀz‖²/(2 noise²)) from the posterior probabilities.
+    way P_own z − z to a token's subspace: `cosine`, the mean over the tokens, with its `cosine_deviation`;
+    `shrinkage_cosine`, that of −∇R_c with −z; `relative_error` of −∇R_c/alpha, in Frobenius norms of all tokens. What
+    multiplies signal over noise, the norms of the tokens' parts in their own subspaces and off them: `step_gain` of the step
+    1/alpha, `best_gain` of the best of many steps up to the longest that overshoots no direction, `posterior_gain` of the
+    posterior mean (what rounding can leave of noise counts as noise). For n < p and infinitesimal noise theory has
+    `predicted_cosine` √(1 − n/p), `predicted_error` √(n/p), `predicted_gain` √(p/n); for n ≥ p a cosine of zero, an error and
+    a gain of one. `assignment_error`: the largest difference of the printed softmax(‖U_kᵀz‖²/(2 noise²)) from the posterior
+    probabilities.
     """
 
     tokens_per_dimension: float

@@ -12,7 +12,7 @@ from typing import Literal
 
 import numpy as np
 
-from mcr2_landscape.validation import InputError, positive_integer, positive_real, real
+from mcr2_landscape.validation import InputError, positive_integer, positive_real
 
 _OFF = 1e-6  # of 1 + eta tau: a layer whose ratio is further off is not what the theorem says
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mcr2_landscape.study.tasks.problems import thinned
-from mcr2_landscape.study.tasks.transformer_layers import Numbers, Seen
+from mcr2_landscape.study.tasks.transformer_layers import Seen
 
 if TYPE_CHECKING:
     from mcr2_landscape.whitebox.segmentation import Interval, Probe
@@ -47,7 +47,7 @@ class MaskColumns:
     attention_best_iou: tuple[Triple, ...] | None = None
     attention_differences: tuple[Triple, ...] | None = None
     attention_verdict: str | None = None
-    cut_iou: Numbers | None = None
+    cut_iou: tuple[tuple[float, ...], ...] | None = None
     cut_fixed: tuple[int, ...] | None = None
     cut_fixed_iou: tuple[Triple, ...] | None = None
     cut_best: tuple[int, ...] | None = None

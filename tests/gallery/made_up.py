@@ -106,8 +106,9 @@ def _masks(random: np.random.Generator, depth: int, heads: int, side: int, *, at
         "mosaic_truth": random.random((shown, side, side)) < 0.3,
         "mosaic_cuts": random.random((STAGES, shown, rows, rows)) < 0.3,
     }
+    layers = _nested(random.integers(0, depth, STAGES))
     if attends:
-        columns["mosaic_layer"] = layers = _nested(random.integers(0, depth, STAGES))
+        columns["mosaic_layer"] = layers
         columns["mosaic_maps"] = random.random((STAGES, shown, heads, rows, rows)).astype(np.float32)
     for probe in ("attention", "cut") if attends else ("cut",):
         columns[f"{probe}_iou"] = _nested(random.uniform(0.2, 0.5, (STAGES, depth, heads)[: 3 if probe == "attention" else 2]))
