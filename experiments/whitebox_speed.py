@@ -49,7 +49,7 @@ from mcr2_landscape.whitebox.parameters import parameters, with_parameters
 
 LIMIT_GOAL, TORCH_GOAL = 0.8, 0.9
 SINGLE, DOUBLE = 1e-4, 1e-12
-EPSILON, ACCURACY = 0.5, 0.9
+EPSILON, ACCURACY = 0.5, 0.85
 INSTALL = 'pip install "mcr2_landscape[peers]"'
 _SECONDS = 0.02
 _SMALL = {"dim": 8, "depth": 2, "heads": 2, "image_size": (8, 12), "patch": 4, "channels": 2, "num_classes": 3}

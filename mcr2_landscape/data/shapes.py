@@ -61,16 +61,17 @@ def shapes(
     color nor brightness tell them apart. Orientation and period do, and the outline.
 
     With `label` "texture" it is the figure's texture that is to be named, and the ground always has the last texture of the
-    list; outlines are drawn from all kinds. Networks of minutes learn this, where outlines of textured figures on textured ground
-    take them far longer.
+    list; outlines are drawn from all kinds. Small networks learn this in minutes, where the outlines of textured figures on
+    textured ground take them far longer.
 
     Image i depends on `key` and i alone: more images extend fewer.
 
     **Arguments:** `key`: a JAX key, an integer seed or a NumPy generator. `num_images`: how many; image i is of class
-    i mod `num_classes`. `size`: height and width, at least 8. `num_classes`: 1 to 8, the first ones of the list of figures; with
-    `label` "texture" of `textures`, without the last. `channels`: 3, or 1 for gray. `area`: least and greatest area of a figure as part of the image. `period`: least and greatest period of a
-    texture, as part of the size. `textures`: kinds to draw from, each "stripes", "checks", "noise" or "gradient". `palette`:
-    "shared", the two colors are the same for figure and ground; "independent", each has two of its own, from the same
+    i mod `num_classes`. `size`: height and width, at least 8. `num_classes`: 1 to 8, the first ones of the list of figures;
+    with `label` "texture" of `textures`, the last one left out. `channels`: 3, or 1 for gray. `area`: least and greatest area
+    of a figure as part of the image. `period`: least and greatest period of a texture, as part of the size. `textures`: kinds to
+    draw from, each "stripes", "checks", "noise" or "gradient". `palette`: "shared", the two colors are the same for figure and
+    ground; "independent", each has two of its own, from the same
     distribution; "separate", the figure is bright and the ground dark, so that color tells all (a control). `noise`: standard
     deviation of what is added to each value; values are clipped to [0, 1].
 

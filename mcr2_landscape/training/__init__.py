@@ -8,6 +8,7 @@ from mcr2_landscape.training.image_losses import Classification as Classificatio
 from mcr2_landscape.training.image_losses import ClassTokenRates as ClassTokenRates
 from mcr2_landscape.training.image_losses import Completion as Completion
 from mcr2_landscape.training.images import ImageTraining as ImageTraining
+from mcr2_landscape.training.images import initial_network as initial_network
 from mcr2_landscape.training.images import train_images as train_images
 from mcr2_landscape.training.loop import fit as fit
 from mcr2_landscape.training.losses import FeatureLoss as FeatureLoss

@@ -166,7 +166,7 @@ def examine_images(
 
     inputs, said = prepared(test.images), list(notes)
     with jax.enable_x64(dtype == np.float64):
-        say(f"measuring {a.depth} layers, trained and random")
+        say("measuring each layer, of the network and at random initialization")
         chosen = evenly(len(inputs), num_measured)
         if len(chosen) > _ROWS:  # one program serves all batches
             chosen = evenly(len(inputs), len(chosen) - len(chosen) % _ROWS)

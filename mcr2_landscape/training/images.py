@@ -124,10 +124,9 @@ def train_images(
     center, spread = _moments(train)
     inputs = _standardized(train.images, center, spread)
     real_type = np.dtype(np.float64 if precision == "float64" else np.float32)
+    model = initial_network(architecture, key=key, precision=precision, unroll=unroll)
     with jax.enable_x64(real_type == np.float64):
-        start, order = jax.random.split(check_key(key))
-        # Compiled as one program: drawn one after another, the parameters take longer than a short training.
-        model = eqx.filter_jit(build)(architecture, key=start, dtype=real_type, unroll=unroll)
+        _, order = jax.random.split(check_key(key))
     loss: Any = Completion()
     if task == "classification":
         loss = Classification(label_smoothing)
@@ -179,6 +178,26 @@ def train_images(
         test_accuracy=other[1],
         hits=other[2],
     )
+
+
+def initial_network(architecture: Architecture, *, key: Any, precision: str = "float32", unroll: int = 1) -> Any:
+    """The network that `train_images` starts from with these arguments: what training changes is told from it.
+
+    **Raises:** `InputError` for what is no key, or an unknown precision.
+    """
+    dtype = np.float64 if check_precision(precision) == "float64" else np.float32
+    with jax.enable_x64(dtype == np.float64):
+        start, _ = jax.random.split(check_key(key))
+        shape = eqx.filter_eval_shape(build, architecture, key=start, dtype=dtype, unroll=unroll)
+        _, static = eqx.partition(shape, lambda leaf: isinstance(leaf, jax.ShapeDtypeStruct))
+        # One program, hardly optimized: drawn one after another, or compiled with care, the parameters of a small network
+        # take longer than its training.
+        hurry = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
+        draw = jax.jit(
+            lambda start: eqx.filter(build(architecture, key=start, dtype=dtype, unroll=unroll), eqx.is_array),
+            compiler_options=hurry if jax.default_backend() == "cpu" else None,
+        )
+        return eqx.combine(draw(start), static)
 
 
 def _check_task(task: str | None, architecture: Architecture) -> str:

@@ -14,7 +14,6 @@ Source: Yu et al. (NeurIPS 2023), section 3.2 and figure 3; the measures are doc
 
 from __future__ import annotations
 
-import functools
 from dataclasses import dataclass
 from typing import Any
 
@@ -89,14 +88,12 @@ def layerwise(
     shape = np.shape(images)
     if len(shape) != 4 or shape[0] == 0:
         raise InputError(f"images: found shape {shape}; pass (n, C, H, W) with one image at least")
-    parts = [
-        {
-            name: np.asarray(part, dtype=np.float64)
-            for name, part in _measured(model, images[at : at + batch], epsilon, metric).items()
-        }
-        for at in range(0, shape[0], batch)
-    ]
-    found: dict[str, Any] = {name: np.concatenate([part[name] for part in parts], axis=1) for name in parts[0]}
+    parts = [_measured(model, images[at : at + batch], jnp.asarray(epsilon)) for at in range(0, shape[0], batch)]
+    found: dict[str, Any] = {
+        name.removesuffix(f" {metric}"): np.concatenate([np.asarray(part[name], dtype=np.float64) for part in parts], axis=1)
+        for name in parts[0]
+        if name.endswith(f" {metric}") or " " not in name
+    }
     found["step_bound"] = step_bounds(model.layers)
     return Layerwise(metric, epsilon, **found)
 
@@ -158,31 +155,33 @@ def _part(model: Any, images: Any, part: str) -> Any:
 
 
 @eqx.filter_jit
-def _measured(model: Any, images: Any, epsilon: float, metric: str) -> dict[str, jax.Array]:
+def _measured(model: Any, images: Any, epsilon: jax.Array) -> dict[str, jax.Array]:
+    """All measures by all metrics: one program, since it takes longer to compile than to run."""
     with jax.default_matmul_precision("highest"):
         trace: Trace = model.trace(images)
         arrays, static = eqx.partition(model.layers, eqx.is_array)
         last = jax.tree.map(lambda leaf: leaf[-1], arrays)
+        epsilon = epsilon.astype(trace.tokens.dtype)
 
         def layer(each: Any, seen: Trace) -> dict[str, jax.Array]:
-            return _layer(eqx.combine(each, static), eqx.combine(last, static), seen, epsilon, metric)
+            return _layer(eqx.combine(each, static), eqx.combine(last, static), seen, epsilon)
 
         return jax.lax.map(lambda pair: layer(*pair), (arrays, trace))
 
 
-def _layer(layer: Layer, last: Layer, seen: Trace, epsilon: float, metric: str) -> dict[str, jax.Array]:
+def _layer(layer: Layer, last: Layer, seen: Trace, epsilon: jax.Array) -> dict[str, jax.Array]:
     """The measures of one layer; each part of `seen` has a leading axis of images."""
     real, count = seen.tokens.dtype, seen.tokens.shape[0]
-    unknown = jnp.full(count, jnp.nan, real)
-    names = ("before", "after", "common", "alignment", "ratio", "objective", "objective_after", "nonzero_codes")
-    found: dict[str, jax.Array] = {name: unknown for name in names}  # noqa: C420 - its values are of one type, its keys of all
+    rates = [f"{name} {metric}" for name in ("before", "after", "common") for metric in METRICS]
+    others = ("alignment", "ratio", "objective", "objective_after", "nonzero_codes")
+    found: dict[str, jax.Array] = dict.fromkeys((*rates, *others), jnp.full(count, jnp.nan, real))
     if isinstance(layer.attention, SubspaceAttention):
         assert isinstance(last.attention, SubspaceAttention)
-        own, others = bases_of(layer.attention), bases_of(last.attention)
-        rate = functools.partial(_rate, epsilon=epsilon, metric=metric)
-        found["before"] = rate(seen.tokens, own, layer.first_norm)
-        found["after"] = rate(seen.attended, own, layer.first_norm)
-        found["common"] = rate(seen.tokens, others, last.first_norm)
+        own, end = bases_of(layer.attention), bases_of(last.attention)
+        for metric in METRICS:
+            found[f"before {metric}"] = _rate(seen.tokens, own, layer.first_norm, epsilon, metric)
+            found[f"after {metric}"] = _rate(seen.attended, own, layer.first_norm, epsilon, metric)
+            found[f"common {metric}"] = _rate(seen.tokens, end, last.first_norm, epsilon, metric)
         found["alignment"] = jax.vmap(lambda z, moved: _alignment(z, moved - z, own, epsilon))(seen.tokens, seen.attended)
         found["ratio"] = jax.vmap(lambda z: _ratio(z, own, epsilon))(seen.tokens)
     found["nonzero"] = _share(seen.outputs)
@@ -207,7 +206,7 @@ def bases_of(attention: SubspaceAttention) -> jax.Array:
     return jnp.moveaxis(split, -2, -3)
 
 
-def _rate(tokens: jax.Array, U: jax.Array, norm: Norm, *, epsilon: float, metric: str) -> jax.Array:
+def _rate(tokens: jax.Array, U: jax.Array, norm: Norm, epsilon: jax.Array, metric: str) -> jax.Array:
     """R_c of each image's tokens (images, N, d)."""
     if metric == "as hooked":
         V = jnp.einsum("bnd,kdp->bknp", norm(tokens), U)
@@ -221,13 +220,13 @@ def _rate(tokens: jax.Array, U: jax.Array, norm: Norm, *, epsilon: float, metric
     return jax.vmap(lambda z: rate_given(z.T, U, epsilon))(tokens)
 
 
-def _alignment(tokens: jax.Array, change: jax.Array, U: jax.Array, epsilon: float) -> jax.Array:
+def _alignment(tokens: jax.Array, change: jax.Array, U: jax.Array, epsilon: jax.Array) -> jax.Array:
     descent = -rate_given_gradient(tokens.T, U, epsilon).T
     lengths = jnp.sqrt(jnp.sum(jnp.square(descent)) * jnp.sum(jnp.square(change)) + _TINY)
     return jnp.sum(descent * change) / lengths
 
 
-def _ratio(tokens: jax.Array, U: jax.Array, epsilon: float) -> jax.Array:
+def _ratio(tokens: jax.Array, U: jax.Array, epsilon: jax.Array) -> jax.Array:
     V = jnp.einsum("nd,kdp->knp", tokens, U)
     gram = jnp.matmul(jnp.swapaxes(V, 1, 2), V)
     return U.shape[2] / (tokens.shape[0] * epsilon**2) * jnp.max(jnp.linalg.eigvalsh(gram))

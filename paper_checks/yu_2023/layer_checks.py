@@ -14,7 +14,7 @@ import numpy as np
 from mcr2_landscape import whitebox as wb
 from mcr2_landscape.claims import Outcome, Part, Plot, Run, Series
 from mcr2_landscape.data import digit_images
-from mcr2_landscape.training import Stopped, train_images
+from mcr2_landscape.training import Stopped, initial_network, train_images
 
 _STANDARD_ERRORS = 4.0  # a change in the mean over images that is smaller has no sign
 
@@ -42,8 +42,7 @@ def _trained(run: Run) -> list[Network]:
         result = train_images(architecture, train, test, num_steps=steps, batch_size=64, learning_rate=2e-3, key=seed)
         if result.training.stopped is not Stopped.FINISHED or result.test_accuracy is None:
             raise RuntimeError(f"the training of seed {seed} did not finish: {result.training.reason}")
-        start, _ = jax.random.split(jax.random.key(seed))
-        initial = wb.build(architecture, key=start)
+        initial = initial_network(architecture, key=seed)
         found.append(Network(initial, result.model, result.prepare(test.images), result.test_accuracy))
     return found
 

@@ -9,13 +9,12 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import jax
 import numpy as np
 
 from mcr2_landscape import whitebox as wb
 from mcr2_landscape.claims import Outcome, Part, Run
 from mcr2_landscape.data import shapes
-from mcr2_landscape.training import Stopped, train_images
+from mcr2_landscape.training import Stopped, initial_network, train_images
 from mcr2_landscape.verdict import Evidence, Verdict
 
 
@@ -67,8 +66,7 @@ def _segmentations(run: Run) -> list[tuple[wb.Segmentation, float]]:
         result = train_images(architecture, train, test, num_steps=steps, learning_rate=2e-3, batch_size=64, key=seed)
         if result.training.stopped is not Stopped.FINISHED or result.test_accuracy is None:
             raise RuntimeError(f"the training of seed {seed} did not finish: {result.training.reason}")
-        start, _ = jax.random.split(jax.random.key(seed))
-        initial, images = wb.build(architecture, key=start), result.prepare(test.images)
+        initial, images = initial_network(architecture, key=seed), result.prepare(test.images)
         segmentation = wb.evaluate_segmentation(
             wb.attention_maps(result.model, images),
             wb.attention_maps(initial, images),

@@ -14,10 +14,15 @@ PAPER = "Yu, Chu, Tong et al., Emergence of Segmentation with Minimalistic White
 _CHECKS = "paper_checks.yu_2024.checks"
 
 _PROTOCOL = (
-    " Images have one textured figure on textured ground of the same colors; the label is the figure's kind. A mask is the "
-    "patches that hold the top 60 % of the class token's attention in a head, or a normalized cut of a layer's tokens; head "
-    "and layer are chosen on one half of the test images, and the intersection over union with the true mask is taken on the "
-    "other. The baselines: the same network before training, the whole image, a disc in the middle, a cut and 2-means by color."
+    " Images have one textured figure on ground of another texture in the same grays; the label is the figure's texture. A "
+    "mask is the patches that hold the top 60 % of the class token's attention in a head, or a normalized cut of a layer's "
+    "tokens; head and layer are chosen on one half of the test images, and the intersection over union with the true mask is "
+    "taken on the other. The baselines: the same network before training, the whole image, a disc in the middle, a cut and "
+    "2-means by brightness."
+)
+_HYPOTHESES = (
+    "a small CRATE as published, trained for minutes",
+    "figures that brightness does not tell from the ground",
 )
 
 CLAIMS: tuple[Claim, ...] = (
@@ -27,13 +32,10 @@ CLAIMS: tuple[Claim, ...] = (
         source=f"{PAPER}, section 3, at a small scale",
         form=Form.OWN,
         statement=(
-            "In a CRATE trained to classify figures, masks of the class token's attention have a larger intersection over "
-            "union with the figures than every baseline." + _PROTOCOL
+            "In a CRATE trained to name a figure's texture, masks of the class token's attention have a larger intersection "
+            "over union with the figures than every baseline." + _PROTOCOL
         ),
-        hypotheses=(
-            "a small CRATE as published, trained for minutes at most",
-            "figures that color does not tell from the ground",
-        ),
+        hypotheses=_HYPOTHESES,
         expected=Verdict.REFUTED,
         check=f"{_CHECKS}:attention",
         group="crate-emergence",
@@ -44,13 +46,10 @@ CLAIMS: tuple[Claim, ...] = (
         source=f"{PAPER}, section 3, at a small scale",
         form=Form.OWN,
         statement=(
-            "In a CRATE trained to classify figures, normalized cuts of a layer's tokens have a larger intersection over union "
-            "with the figures than every baseline." + _PROTOCOL
+            "In a CRATE trained to name a figure's texture, normalized cuts of a layer's tokens have a larger intersection "
+            "over union with the figures than every baseline." + _PROTOCOL
         ),
-        hypotheses=(
-            "a small CRATE as published, trained for minutes at most",
-            "figures that color does not tell from the ground",
-        ),
+        hypotheses=_HYPOTHESES,
         expected=Verdict.REFUTED,
         check=f"{_CHECKS}:cuts",
         group="crate-emergence",

@@ -3,13 +3,14 @@
 import csv
 import json
 import shlex
+import signal
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from mcr2_landscape import whitebox as wb
-from mcr2_landscape.cli import imaging, main
+from mcr2_landscape.cli import imaging, main, rows
 from mcr2_landscape.data import shapes
 from mcr2_landscape.training.image_layers import STATES
 from mcr2_landscape.whitebox.layer_measures import METRICS
@@ -60,10 +61,10 @@ def test_every_file_is_written_and_they_agree(trained):
     assert result["parameters"] == wb.count_parameters(model)
     steps = [row["step"] for row in csv.DictReader((trained.folder / "history.csv").read_text().splitlines())]
     assert steps == ["1", "3"]
-    rows = list(csv.DictReader((trained.folder / "layers.csv").read_text().splitlines()))
-    places = [(row["state"], row["metric"], int(row["layer"])) for row in rows]
+    table = list(csv.DictReader((trained.folder / "layers.csv").read_text().splitlines()))
+    places = [(row["state"], row["metric"], int(row["layer"])) for row in table]
     assert places == [(state, metric, layer) for state in STATES for metric in METRICS for layer in (1, 2)]
-    assert [float(row["change"]) for row in rows] == [row["change"] for row in result["layers"]]
+    assert [float(row["change"]) for row in table] == [row["change"] for row in result["layers"]]
     with np.load(trained.folder / "features.npz") as stored:
         assert stored["features"].shape == (12, 8)
         assert np.bincount(stored["labels"]).tolist() == [6, 6]
@@ -127,6 +128,15 @@ def test_a_training_that_diverges_is_not_measured(data, tmp_path, capsys):
     assert result_of(ran.folder)["training"]["training"]["stopped"] == "diverged"
 
 
+def test_ctrl_c_keeps_what_was_reached(data, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(rows.StatusLine, "show", lambda line, words: signal.raise_signal(signal.SIGINT))
+    ran = Ran(tmp_path / "out", data, *QUICK)
+    assert ran.status == 130
+    assert "Nothing was measured. The same command with --resume goes on." in capsys.readouterr().out
+    assert result_of(ran.folder)["training"]["training"]["stopped"] == "interrupted"
+    assert {file.name for file in ran.folder.iterdir()} - LOCK == FILES - {"features.npz", "layers.csv"}
+
+
 def test_the_mean_of_patches_is_what_completions_are_compared_with(tmp_path):
     """Of images without labels, and with an object in no mask."""
     random = np.random.default_rng(0)
@@ -145,7 +155,7 @@ def test_the_mean_of_patches_is_what_completions_are_compared_with(tmp_path):
     assert found["differences"]["random-initialization"] == {"mean": 0, "low": 0, "high": 0}
     first, second = ([{**row, "state": ""} for row in result["layers"] if row["state"] == state] for state in STATES)
     assert first == second
-    assert found["verdict"] == "undecided"
+    assert found["verdict"] == "refuted"  # worse than the mean
     assert {row["metric"] for row in result["layers"]} == {"as derived"}  # without subspaces there is no rate to measure
     assert result["positions"] == {}
     assert result["segmentation"] is None

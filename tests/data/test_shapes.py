@@ -195,3 +195,25 @@ def test_two_thousand_images_take_less_than_a_second():
 def test_impossible_shapes_are_refused(change, says):
     with pytest.raises(InputError, match=says):
         shapes(**{"key": 0, "num_images": 2, **change})
+
+
+def test_textures_can_be_what_is_named():
+    """Figures of all outlines, of the texture that the label says, on ground that always has the last one."""
+    images = shapes(key=0, num_images=60, num_classes=3, label="texture", channels=1)
+    assert images.class_names == ("stripes", "checks", "noise")
+    assert np.array_equal(images.labels, np.arange(60) % 3)
+    more = shapes(key=0, num_images=90, num_classes=3, label="texture", channels=1)
+    assert np.array_equal(more.images[:60], images.images)
+    # Brightness tells nothing: the means inside and outside differ by chance alone. Roughness does, the ground is smooth.
+    inside, rough = [], []
+    for image, mask in zip(images.images[:, 0], images.masks, strict=True):
+        steps = np.abs(np.diff(image, axis=1))
+        within = mask[:, 1:] & mask[:, :-1]
+        inside.append(image[mask].mean() - image[~mask].mean())
+        rough.append(steps[within].mean() - steps[~mask[:, 1:] & ~mask[:, :-1]].mean())
+    assert abs(np.mean(inside)) < 3 * np.std(inside) / np.sqrt(60)
+    assert np.mean(rough) > 5 * np.std(rough) / np.sqrt(60)
+    with pytest.raises(InputError, match="num_classes: found 4 for 4 textures"):
+        shapes(key=0, num_images=4, num_classes=4, label="texture")
+    with pytest.raises(InputError, match="label: found 'name'"):
+        shapes(key=0, num_images=4, label="name")

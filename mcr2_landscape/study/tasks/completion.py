@@ -93,9 +93,8 @@ def completion(
     **Raises:** `InputError` for numbers out of range; `RuntimeError` where the training ended before its last step.
     """
     from mcr2_landscape.study.tasks.transformer import history_columns
-    from mcr2_landscape.study.tasks.transformer_setup import image_data, initial_network, sizes_of
-    from mcr2_landscape.training import Stopped
-    from mcr2_landscape.training.images import train_images
+    from mcr2_landscape.study.tasks.transformer_setup import image_data, sizes_of
+    from mcr2_landscape.training import Stopped, initial_network, train_images
 
     num_steps = positive_integer("num_steps", num_steps)
     num_recorded = positive_integer("num_recorded", num_recorded, minimum=2)
@@ -115,7 +114,7 @@ def completion(
     if training.stopped is not Stopped.FINISHED or result.train_loss is None:
         raise RuntimeError(f"the training ended at step {training.step} of {num_steps}: {training.reason}")
     inputs = {"train": result.prepare(train.images), "test": result.prepare(test.images)}
-    initial = initial_network(architecture, seed)
+    initial = initial_network(architecture, key=seed)
     masked = _maskings(architecture, len(test.images), seed)
     targets = patches_of(inputs["test"], architecture)
     predictions, untrained = ([_completed(model, inputs["test"], one) for one in masked] for model in (result.model, initial))

@@ -50,6 +50,8 @@ def transformer(
     num_images: int | None = None,
     image_size: int | None = None,
     num_classes: int = 8,
+    label: Literal["outline", "texture"] = "outline",
+    channels: int = 3,
     patch: int | None = None,
     attention: Literal["mssa", "mhsa", "none"] = "mssa",
     sparsification: Literal["ista", "odl", "mlp", "none"] = "ista",
@@ -69,8 +71,9 @@ def transformer(
 
     **Arguments:**
 
-    * `num_images` in all, a fifth of which is for the test (without: all there are; of shapes 4,000); `image_size` and
-      `num_classes` of shapes; `patch`, by default 2 for digits and 4 for the others.
+    * `num_images` in all, a fifth of which is for the test (without: all there are; of shapes 4,000); `image_size`,
+      `num_classes`, `label` (what is to be named) and `channels` of shapes; `patch`, by default 2 for digits and 4 for the
+      others.
     * `attention` and `sparsification`: CRATE is "mssa" and "ista", CRATE-α "mssa" and "odl", the ViT "mhsa" and "mlp". What
       else there is to an architecture is by `base` that of the combination's "own" published code (of a combination that was
       never published: CRATE's), or always that of "crate", so that only the two halves differ.
@@ -87,14 +90,13 @@ def transformer(
     """
     from mcr2_landscape.study.tasks import transformer_layers as layers
     from mcr2_landscape.study.tasks.transformer_masks import mask_columns
-    from mcr2_landscape.study.tasks.transformer_setup import classifier, image_data, initial_network, network_name, sizes_of
-    from mcr2_landscape.training import Stopped
-    from mcr2_landscape.training.images import train_images
+    from mcr2_landscape.study.tasks.transformer_setup import classifier, image_data, network_name, sizes_of
+    from mcr2_landscape.training import Stopped, initial_network, train_images
 
     num_steps = positive_integer("num_steps", num_steps)
     num_measured = positive_integer("num_measured", num_measured, minimum=8)
     num_recorded = positive_integer("num_recorded", num_recorded, minimum=2)
-    train, test = image_data(data, num_images, image_size, num_classes, seed)
+    train, test = image_data(data, num_images, image_size, num_classes, seed, label=label, channels=channels)
     architecture = classifier(
         dim=dim,
         depth=depth,
@@ -122,7 +124,7 @@ def transformer(
         raise RuntimeError(f"the training ended at step {training.step} of {num_steps}: {training.reason}")
     chosen = test.subset(thinned(len(test.images), layers.measured_count(len(test.images), num_measured)))
     inputs = result.prepare(chosen.images)
-    networks = (initial_network(architecture, seed), result.model)
+    networks = (initial_network(architecture, key=seed), result.model)
     views = tuple(layers.seen(model, inputs, _FEW) for model in networks)
     masks: dict[str, Any] = {}
     if chosen.masks is not None:

@@ -26,9 +26,17 @@ _NO_SWITCHES = (
 
 
 def image_data(
-    data: str, num_images: int | None, image_size: int | None, num_classes: int, seed: int
+    data: str,
+    num_images: int | None,
+    image_size: int | None,
+    num_classes: int,
+    seed: int,
+    *,
+    label: str = "outline",
+    channels: int = 3,
 ) -> tuple[LabeledImages, LabeledImages]:
-    """Images to train with and images to test with, a fifth of them; both depend on the seed.
+    """Images to train with and images to test with, a fifth of them; both depend on the seed. `label` and `channels` are of
+    shapes.
 
     **Raises:** `InputError` for numbers out of range, or a size of images that come in one size.
     """
@@ -37,7 +45,9 @@ def image_data(
     count = None if num_images is None else positive_integer("num_images", num_images, minimum=20)
     if data == "shapes":
         size = _SIZE if image_size is None else image_size
-        images = shapes(key=seed, num_images=count or _SHAPES, size=size, num_classes=num_classes)
+        images = shapes(
+            key=seed, num_images=count or _SHAPES, size=size, num_classes=num_classes, label=label, channels=channels
+        )
         return images.split(_TEST, key=seed)
     images = digit_images() if data == "digits" else mnist_images()
     side = images.shape[-1]
@@ -106,17 +116,3 @@ def network_name(attention: str, sparsification: str, control: str) -> str:
     words = [part.upper() for part in (attention, sparsification) if part != "none"]
     name = " + ".join(words) or "neither half"
     return (name if family is None else _NAMES[family]) + ("" if control == "none" else f", {control}")
-
-
-def initial_network(architecture: Architecture, seed: int) -> Any:
-    """The network that `train_images` starts from with this seed as its key: what training changes is told from it."""
-    import equinox as eqx
-    import jax
-    import jax.numpy as jnp
-
-    from mcr2_landscape.training.inputs import check_key
-    from mcr2_landscape.whitebox import build
-
-    with jax.enable_x64(False):
-        start, _ = jax.random.split(check_key(seed))
-        return eqx.filter_jit(build)(architecture, key=start, dtype=jnp.float32, unroll=1)
