@@ -69,11 +69,11 @@ def shapes(
     **Arguments:** `key`: a JAX key, an integer seed or a NumPy generator. `num_images`: how many; image i is of class
     i mod `num_classes`. `size`: height and width, at least 8. `num_classes`: 1 to 8, the first ones of the list of figures;
     with `label` "texture" of `textures`, the last one left out. `channels`: 3, or 1 for gray. `area`: least and greatest area
-    of a figure as part of the image. `period`: least and greatest period of a texture, as part of the size. `textures`: kinds to
-    draw from, each "stripes", "checks", "noise" or "gradient". `palette`: "shared", the two colors are the same for figure and
-    ground; "independent", each has two of its own, from the same
-    distribution; "separate", the figure is bright and the ground dark, so that color tells all (a control). `noise`: standard
-    deviation of what is added to each value; values are clipped to [0, 1].
+    of a figure as part of the image. `period`: least and greatest period of a texture, as part of the size. `textures`: kinds
+    to draw from, each "stripes", "checks", "noise" or "gradient". `palette`: "shared", the two colors are the same for figure
+    and ground; "independent", each has two of its own, from the same distribution; "separate", the figure is bright and the
+    ground dark, so that color tells all (a control). `noise`: standard deviation of what is added to each value; values are
+    clipped to [0, 1].
 
     **Returns:** `LabeledImages` of (num_images, channels, size, size), with labels and masks.
 
