@@ -100,7 +100,8 @@ def crate(
     for option, count in {**counts, "--batch": batch}.items():
         if count is not None:
             check_count(option, count)
-    from mcr2_landscape.cli.examining import Wanted, run
+    from mcr2_landscape.cli.examination_files import Wanted
+    from mcr2_landscape.cli.examining import run
     from mcr2_landscape.validation import InputError, positive_real
 
     positive_real("--epsilon", epsilon)

@@ -6,6 +6,7 @@ they are. What a layer is derived to do is to raise it. See `mcr2_landscape.whit
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,9 +30,11 @@ class LayerPositions(Record):
 
     **Fields:** `epsilon`. `value`: f of the tokens that enter the layer; `after_attention` and `after_layer`: f, with the same
     bases, of what leaves its attention half, and the layer. `relative_gradient`: ‖∇R − ∇R_c‖/(‖∇R‖ + ‖∇R_c‖) at the tokens that
-    enter, zero at a critical point and at most one. `attention_slope`, `layer_slope`: the cosine between ∇f there and what the
-    half, and the layer, adds to the tokens: positive where the step ascends f at first. `ascending`, `descending`, `undecided`:
-    directions along which f bends upwards, downwards, or not to be told from rounding (−1: not counted, the core is too large).
+    enter, zero at a critical point and at most one; `relative_gradient_attended` and `relative_gradient_after`: at what leaves
+    the attention half, and the layer, in the same landscape; NaN at tokens that are all zero. `attention_slope`,
+    `layer_slope`: the cosine between ∇f at the tokens that enter and what the half, and the layer, adds to them: positive where
+    the step ascends f at first. `ascending`, `descending`, `flat`, `undecided`: directions along which f bends upwards,
+    downwards, provably not at all, or not to be told from rounding (−1: not counted, the core is too large).
     """
 
     epsilon: float
@@ -39,10 +42,13 @@ class LayerPositions(Record):
     after_attention: np.ndarray
     after_layer: np.ndarray
     relative_gradient: np.ndarray
+    relative_gradient_attended: np.ndarray
+    relative_gradient_after: np.ndarray
     attention_slope: np.ndarray
     layer_slope: np.ndarray
     ascending: np.ndarray
     descending: np.ndarray
+    flat: np.ndarray
     undecided: np.ndarray
 
 
@@ -62,29 +68,39 @@ def layer_positions(model: Any, images: Any, *, epsilon: float = 0.5, count: boo
         raise InputError(f"images: found shape {shape}; pass (n, C, H, W) with one image at least")
     if not isinstance(model.layers.attention, SubspaceAttention):
         raise InputError('model: found no subspaces; pass a network with attention "mssa"')
-    bases = np.asarray(bases_of(model.layers.attention), dtype=np.float64)
     trace = _trace(model, images)
-    stages = [np.asarray(part, dtype=np.float64).swapaxes(-1, -2) for part in (trace.tokens, trace.attended, trace.outputs)]
-    depth, size = len(bases), shape[0]
-    found = {name: np.zeros((depth, size)) for name in ("value", "after_attention", "after_layer", "relative_gradient")}
-    found |= {name: np.zeros((depth, size)) for name in ("attention_slope", "layer_slope")}
-    counts = {name: np.full((depth, size), -1) for name in ("ascending", "descending", "undecided")}
-    d, N = stages[0].shape[-2:]
-    for layer in range(depth):
-        landscape = TokenLandscape.of(bases[layer], epsilon, N)
+    return positions_of(model.layers.attention, (trace.tokens, trace.attended, trace.outputs), epsilon, count, limit)
+
+
+def positions_of(
+    attention: SubspaceAttention, places: Sequence[Any], epsilon: float, count: bool = True, limit: int = LIMIT
+) -> LayerPositions:
+    """The positions of tokens that are known already: `places` are those before each layer, after its attention half, and after
+    the layer, each (layers, images, N, d); `attention` is that of all layers."""
+    bases = np.asarray(bases_of(attention), dtype=np.float64)
+    stages = [np.asarray(part, dtype=np.float64).swapaxes(-1, -2) for part in places]
+    depth, size, d, N = stages[0].shape
+    relative = ("relative_gradient", "relative_gradient_attended", "relative_gradient_after")
+    numbers = ("value", "after_attention", "after_layer", *relative, "attention_slope", "layer_slope")
+    found = {name: np.zeros((depth, size)) for name in numbers}
+    counts = {name: np.full((depth, size), -1) for name in ("ascending", "descending", "flat", "undecided")}
+    for layer, U in enumerate(bases):
+        landscape = TokenLandscape.of(U, epsilon, N)
         for image in range(size):
-            before, attended, after = (stage[layer, image] for stage in stages)
-            value, gradient, scale = landscape.evaluate(before)
             at = layer, image
-            found["value"][at] = value
-            found["after_attention"][at], found["after_layer"][at] = (landscape.evaluate(Z)[0] for Z in (attended, after))
-            found["relative_gradient"][at] = np.linalg.norm(gradient) / scale if scale > 0 else 0.0
-            found["attention_slope"][at] = _cosine(gradient, attended - before)
-            found["layer_slope"][at] = _cosine(gradient, after - before)
+            points = [stage[at] for stage in stages]
+            evaluated = [landscape.evaluate(Z) for Z in points]
+            for name, (value, _, _) in zip(numbers, evaluated, strict=False):
+                found[name][at] = value
+            for name, (_, slope, scale) in zip(relative, evaluated, strict=True):
+                found[name][at] = np.linalg.norm(slope) / scale if scale > 0 else np.nan
+            gradient = evaluated[0][1]
+            found["attention_slope"][at] = _cosine(gradient, points[1] - points[0])
+            found["layer_slope"][at] = _cosine(gradient, points[2] - points[0])
             if count and d * min(d, N) <= limit:
-                signs = token_inertia(before, bases[layer], epsilon)
+                signs = token_inertia(points[0], U, epsilon)
                 counts["ascending"][at], counts["descending"][at] = signs.positive, signs.negative
-                counts["undecided"][at] = signs.undecided + signs.zero
+                counts["flat"][at], counts["undecided"][at] = signs.zero, signs.undecided
     return LayerPositions(epsilon, **found, **counts)
 
 

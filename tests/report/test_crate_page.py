@@ -14,8 +14,8 @@ from mcr2_landscape.report.page import render
 from mcr2_landscape.report.style import draw
 from mcr2_landscape.training import ImageExamination, ImageTraining, Stopped, Training
 from mcr2_landscape.training.image_completion import COMPLETIONS, CompletionMeasures
-from mcr2_landscape.training.image_examination import ImagePictures
 from mcr2_landscape.training.image_layers import LayerRow
+from mcr2_landscape.training.image_views import ImagePictures
 from mcr2_landscape.whitebox.layer_measures import METRICS
 from mcr2_landscape.whitebox.segmentation import Interval
 

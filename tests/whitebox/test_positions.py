@@ -42,6 +42,10 @@ def test_the_numbers_are_those_of_each_layers_objective(network):
             falls = np.asarray(wb.coding_rate_given_gradient(before, U, 0.7))
             norms = np.linalg.norm(rises) + np.linalg.norm(falls)
             assert found.relative_gradient[at] == pytest.approx(np.linalg.norm(rises - falls) / norms, rel=1e-9)
+            other = np.asarray(jax.grad(lambda Z: ml.coding_rate(Z, 0.7))(jnp.asarray(after)))
+            own = np.asarray(wb.coding_rate_given_gradient(after, U, 0.7))
+            expected = np.linalg.norm(other - own) / (np.linalg.norm(other) + np.linalg.norm(own))
+            assert found.relative_gradient_after[at] == pytest.approx(expected, rel=1e-9)
             # The slope is the derivative of f along the step, in units of both lengths.
             step = attended - before
             rate = (objective(before + 1e-6 * step) - objective(before - 1e-6 * step)) / 2e-6
@@ -49,7 +53,8 @@ def test_the_numbers_are_those_of_each_layers_objective(network):
             assert found.attention_slope[at] == pytest.approx(expected, abs=1e-6)
             signs = wb.token_inertia(before, U, 0.7)
             assert (found.ascending[at], found.descending[at]) == (signs.positive, signs.negative)
-            assert found.ascending[at] + found.descending[at] + found.undecided[at] == before.size
+            counted = (found.ascending, found.descending, found.flat, found.undecided)
+            assert sum(part[at] for part in counted) == before.size
 
 
 def test_nothing_is_counted_where_it_would_take_long(network):

@@ -9,15 +9,11 @@ import numpy as np
 
 from mcr2_landscape.study.tasks.problems import finite
 
-#: Which network each first entry of a column is of.
-STAGES = ("initial", "trained")
-
 Numbers = tuple[tuple[float | None, ...], ...]
 Counts = tuple[tuple[tuple[int, ...], ...], ...]
 
 _METRICS = {"derived": "as derived", "sphere": "sphere", "hooked": "as hooked"}
 _BATCH = 64
-_DENSE = 1200  # rows of the largest dense Hessian
 _EPSILON = 0.5
 
 
@@ -170,34 +166,33 @@ def layer_columns(networks: tuple[Any, Any], inputs: np.ndarray) -> dict[str, An
 
 def landscape_columns(networks: tuple[Any, Any], views: tuple[Seen, Seen]) -> dict[str, Any]:
     """The columns of `LandscapeColumns` of the initial and the trained network."""
-    from mcr2_landscape.whitebox import TokenLandscape, token_inertia
     from mcr2_landscape.whitebox.halves import SubspaceAttention
-    from mcr2_landscape.whitebox.layer_measures import bases_of
+    from mcr2_landscape.whitebox.positions import positions_of
 
     depth, few, num_tokens, dim = views[0].places[0].shape
-    numbers = np.full((2, 6, depth, few), np.nan)
-    counts: list[list[list[tuple[int, int, int, int]]]] = [[[] for _ in range(depth)] for _ in STAGES]
-    for stage, (model, view) in enumerate(zip(networks, views, strict=True)):
-        if not isinstance(model.layers.attention, SubspaceAttention):
-            continue
-        for layer, U in enumerate(np.asarray(bases_of(model.layers.attention), dtype=np.float64)):
-            problem = TokenLandscape.of(U, _EPSILON, num_tokens)
-            for image in range(few):
-                points = [place[layer, image].T.astype(np.float64) for place in view.places]
-                found = [problem.evaluate(Z) for Z in points]
-                relative = [float(np.linalg.norm(gradient)) / scale if scale else np.nan for _, gradient, scale in found]
-                values = [value for value, _, _ in found]
-                numbers[stage, :, layer, image] = (*relative, values[0], values[1] - values[0], values[2] - values[0])
-                if dim * min(dim, num_tokens) <= _DENSE:
-                    inertia = token_inertia(points[0], U, _EPSILON)
-                    counts[stage][layer].append((inertia.positive, inertia.zero, inertia.negative, inertia.undecided))
-    names = ("relative_gradient", "relative_gradient_attended", "relative_gradient_after")
+    names = ("relative_gradient", "relative_gradient_attended", "relative_gradient_after", "value")
+    signs = {"positive": "ascending", "zero": "flat", "negative": "descending", "undecided": "undecided"}
+    both = []
+    for model, view in zip(networks, views, strict=True):
+        attention = model.layers.attention
+        known = isinstance(attention, SubspaceAttention)
+        both.append(positions_of(attention, view.places, _EPSILON) if known else None)
+    unknown = np.full((depth, few), np.nan)
     columns: dict[str, Any] = {"landscape_images": few, "inertia_dimension": dim * num_tokens}
-    for place, name in enumerate((*names, "value", "value_change_attended", "value_change")):
-        columns |= _two(name, list(numbers[:, place]))
-    for place, sign in enumerate(("positive", "zero", "negative", "undecided")):
-        columns[f"inertia_{sign}"] = tuple(tuple(tuple(one[place] for one in layer) for layer in stage) for stage in counts)
+    for name in names:
+        columns |= _two(name, [unknown if one is None else getattr(one, name) for one in both])
+    for name, end in (("value_change_attended", "after_attention"), ("value_change", "after_layer")):
+        columns |= _two(name, [unknown if one is None else getattr(one, end) - one.value for one in both])
+    for sign, name in signs.items():
+        columns[f"inertia_{sign}"] = tuple(
+            ((),) * depth if one is None else tuple(_counted(row) for row in getattr(one, name)) for one in both
+        )
     return columns
+
+
+def _counted(counts: np.ndarray) -> tuple[int, ...]:
+    """One count an image; none where nothing was counted."""
+    return () if (counts < 0).any() else tuple(counts.tolist())
 
 
 def _two(name: str, both: list[np.ndarray]) -> dict[str, Numbers]:
