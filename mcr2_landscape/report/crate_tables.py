@@ -41,14 +41,16 @@ def positions(result: ImageExamination) -> Table | None:
     if found is None:
         return None
     counted = bool((found.ascending >= 0).all())
-    columns = ["layer", "f", "change by attention", "change by layer", "relative gradient", "slope, attention", "slope, layer"]
+    columns = ["layer", "f", "change by attention", "change by layer"]
+    columns += ["relative gradient", "after attention", "after layer", "slope, attention", "slope, layer"]
     columns += ["upwards", "downwards"] if counted else []
     rows = []
     for layer in range(len(found.value)):
         value = found.value[layer]
         cells = [str(layer + 1), text(float(value.mean()), 5)]
         cells += [f"{float((after[layer] - value).mean()):+.4g}" for after in (found.after_attention, found.after_layer)]
-        cells += [text(float(found.relative_gradient[layer].mean()), 3)]
+        gradients = (found.relative_gradient, found.relative_gradient_attended, found.relative_gradient_after)
+        cells += [text(float(part[layer].mean()), 3) for part in gradients]
         cells += [f"{float(slope[layer].mean()):+.3f}" for slope in (found.attention_slope, found.layer_slope)]
         if counted:
             cells += [text(float(counts[layer].mean()), 4) for counts in (found.ascending, found.descending)]

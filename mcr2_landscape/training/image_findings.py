@@ -170,19 +170,27 @@ def _positions(result: ImageExamination) -> list[str]:
         return []
     total = found.value.size
     half, whole = (int((after > found.value).sum()) for after in (found.after_attention, found.after_layer))
-    gradient = [float(value) for value in found.relative_gradient.ravel()]
-    said = [
+    before, behind = (
+        [float(value) for value in part.ravel() if math.isfinite(value)]  # NaN at tokens that are all zero
+        for part in (found.relative_gradient, found.relative_gradient_after)
+    )
+    said = ""
+    if before and behind:
+        said = (
+            f" Its relative gradient (0 at a critical point, at most 1) is {_span(before)} at the tokens that enter a layer "
+            f"and {_span(behind)} at those that leave it."
+        )
+    words = [
         f"f = R − R_c, with a layer's own bases, rises over the attention half in {half} and over the layer in {whole} of the "
-        f"{total} pairs of a layer and one of {found.value.shape[1]} images. Its relative gradient at the tokens is "
-        f"{_span(gradient)} (0 at a critical point, at most 1)."
+        f"{total} pairs of a layer and one of {found.value.shape[1]} images.{said}"
     ]
     if (found.ascending >= 0).all():
         ascending, descending = ([float(n) for n in counts.ravel()] for counts in (found.ascending, found.descending))
-        said.append(
+        words.append(
             f"f bends upwards along {_span(ascending)} directions at the tokens, and downwards along {_span(descending)}; at a "
             "local maximizer it would bend upwards along none."
         )
-    return said
+    return words
 
 
 def _segmentation(result: ImageExamination) -> list[str]:

@@ -54,8 +54,10 @@ def made_up(**changes):
         for metric in METRICS
         for layer in range(DEPTH)
     )
-    numbers = [random.uniform(0.1, 0.9, (DEPTH, 2)) for _ in range(6)]
-    positions = wb.LayerPositions(0.5, *numbers, *(np.full((DEPTH, 2), count) for count in (5, 3, 0)))
+    counts = {"ascending": 5, "descending": 3, "flat": 0, "undecided": 0}
+    parts = {field.name: random.uniform(0.1, 0.9, (DEPTH, 2)) for field in dataclasses.fields(wb.LayerPositions)}
+    parts |= {"epsilon": 0.5, **{name: np.full((DEPTH, 2), count) for name, count in counts.items()}}
+    positions = wb.LayerPositions(**parts)
     fields = {
         "source": "<script>alert(1)</script>", "num_train": 20, "num_test": IMAGES, "num_classes": 2, "num_measured": IMAGES,
         "architecture": architecture, "parameters": 1234, "task": "classification", "training": trained(architecture),
@@ -134,6 +136,15 @@ class TestSentences:
         assert "as sparse, or sparser" not in self.told(layers=dense)
         full = tuple(dataclasses.replace(row, nonzero=1.0, nonzero_codes=0.5) for row in result.layers)
         assert "No entry of any layer's tokens is zero; of its codes 50.0% are not zero" in self.told(layers=full)
+
+    def test_tokens_that_are_all_zero_have_no_gradient_to_speak_of(self, result):
+        place = result.positions["trained"]
+        gradient = np.full((DEPTH, 2), 0.25)
+        gradient[1, 1] = np.nan
+        place = dataclasses.replace(place, relative_gradient=gradient, relative_gradient_after=gradient)
+        words = self.told(positions={"trained": place})
+        assert "is 0.25 at the tokens that enter a layer and 0.25 at those that leave it" in words
+        assert "bends upwards along 5 directions at the tokens, and downwards along 3" in words
 
     def test_the_verdict_on_segmentation_is_that_of_the_intervals(self, result):
         probe = result.segmentation.attention
