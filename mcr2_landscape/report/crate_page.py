@@ -40,6 +40,7 @@ def crate_page(result: ImageExamination, provenance: Mapping[str, Any]) -> Page:
         _rates(result),
         _halves(result),
         *_positions(result),
+        *_class_tokens(result),
         *_masks(result),
         *_completions(result),
         Section("Architecture", _ARCHITECTURE, tables=(crate_tables.architecture(result),)),
@@ -79,6 +80,11 @@ _POSITIONS = (
     "gradient is 0 at a critical point and 1 where nothing cancels. Directions are eigenvectors of the Hessian of f at the "
     "tokens that enter the layer; at a local maximizer it would bend upwards along none. A slope is the cosine between ∇f and "
     "what is added: positive where f rises at first."
+)
+_CLASS_TOKENS = (
+    "The class tokens that leave a layer, as features with the images' labels, in the landscape of the regularized rate "
+    'reduction F = ΔR − (λ/2)‖Z‖²: at the scale at which F is largest, λ half of its limit. Only the task "features" trains '
+    "for something like it. `analyze` says more of those in features.npz, which are the last layer's."
 )
 _MASKS = (
     "Masks hold the patches with most of the class token's attention, or are the foreground of the normalized cut of a layer's "
@@ -138,6 +144,11 @@ def _positions(result: ImageExamination) -> tuple[Section, ...]:
         "Gradient, change and curvature of f by layer",
     )
     return (Section("Positions in the landscape", _POSITIONS, (picture,), (table.first(_LONGEST),)),)
+
+
+def _class_tokens(result: ImageExamination) -> tuple[Section, ...]:
+    table = crate_tables.class_tokens(result)
+    return () if table is None else (Section("Class tokens in the landscape", _CLASS_TOKENS, tables=(table.first(_LONGEST),)),)
 
 
 def _masks(result: ImageExamination) -> tuple[Section, ...]:

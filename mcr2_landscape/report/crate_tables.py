@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
-from mcr2_landscape.report.tables import Table, text
+from mcr2_landscape.report.tables import NONE, Table, text
 
 if TYPE_CHECKING:
     from mcr2_landscape.training.image_examination import ImageExamination
@@ -57,6 +57,30 @@ def positions(result: ImageExamination) -> Table | None:
         rows.append(cells)
     images = found.value.shape[1]
     return Table.of(f"Where the tokens of {images} images are, means over them", columns, rows)
+
+
+def class_tokens(result: ImageExamination) -> Table | None:
+    """One row a layer, the network beside its random initialization; `None` where class tokens have no position."""
+    if not result.class_positions:
+        return None
+    own = {(one.state, one.layer): one for one in result.class_positions}
+    names = ("ΔR", "F", "relative gradient", "top eigenvalue", "rank")
+    rows = []
+    for layer in sorted({one.layer for one in result.class_positions}):
+        cells = [str(layer)]
+        for state in ("trained", "random"):
+            one = own.get((state, layer))
+            if one is None:
+                cells += [NONE] * len(names)
+                continue
+            numbers = (one.rate_reduction, one.value, one.relative_gradient_norm, one.top_eigenvalue)
+            cells += [*(text(number, 4) for number in numbers), str(one.rank)]
+        rows.append(cells)
+    columns = ["layer", *names, *(f"{name}, random" for name in names)]
+    maximum = text(result.class_positions[0].maximum, 5)
+    return Table.of(
+        f"Class tokens of {result.num_test} test images after each layer; the global maximum of F is {maximum}", columns, rows
+    )
 
 
 def segmentation(result: ImageExamination) -> Table | None:

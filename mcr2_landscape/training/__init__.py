@@ -1,5 +1,7 @@
 """The one training loop, and its first use: features trained with a rate reduction or with cross-entropy."""
 
+from mcr2_landscape.training.class_tokens import ClassTokenPosition as ClassTokenPosition
+from mcr2_landscape.training.class_tokens import class_token_positions as class_token_positions
 from mcr2_landscape.training.features import FeatureTraining as FeatureTraining
 from mcr2_landscape.training.features import train_features as train_features
 from mcr2_landscape.training.image_examination import ImageExamination as ImageExamination

@@ -16,19 +16,13 @@ import numpy as np
 from mcr2_landscape.data import LabeledImages
 from mcr2_landscape.record import Record
 from mcr2_landscape.training import image_findings
+from mcr2_landscape.training.class_tokens import ClassTokenPosition, class_token_positions
 from mcr2_landscape.training.image_completion import CompletionMeasures, measure_completion
 from mcr2_landscape.training.image_layers import STATES, LayerRow, layer_rows
 from mcr2_landscape.training.image_views import ROWS, ImagePictures, evenly, mosaic, seen, segmented, visible
-from mcr2_landscape.training.images import ImageTraining
-from mcr2_landscape.training.inputs import check_key
+from mcr2_landscape.training.images import ImageTraining, initial_network
 from mcr2_landscape.validation import InputError, positive_integer, positive_real
-from mcr2_landscape.whitebox import (
-    Architecture,
-    LayerPositions,
-    build,
-    count_parameters,
-    layer_positions,
-)
+from mcr2_landscape.whitebox import Architecture, LayerPositions, count_parameters, layer_positions
 from mcr2_landscape.whitebox.halves import SubspaceAttention
 from mcr2_landscape.whitebox.segmentation import Segmentation
 
@@ -41,7 +35,8 @@ class ImageExamination(Record):
     `parameters`, `task`; `training` (`None`: the weights were given); `center` and `spread`, what was subtracted from each
     channel, and what it was divided by. `test_loss` of the task (`None`: not measured) and `test_accuracy` (of classifiers);
     `common_share`, the share of the test images' most common class. `layers`, a row a state ("trained" and "random"), metric
-    and layer, over `num_measured` test images. `positions` by state (empty without subspaces); `segmentation` (`None` without
+    and layer, over `num_measured` test images. `positions` by state (empty without subspaces); `class_positions`, of the class
+    tokens that leave each layer, by state (empty for autoencoders, and without two classes); `segmentation` (`None` without
     masks); `completion` (`None` for classifiers). `summary`, what was found in sentences; `notes`. `class_tokens` of the last
     layer, (num_test, d), and `labels`, of all test images; `pictures`; `model`.
     """
@@ -62,6 +57,7 @@ class ImageExamination(Record):
     common_share: float | None
     layers: tuple[LayerRow, ...] = field(repr=False)
     positions: Mapping[str, LayerPositions] = field(repr=False)
+    class_positions: tuple[ClassTokenPosition, ...] = field(repr=False)
     segmentation: Segmentation | None
     completion: CompletionMeasures | None
     notes: tuple[str, ...]
@@ -80,14 +76,6 @@ class ImageExamination(Record):
     def rows(self, state: str, metric: str = "as derived") -> tuple[LayerRow, ...]:
         """The rows of one state and metric, layer by layer."""
         return tuple(row for row in self.layers if (row.state, row.metric) == (state, metric))
-
-
-def initial_network(architecture: Architecture, *, key: Any, dtype: Any = np.float32) -> Any:
-    """The network that `train_images` starts from with this key."""
-    double = np.dtype(dtype) == np.float64
-    with jax.enable_x64(double):
-        start, _ = jax.random.split(check_key(key))
-        return eqx.filter_jit(build)(architecture, key=start, dtype=np.dtype(dtype), unroll=1)
 
 
 def examine_images(
@@ -132,7 +120,7 @@ def examine_images(
     say = announce or (lambda words: None)
     dtype = np.dtype(jax.tree.leaves(eqx.filter(model, eqx.is_inexact_array))[0].dtype)
     center, spread = np.asarray(center, dtype=np.float64), np.asarray(spread, dtype=np.float64)
-    initial = initial_network(a, key=key, dtype=dtype)
+    initial = initial_network(a, key=key, precision="float64" if dtype == np.float64 else "float32")
 
     def prepared(images: np.ndarray) -> np.ndarray:
         return ((images - center[:, None, None]) / spread[:, None, None]).astype(dtype)
@@ -153,6 +141,12 @@ def examine_images(
             few = inputs[evenly(len(inputs), num_positions)]
             positions = {state: layer_positions(network, few, epsilon=epsilon) for state, network in networks.items()}
         outputs = seen(model, inputs)
+        class_positions: tuple[ClassTokenPosition, ...] = ()
+        if not a.is_autoencoder and test.labels is not None and np.unique(test.labels).size > 1:
+            say("looking where class tokens are in the landscape of the rate reduction")
+            tokens = {STATES[0]: outputs.class_tokens, STATES[1]: seen(initial, inputs).class_tokens}
+            for state, own in tokens.items():
+                class_positions += class_token_positions(state, own, test.labels, epsilon=epsilon, notes=said)
         loss, accuracy = _classified(outputs.logits, test.labels, task)
         segmentation, shown = None, mosaic(model, test, inputs, None)
         if test.masks is not None:
@@ -187,7 +181,8 @@ def examine_images(
         segmentation=segmentation,
         completion=completion,
         notes=tuple(said),
-        class_tokens=outputs.class_tokens,
+        class_positions=class_positions,
+        class_tokens=outputs.class_tokens[-1],
         labels=labels,
         pictures=ImagePictures(**shown, **further),
         model=model,

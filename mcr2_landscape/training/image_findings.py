@@ -31,7 +31,7 @@ _READ = {
 def summarize(result: ImageExamination) -> tuple[str, ...]:
     """Accuracy, completion, rates, sparsity, step sizes, positions, segmentation."""
     parts = (_accuracy(result), _completed(result), _rates(result), _depth(result), _sparsity(result))
-    return tuple(itertools.chain(*parts, _steps(result), _positions(result), _segmentation(result)))
+    return tuple(itertools.chain(*parts, _steps(result), _positions(result), _class_tokens(result), _segmentation(result)))
 
 
 def _accuracy(result: ImageExamination) -> list[str]:
@@ -191,6 +191,21 @@ def _positions(result: ImageExamination) -> list[str]:
             "local maximizer it would bend upwards along none."
         )
     return words
+
+
+def _class_tokens(result: ImageExamination) -> list[str]:
+    own = {state: [one for one in result.class_positions if one.state == state] for state in ("trained", "random")}
+    if not own["trained"]:
+        return []
+    first, last = own["trained"][0], own["trained"][-1]
+    words = (
+        f"The class tokens' ΔR, at the scale where F is largest, goes from {first.rate_reduction:.3g} after layer {first.layer} "
+        f"to {last.rate_reduction:.3g} after layer {last.layer}"
+    )
+    if own["random"]:
+        ends = (own["random"][0], own["random"][-1])
+        words += f" (at random initialization {ends[0].rate_reduction:.3g} and {ends[1].rate_reduction:.3g})"
+    return [f"{words}; F is {last.value:.3g} there, and {last.maximum:.3g} at the global maximum."]
 
 
 def _segmentation(result: ImageExamination) -> list[str]:

@@ -49,8 +49,8 @@ def evenly(available: int, wanted: int) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Outputs:
-    """`maps` (layers, n, heads, patches) or `None`; `features` (layers, n, patches, d); `class_tokens` (n, d) of the last
-    layer; `logits` (n, k) or `None`. Without `whole` maps and features are left out."""
+    """`maps` (layers, n, heads, patches) or `None`; `features` (layers, n, patches, d); `class_tokens` (layers, n, d);
+    `logits` (n, k) or `None`. Without `whole` maps and features are left out."""
 
     maps: np.ndarray | None
     features: np.ndarray | None
@@ -67,14 +67,14 @@ def seen(model: Any, inputs: np.ndarray, *, whole: bool = False) -> Outputs:
         parts.append([None if part is None else np.asarray(part) for part in kept])
     joined = [
         None if pieces[0] is None else np.concatenate(pieces, axis=axis)
-        for pieces, axis in zip(zip(*parts, strict=True), (1, 1, 0, 0), strict=True)
+        for pieces, axis in zip(zip(*parts, strict=True), (1, 1, 1, 0), strict=True)
     ]
     maps, features, tokens, logits = joined
     assert tokens is not None
     return Outputs(
         None if maps is None else maps[:, :count],
         None if features is None else features[:, :count],
-        tokens[:count],
+        tokens[:, :count],
         None if logits is None else logits[:count],
     )
 
@@ -83,9 +83,8 @@ def seen(model: Any, inputs: np.ndarray, *, whole: bool = False) -> Outputs:
 def _program(model: Any, images: Any) -> tuple[Any, ...]:
     with jax.default_matmul_precision("highest"):
         trace = model.trace(jnp.asarray(images))
-        last = trace.outputs[-1]
-        logits = None if model.architecture.is_autoencoder else model.classify(last)
-        return trace.class_attention, trace.outputs[..., 1:, :], last[..., 0, :], logits
+        logits = None if model.architecture.is_autoencoder else model.classify(trace.outputs[-1])
+        return trace.class_attention, trace.outputs[..., 1:, :], trace.outputs[..., 0, :], logits
 
 
 def segmented(

@@ -12,9 +12,9 @@ from mcr2_landscape.report import crate_pictures, crate_tables
 from mcr2_landscape.report.crate_page import crate_page
 from mcr2_landscape.report.page import render
 from mcr2_landscape.report.style import draw
-from mcr2_landscape.training import ImageExamination, ImageTraining, Stopped, Training
+from mcr2_landscape.training import ClassTokenPosition, ImageExamination, ImageTraining, Stopped, Training
 from mcr2_landscape.training.image_completion import COMPLETIONS, CompletionMeasures
-from mcr2_landscape.training.image_layers import LayerRow
+from mcr2_landscape.training.image_layers import STATES, LayerRow
 from mcr2_landscape.training.image_views import ImagePictures
 from mcr2_landscape.whitebox.layer_measures import METRICS
 from mcr2_landscape.whitebox.segmentation import Interval
@@ -58,12 +58,15 @@ def made_up(**changes):
     parts = {field.name: random.uniform(0.1, 0.9, (DEPTH, 2)) for field in dataclasses.fields(wb.LayerPositions)}
     parts |= {"epsilon": 0.5, **{name: np.full((DEPTH, 2), count) for name, count in counts.items()}}
     positions = wb.LayerPositions(**parts)
+    tokens = tuple(
+        ClassTokenPosition(state, layer + 1, 1.25 + layer, 0.5, 7.75, 0.1, 0.2, 5) for state in STATES for layer in range(DEPTH)
+    )
     fields = {
         "source": "<script>alert(1)</script>", "num_train": 20, "num_test": IMAGES, "num_classes": 2, "num_measured": IMAGES,
         "architecture": architecture, "parameters": 1234, "task": "classification", "training": trained(architecture),
         "center": np.zeros(1), "spread": np.ones(1), "test_loss": 0.5, "test_accuracy": 0.75, "common_share": 0.5,
         "layers": layers, "positions": {"trained": positions, "random": positions}, "segmentation": found,
-        "completion": None, "notes": ("a & b",), "class_tokens": np.zeros((IMAGES, 8)),
+        "completion": None, "notes": ("a & b",), "class_positions": tokens, "class_tokens": np.zeros((IMAGES, 8)),
         "labels": np.arange(IMAGES) % 2, "model": None,
         "pictures": ImagePictures(np.arange(2), images[:2], masks[:2], found.attention.fixed[0],
                                   maps[0, 0, :2].reshape(2, HEADS, 4, 4), found.cuts.fixed[0], np.ones((2, 4, 4), bool)),
@@ -165,7 +168,7 @@ class TestSentences:
         other = made_up(layers=bare, positions={}, segmentation=None)
         assert "The network has no subspaces" in " ".join(other.summary)
         sections = [section.title for section in crate_page(other, {}).sections]
-        assert sections == ["Training", "The two halves", "Attention maps", "Architecture"]
+        assert sections == ["Training", "The two halves", "Class tokens in the landscape", "Attention maps", "Architecture"]
 
 
 def test_completions_beside_predictions_that_need_no_network(result, undrawn):
