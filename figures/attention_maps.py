@@ -81,10 +81,11 @@ FIGURE = Figure(
     group="whitebox",
     title="What the class token attends to",
     caption=(
-        "Test images with shapes of the ground's own colors, their true masks, and the class token's attention to patches in "
-        "every head of one layer, of the trained network and of the same network before training; each map has its own scale. "
-        "The numbers are the intersection over union with the truth of the patches that hold most of the attention, mean over "
-        "the evaluation images, bold where the head is the one that was chosen on other images, as the layer was."
+        "Test images with figures of one texture on ground of another in the same grays, their true masks, and the class "
+        "token's attention to patches in every head of one layer of the trained network and of one, often another, of the same "
+        "network before training, each named above its heads; each map has its own scale. The numbers are the intersection "
+        "over union with the truth of the patches that hold most of the attention, mean over the evaluation images, bold where "
+        "the head is the one that was chosen on other images, as each network's layer was."
     ),
     size=(7.2, 5.2),
     tables={

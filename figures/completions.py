@@ -1,9 +1,10 @@
-"""Images of which most patches are hidden, completed by masked autoencoders, and the losses beside baselines."""
+"""Images of which most patches are hidden, completed by masked autoencoders, the losses beside baselines, and what they are
+less those of CRATE-MAE with the same seed."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,7 +12,7 @@ from mcr2_landscape.gallery.figure import Figure, Select, Table
 from mcr2_landscape.report.style import BLUE, GRAY, INK, SKY, VERMILION
 
 from .attention_maps import picture
-from .transformer_parts import interval
+from .transformer_parts import differences, interval
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -36,20 +37,30 @@ _LOSSES = f"""
         {interval("probe_tokens[2]", "probe")}, avg(probe_tokens[1]) AS initial_probe, avg(probe_pixels) AS probe_pixels
     FROM rows GROUP BY data, network, width ORDER BY data, {_ORDER}, width
 """
+_DIFFERENCES = (
+    differences(
+        {"test_loss": "loss", "probe_tokens[2]": "probe"},
+        "data, network, width",
+        "network = 'CRATE-MAE' AND width = 'equal'",
+        within="data, seed",
+    )
+    + f" ORDER BY data, {_ORDER}, width"
+)
 
 
 def paint(canvas: Canvas, tables: Mapping[str, Table]) -> None:
-    examples, losses = tables["examples"], tables["losses"]
+    examples, losses, less = (tables[name] for name in ("examples", "losses", "differences"))
     data = list(dict.fromkeys(losses.columns["data"]))
-    above, below = canvas.subfigures(2, 1, squeeze=False, height_ratios=[1.55, 1])[:, 0]
+    above, below = canvas.subfigures(2, 1, squeeze=False, height_ratios=[1.35, 1.3])[:, 0]
     blocks = above.subfigures(1, len(data), squeeze=False)[0]
     for name, block in zip(data, blocks, strict=True):
         _examples(block, examples.where(data=name), 8 // len(data), name)
-    panels = below.subplots(1, 2 * len(data), squeeze=False, sharey=False)[0]
+    panels = below.subplots(2, 2 * len(data), squeeze=False, height_ratios=[1.2, 1])
     for k, name in enumerate(data):
-        _losses(panels[2 * k], losses.where(data=name), first=k == 0)
-        _probes(panels[2 * k + 1], losses.where(data=name))
-        panels[2 * k].set_title(name, fontsize=8)
+        _losses(panels[0, 2 * k], losses.where(data=name), first=k == 0)
+        _probes(panels[0, 2 * k + 1], losses.where(data=name))
+        panels[0, 2 * k].set_title(name, fontsize=8)
+        _differences(panels[1, 2 * k : 2 * k + 2], less.where(data=name), first=k == 0)
     _legend(canvas)
 
 
@@ -104,6 +115,24 @@ def _probes(axes: Axes, own: Table) -> None:
     axes.set_xlabel("accuracy of a probe", fontsize=8)
 
 
+def _differences(pair: Any, own: Table, *, first: bool) -> None:
+    """What networks have more or less than CRATE-MAE, which is the dotted zero."""
+    if not len(own):
+        for axes in pair:
+            axes.set_axis_off()
+        return
+    at, names = _heights(own)
+    for axes, name, words in zip(pair, ("loss", "probe"), ("loss", "accuracy"), strict=True):
+        _points(axes, own, name, at)
+        axes.axvline(0, color=INK, linewidth=0.8, linestyle=(0, (1, 2)), zorder=0)
+        axes.set_yticks(at, names if name == "loss" else [""] * len(at), fontsize=6.5)
+        axes.set_ylim(len(at) - 0.5, -0.5)
+        axes.margins(x=0.15)
+        axes.set_xlabel(f"{words} less\nCRATE-MAE's,\nwithin a seed", fontsize=7.5)
+    if first:
+        pair[0].set_ylabel("network", fontsize=8)
+
+
 def _points(axes: Axes, own: Table, name: str, at: np.ndarray) -> None:
     for k, network in enumerate(own.columns["network"]):
         color, marker = _LOOKS[network]
@@ -131,14 +160,17 @@ FIGURE = Figure(
     title="Images completed by CRATE-MAE and by its twin",
     caption=(
         "Test images, what is visible of them (hidden patches gray), and what the trained CRATE-MAE and the MAE of equal width "
-        "and depth put in its place. Below, the mean squared error on hidden patches, of standardized pixels, with 95 % "
-        "intervals over seeds where there are several, beside three baselines (the last of which no network can know), and the "
-        "accuracy of a linear classifier on the mean token of whole images, beside that on pixels."
+        "and depth put in its place. Below, the mean squared error on hidden patches, of standardized pixels, beside three "
+        "baselines (the last of which no network can know), the accuracy of a linear classifier on the mean token of whole "
+        "images, beside that on pixels, and both less those of CRATE-MAE with the same seed: a seed is also the split of the "
+        "images and what is hidden of them, so that networks are compared within seeds (means over seeds, with 95 % intervals "
+        "by Student's t where there are several)."
     ),
-    size=(7.2, 5.2),
+    size=(7.2, 6.8),
     tables={
         "examples": Select("completion", _EXAMPLES, arrays=_ARRAYS),
         "losses": Select("completion", _LOSSES),
+        "differences": Select("completion", _DIFFERENCES, least=0),
     },
     paint=paint,
     claims=("crate-mae.inverse.printed", "crate-mae.dictionary-inverse.printed"),

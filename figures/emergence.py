@@ -44,10 +44,16 @@ _VERDICTS = " UNION ALL ".join(
     + f" FROM rows WHERE {probe}_verdict IS NOT NULL GROUP BY {_NETWORK}"
     for probe in _PROBES
 )
+# Classes of shapes are equally frequent.
+_ACCURACIES = f"""
+    SELECT count(*) AS units, {_NETWORK}, min(test_accuracy) AS accuracy_least, max(test_accuracy) AS accuracy_largest,
+        1 / any_value(num_classes) AS chance
+    FROM rows GROUP BY {_NETWORK} ORDER BY {_ORDER}
+"""
 
 
 def paint(canvas: Canvas, tables: Mapping[str, Table]) -> None:
-    found, baselines, verdicts = (tables[name] for name in ("iou", "baselines", "verdicts"))
+    found, baselines, verdicts, accuracies = (tables[name] for name in ("iou", "baselines", "verdicts", "accuracies"))
     networks = list(dict.fromkeys(zip(found.columns["attention"], found.columns["sparsification"], strict=True)))
     names = list(dict.fromkeys(baselines.columns["name"]))
     panels = canvas.subplots(1, len(_PROBES), sharey=True, sharex=True)
@@ -65,11 +71,18 @@ def paint(canvas: Canvas, tables: Mapping[str, Table]) -> None:
         axes.set_xlim(0, 1.24)
         axes.set_xticks(np.linspace(0, 1, 6))
     panels[0].set_yticks(
-        range(len(networks) + len(names)), [*(" + ".join(own).upper() for own in networks), *names], fontsize=7.5
+        range(len(networks) + len(names)), [*(_learned(*own, accuracies) for own in networks), *names], fontsize=7.5
     )
     panels[0].set_ylim(len(networks) + len(names) - 0.5, -0.5)
     panels[0].set_ylabel("network, baseline")
     shared_legend(canvas, 2)
+
+
+def _learned(attention: str, sparsification: str, accuracies: Table) -> str:
+    """A network's name, and what it knows of the classes: where that is nothing, masks decide nothing."""
+    own = {k: v[0] for k, v in accuracies.where(attention=attention, sparsification=sparsification).columns.items()}
+    ends = list(dict.fromkeys(f"{own[end]:.2f}" for end in ("accuracy_least", "accuracy_largest")))
+    return f"{attention} + {sparsification}".upper() + f"\naccuracy {'–'.join(ends)}\n(chance {own['chance']:.2f})"
 
 
 def _points(axes: Axes, own: Table, height: float, label: str, color: str, marker: str) -> None:
@@ -94,15 +107,19 @@ FIGURE = Figure(
     title="Does segmentation emerge?",
     caption=(
         "Intersection over union with the true masks, of networks with one attention half and one sparsification half each and "
-        "all else the same, from a head and layer that were chosen on other images, from the best ones in hindsight, and from "
-        "the same network before training, above baselines that need no network and the best that whole patches can do (a "
+        "all else the same, from a place (a layer and head of the attention, a layer for cuts) that was chosen on other "
+        "images, from the best one in hindsight, and from the same network before training, above baselines that need no "
+        "network (the disc of the center prior is given the true masks' mean area) and the best that whole patches can do (a "
         "point for each seed, intervals of 95 % over images). At the right is how many seeds have which verdict on the claim "
-        "that a trained network's masks, from the chosen place, are better than those before training and all four baselines."
+        "that a trained network's masks, from the chosen place, are better than those before training and all four baselines, "
+        "and at the left the accuracy on test images, least to largest of seeds, near chance where a network learned nothing "
+        "and no verdict decides anything."
     ),
-    size=(7.2, 4.6),
+    size=(7.2, 5.0),
     tables={
         "iou": Select("transformer_shapes", f"SELECT * FROM ({_IOU}) ORDER BY {_ORDER}, probe, kind, seed"),
         "baselines": Select("transformer_shapes", _BASELINES.format(order=_ORDER)),
+        "accuracies": Select("transformer_shapes", _ACCURACIES),
         "verdicts": Select("transformer_shapes", f"SELECT * FROM ({_VERDICTS}) ORDER BY {_ORDER}, probe"),
     },
     paint=paint,

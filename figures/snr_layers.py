@@ -95,11 +95,11 @@ FIGURE = Figure(
     group="whitebox",
     title="Signal over noise in the attention-only transformer, layer by layer",
     caption=(
-        "Left, what each layer multiplies signal over noise by, over the theorem's 1 + eta tau (medians of draws and classes, "
-        "bands from the least to the largest), and below it the share of tokens that attend to another class's signal with a "
-        "weight above the threshold. Right, how many layers pass before the ratio of some class is off by more than a "
-        "millionth, up to all that were computed (dotted; medians of draws, least to largest), as printed and with the two "
-        "controls."
+        "Left, what each layer multiplies signal over noise by, over the theorem's 1 + eta tau (medians over draws of medians "
+        "over classes, bands from the least to the largest of all), and below it the share of tokens that attend to another "
+        "class's signal with a weight above the threshold (medians over draws). Right, how many layers pass before the ratio "
+        "of some class is off by more than a millionth, up to all that were computed (dotted; medians over draws, least to "
+        "largest), as printed and with the two controls."
     ),
     size=(7.2, 4.6),
     tables={"layers": Select("snr", _LAYERS, least=2), "breaks": Select("snr", _BREAKS)},

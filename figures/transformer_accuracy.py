@@ -1,4 +1,5 @@
-"""Accuracy of white-box transformers and their twins at equal width and depth and at equal parameters, and that of controls."""
+"""Accuracy of white-box transformers and their twins at equal width and depth and at equal parameters, and that of controls,
+beside what they have more or less than CRATE with the same seed."""
 
 from __future__ import annotations
 
@@ -8,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mcr2_landscape.gallery.figure import Figure, Select, Table
-from mcr2_landscape.report.style import GRAY
+from mcr2_landscape.report.style import GRAY, INK
 
-from .transformer_parts import ORDER, interval, look_of
+from .transformer_parts import ORDER, differences, interval, look_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,37 +24,61 @@ _SQL = f"""
         {interval("test_accuracy", "accuracy")}, avg(train_accuracy) AS train_accuracy
     FROM rows GROUP BY network, attention, sparsification, control, width, token_dim ORDER BY {ORDER}, network, width, token_dim
 """
+_DIFFERENCES = (
+    differences(
+        {"test_accuracy": "accuracy"},
+        "network, attention, sparsification, control, width, token_dim",
+        "network = 'CRATE' AND width = 'equal'",
+    )
+    + f" ORDER BY {ORDER}, network, width, token_dim"
+)
+_ZERO: Any = {"color": INK, "linewidth": 0.8, "linestyle": (0, (1, 2)), "zorder": 0}
 _FILL = {"equal": None, "equal parameters": "white"}
 
 
 def paint(canvas: Canvas, tables: Mapping[str, Table]) -> None:
     from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
-    grid = canvas.add_gridspec(2, len(_DATA), height_ratios=[1.3, 1])
+    above, below = canvas.subfigures(2, 1, height_ratios=[1.75, 1])
+    panels = above.subplots(2, len(_DATA), sharex="col", height_ratios=[1.2, 1])
     for k, (name, words) in enumerate(_DATA.items()):
-        axes, found = canvas.add_subplot(grid[0, k]), tables[name]
-        for j, own in _rows(found.where(control="none")):
-            _point(axes, own, own["parameters"], own["accuracy"], j, upright=True)
-        axes.set_xlim(0, 1.15 * max(found["parameters"]))
-        axes.xaxis.set_major_locator(MaxNLocator(nbins=3))
-        axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
-        # Not narrower than a tenth, which would make much of little.
-        low, high = axes.get_ylim()
-        axes.set_ylim(min(low, (low + high) / 2 - 0.05), max(high, (low + high) / 2 + 0.05))
-        axes.set_xlabel("parameters")
-        axes.set_title(f"{words}: {found.columns['num_train'][0]:,} images", fontsize=8)
-        if k == 0:
-            axes.set_ylabel("accuracy on test images")
-    controls, found = canvas.add_subplot(grid[1, :]), tables["digits"]
-    own = [(j, row) for j, row in _rows(found) if row.columns["control"][0] != "none" or row.columns["network"][0] == "CRATE"]
-    for place, (j, row) in enumerate(own):
-        _point(controls, row, row["accuracy"], np.array([float(place)]), j, upright=False)
-    controls.set_yticks(range(len(own)), [row.columns["network"][0] for _, row in own], fontsize=7.5)
-    controls.set_ylim(len(own) - 0.5, -0.5)
-    controls.set_xlabel("accuracy on test images, digits")
-    controls.set_ylabel("control", fontsize=8)
-    controls.grid(axis="x", color=GRAY, alpha=0.25, linewidth=0.6)
+        found, less = tables[name], tables[f"differences_{name}"]
+        panels[1, k].axhline(0, **_ZERO)
+        for axes, table in zip(panels[:, k], (found, less), strict=True):
+            for j, own in _rows(table.where(control="none")):
+                _point(axes, own, own["parameters"], own["accuracy"], j, upright=True)
+            # Not narrower than a tenth, which would make much of little.
+            low, high = axes.get_ylim()
+            axes.set_ylim(min(low, (low + high) / 2 - 0.05), max(high, (low + high) / 2 + 0.05))
+        panels[1, k].set_xlim(0, 1.15 * max(found["parameters"]))
+        panels[1, k].xaxis.set_major_locator(MaxNLocator(nbins=3))
+        panels[1, k].xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+        panels[1, k].set_xlabel("parameters")
+        seeds = max(found.columns["units"])
+        counts = f"{found.columns['num_train'][0]:,} images, {seeds} seed{'s' * (seeds > 1)}"
+        panels[0, k].set_title(f"{words}: {counts}", fontsize=8)
+    panels[0, 0].set_ylabel("accuracy on test images", fontsize=8)
+    panels[1, 0].set_ylabel("less CRATE's,\nwithin a seed", fontsize=8)
+    _controls(below, tables["digits"], tables["differences_digits"])
     _legend(canvas, [table.where(control="none") for table in (tables[name] for name in _DATA)])
+
+
+def _controls(block: Any, found: Table, less: Table) -> None:
+    """CRATE with its controls one below the other: their accuracy, and what it is less CRATE's."""
+    own = [row for _, row in _rows(found) if row.columns["control"][0] != "none" or row.columns["network"][0] == "CRATE"]
+    names = [row.columns["network"][0] for row in own]
+    panels = block.subplots(1, 2, sharey=True)
+    for axes, table in zip(panels, (found, less), strict=True):
+        for place, name in enumerate(names):
+            for _, row in _rows(table.where(network=name)):
+                _point(axes, row, row["accuracy"], np.array([float(place)]), place, upright=False)
+        axes.grid(axis="x", color=GRAY, alpha=0.25, linewidth=0.6)
+    panels[0].set_yticks(range(len(names)), names, fontsize=7.5)
+    panels[0].set_ylim(len(names) - 0.5, -0.5)
+    panels[0].set_ylabel("control", fontsize=8)
+    panels[0].set_xlabel("accuracy on test images, digits", fontsize=8)
+    panels[1].axvline(0, **_ZERO)
+    panels[1].set_xlabel("less CRATE's, within a seed", fontsize=8)
 
 
 def _rows(table: Table) -> list[tuple[int, Table]]:
@@ -88,14 +113,16 @@ FIGURE = Figure(
     group="whitebox",
     title="Accuracy at equal width and depth, and at equal parameters",
     caption=(
-        "Above, the accuracy on test images over the number of parameters: networks of equal width and depth (filled), and of "
-        "the width that brings them nearest to the parameters of CRATE (open), on shapes with nothing but the two halves "
-        "exchanged; means over seeds, with 95 % intervals by Student's t where there are several, and in the titles how many "
-        "images they were trained with. Below, CRATE on the digits beside itself with parts frozen, tied, turned round or left "
-        "out, as the names say."
+        "Above, the accuracy on test images over the number of parameters, and below it what it is less that of CRATE (dotted) "
+        "with the same seed: networks of equal width and depth (filled), and of the width that brings them nearest to the "
+        "parameters of CRATE (open), on shapes with nothing but the two halves exchanged. At the bottom, CRATE on the digits "
+        "beside itself with parts frozen, tied, turned round or left out, as the names say; since a seed is also the split of "
+        "the images, networks are compared within seeds, all points are means over seeds, and 95 % intervals by Student's t "
+        "stand where there are several."
     ),
-    size=(7.2, 4.8),
-    tables={name: Select(f"transformer_{name}", _SQL) for name in _DATA},
+    size=(7.2, 6.4),
+    tables={name: Select(f"transformer_{name}", _SQL) for name in _DATA}
+    # A store may hold CRATE alone.
+    | {f"differences_{name}": Select(f"transformer_{name}", _DIFFERENCES, least=0) for name in _DATA},
     paint=paint,
-    claims=("crate.free-output",),
 )

@@ -30,7 +30,7 @@ def paint(canvas: Canvas, tables: Mapping[str, Table]) -> None:
     free, tied = [name for name in present if name not in _OF_SIGN], [name for name in present if name in _OF_SIGN]
     rows = [*((part, free, words) for part, words in _ROWS.items())]
     if tied:
-        rows.append(("change", tied, "the same, output\ntied to subspaces"))
+        rows.append(("change", tied, "change, map back\ntied to subspaces"))
     panels = canvas.subplots(len(rows), len(_METRICS), sharex=True, squeeze=False)
     for line, (part, networks, words) in zip(panels, rows, strict=True):
         for axes, metric in zip(line, _METRICS, strict=True):
@@ -53,10 +53,11 @@ FIGURE = Figure(
     title="The rate R_c over the layers, before and after training",
     caption=(
         "R_c in nats of the tokens that enter a layer, against its own subspaces and against those of the last layer, and what "
-        "the layer's attention half changes of it: for tokens as they are, at the length √d, and as the published figures have "
-        "it (means over test images and seeds, with 95 % intervals over seeds where there are several). Layers that compress "
-        "would show as falling solid curves and as changes below the dotted zero, and what the dashed curves do as well is no "
-        "work of training."
+        "the layer's attention half changes of it, in the last row for the networks that the others leave out, whose map back "
+        "is their subspaces or minus these: for tokens as they are, at the length √d, and as the published figures have it "
+        "(means over test images and seeds, with 95 % intervals over seeds where there are several). Layers that compress "
+        "would show as changes below the dotted zero, or as solid curves that fall in the second row (in the first, every "
+        "layer's subspaces make another function), and what the dashed curves do as well is no work of training."
     ),
     size=(7.2, 6.2),
     tables={

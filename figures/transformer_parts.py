@@ -1,8 +1,9 @@
-"""What the figures on trained transformers share: how networks and stages look, intervals over seeds, and columns by layer."""
+"""What the figures on trained transformers share: how networks and stages look, intervals over seeds, differences
+within seeds, and columns by layer."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from mcr2_landscape.gallery.figure import Table
@@ -45,6 +46,25 @@ def interval(number: str, name: str) -> str:
     quantile = f"list_extract([{', '.join(map(str, _QUANTILES))}], least(count({number}) - 1, {len(_QUANTILES)}))"
     half = f"{quantile} * stddev_samp({number}) / sqrt(count({number}))"
     return f"avg({number}) AS {name}, avg({number}) - {half} AS {name}_low, avg({number}) + {half} AS {name}_high"
+
+
+def differences(numbers: Mapping[str, str], columns: str, reference: str, *, within: str = "seed") -> str:
+    """In SQL, a SELECT of what numbers are less those of a reference network with the same seed, mean over seeds and the
+    interval of that mean: a seed is also the split into images for training and for the test, which networks share.
+
+    **Arguments:** `numbers`: names by what they are in SQL; `columns`: those that tell networks apart; `reference`: a condition
+    that is true of one row a seed, which the answer leaves out; `within`: what a row and its reference share.
+    """
+    less = ", ".join(
+        f"{sql} - any_value({sql}) FILTER (WHERE {reference}) OVER (PARTITION BY {within}) AS less_{name}"
+        for sql, name in numbers.items()
+    )
+    means = ", ".join(interval(f"less_{name}", name) for name in numbers.values())
+    there = " AND ".join(f"less_{name} IS NOT NULL" for name in numbers.values())
+    return (
+        f"SELECT count(*) AS units, {columns}, CAST(avg(parameters) AS INTEGER) AS parameters, {means} "
+        f"FROM (SELECT *, {less} FROM rows) WHERE NOT ({reference}) AND {there} GROUP BY {columns}"
+    )
 
 
 def by_layer(names: Sequence[str], where: str, **more: str) -> str:

@@ -68,6 +68,6 @@ FIGURE = Figure(
         "crate.ista-initialization",
         "crate-alpha.sparsity.printed",
         "crate-alpha.sparsity.corrected",
-        "crate-alpha.step-size",
+        "crate-alpha.step-size.corrected",
     ),
 )

@@ -35,6 +35,7 @@ class _Options:
     textures: tuple[str, ...]
     palette: str
     label: str
+    num_classes: int
 
 
 def shapes(
@@ -42,7 +43,7 @@ def shapes(
     key: Any,
     num_images: int,
     size: int = 32,
-    num_classes: int = 8,
+    num_classes: int | None = None,
     channels: int = 3,
     area: tuple[float, float] = (0.1, 0.3),
     period: tuple[float, float] = (0.125, 0.25),
@@ -67,13 +68,13 @@ def shapes(
     Image i depends on `key` and i alone: more images extend fewer.
 
     **Arguments:** `key`: a JAX key, an integer seed or a NumPy generator. `num_images`: how many; image i is of class
-    i mod `num_classes`. `size`: height and width, at least 8. `num_classes`: 1 to 8, the first ones of the list of figures;
-    with `label` "texture" of `textures`, the last one left out. `channels`: 3, or 1 for gray. `area`: least and greatest area
-    of a figure as part of the image. `period`: least and greatest period of a texture, as part of the size. `textures`: kinds
-    to draw from, each "stripes", "checks", "noise" or "gradient". `palette`: "shared", the two colors are the same for figure
-    and ground; "independent", each has two of its own, from the same distribution; "separate", the figure is bright and the
-    ground dark, so that color tells all (a control). `noise`: standard deviation of what is added to each value; values are
-    clipped to [0, 1].
+    i mod `num_classes`. `size`: height and width, at least 8. `num_classes`: the first ones of the list of figures, by default
+    all eight; with `label` "texture" of `textures`, the last one left out. `channels`: 3, or 1 for gray. `area`: least and
+    greatest area of a figure as part of the image. `period`: least and greatest period of a texture, as part of the size.
+    `textures`: kinds to draw from, each "stripes", "checks", "noise" or "gradient". `palette`: "shared", the two colors are the
+    same for figure and ground; "independent", each has two of its own, from the same distribution; "separate", the figure is
+    bright and the ground dark, so that color tells all (a control). `noise`: standard deviation of what is added to each value;
+    values are clipped to [0, 1].
 
     **Returns:** `LabeledImages` of (num_images, channels, size, size), with labels and masks.
 
@@ -89,6 +90,7 @@ def shapes(
     # Two streams, so that the noise, whose numbers depend on the size, leaves the figures where they are.
     seed = int(generator(key).integers(2**63))
     random, grain = np.random.default_rng([seed, 0]), np.random.default_rng([seed, 1])
+    num_classes = options.num_classes
     labels = np.arange(count) % num_classes
     images = np.empty((count, channels, size, size), np.float32)
     masks = np.empty((count, size, size), bool)
@@ -184,12 +186,16 @@ def _textures(draws: np.ndarray, kinds: np.ndarray, options: _Options) -> np.nda
 def _checked(
     size: Any, num_classes: Any, channels: Any, area: Any, period: Any, textures: Any, palette: Any, label: Any
 ) -> _Options:
-    size, num_classes = positive_integer("size", size, minimum=8), positive_integer("num_classes", num_classes)
+    size = positive_integer("size", size, minimum=8)
     for name, value, known in (("palette", palette, PALETTES), ("label", label, LABELS)):
         if value not in known:
             raise InputError(f"{name}: found {value!r}; pass one of {', '.join(known)}")
     if isinstance(textures, str) or not textures or not set(textures) <= set(TEXTURES):
         raise InputError(f"textures: found {textures!r}; pass some of {', '.join(TEXTURES)}")
+    if label == "texture" and len(set(textures)) < len(textures):
+        raise InputError(f"textures: found {textures!r}; textures that are to be named have to differ")
+    most = len(OUTLINES) if label == "outline" else max(1, len(textures) - 1)
+    num_classes = most if num_classes is None else positive_integer("num_classes", num_classes)
     if label == "texture" and num_classes > len(textures) - 1:
         raise InputError(
             f"num_classes: found {num_classes} for {len(textures)} textures, of which the last is the ground's; pass at most "
@@ -209,7 +215,7 @@ def _checked(
     shortest, longest = _bounds("period", period)
     if shortest * size < 2:
         raise InputError(f"period: found {shortest:g}; a texture needs 2 of {size} pixels, {2 / size:.3g}, to be seen")
-    return _Options(size, names, channels, (least, greatest), (shortest, longest), tuple(textures), palette, label)
+    return _Options(size, names, channels, (least, greatest), (shortest, longest), tuple(textures), palette, label, num_classes)
 
 
 def _bounds(name: str, value: Any) -> tuple[float, float]:

@@ -152,15 +152,17 @@ def _steps(result: ImageExamination) -> list[str]:
     if not rows:
         return []
     largest = max(row.step_bound for row in rows)
-    beyond = [str(row.layer) for row in rows if row.step_bound >= 2]
+    beyond = [str(row.layer) for row in rows if not 0 < row.step_bound < 2]
+    falls = sum(row.objective_change < 0 for row in rows)
+    seen = f"its objective is lower after the half than at the feasible point nearest to its start in {falls} of {len(rows)} layers"
     if not beyond:
         return [
-            f"η‖D‖² is {largest:.3g} at most, below 2: the sparsification half is a proximal gradient step that cannot raise "
-            "its objective, in every layer."
+            f"η‖D‖² is {largest:.3g} at most, below 2, as a proximal gradient step from feasible codes needs to be certain not "
+            f"to raise its objective; {seen}."
         ]
     return [
-        f"η‖D‖² is 2 or more in layer {', '.join(beyond)} (up to {largest:.3g}): there the sparsification half is not certain "
-        "to lower its objective."
+        f"η‖D‖² is not between 0 and 2 in layer {', '.join(beyond)} (up to {largest:.3g}): there the sparsification half is no "
+        f"step that is certain to lower its objective; {seen}."
     ]
 
 
@@ -199,8 +201,8 @@ def _class_tokens(result: ImageExamination) -> list[str]:
         return []
     first, last = own["trained"][0], own["trained"][-1]
     words = (
-        f"The class tokens' ΔR, at the scale where F is largest, goes from {first.rate_reduction:.3g} after layer {first.layer} "
-        f"to {last.rate_reduction:.3g} after layer {last.layer}"
+        f"The class tokens' ΔR, at the scale where F is largest, goes from {first.rate_reduction:.3g} after layer "
+        f"{first.layer} to {last.rate_reduction:.3g} after layer {last.layer}"
     )
     if own["random"]:
         ends = (own["random"][0], own["random"][-1])

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mcr2_landscape.data import LabeledImages
+from mcr2_landscape.data import LabeledImages, check_images
 from mcr2_landscape.extras import missing_extra
 from mcr2_landscape.locking import FolderLock
 from mcr2_landscape.record import Record
@@ -60,7 +60,11 @@ class ImageTraining(Record):
 
     def prepare(self, images: Any) -> np.ndarray:
         """Images in [0, 1], (n, C, H, W), as the network takes them."""
-        return _standardized(np.asarray(images, dtype=np.float32), self.center, self.spread)
+        checked = check_images(images).images
+        expected = (self.architecture.channels, *self.architecture.image_size)
+        if checked.shape[1:] != expected:
+            raise InputError(f"images: found shape {checked.shape}, expected (n, {', '.join(map(str, expected))})")
+        return _standardized(checked, self.center, self.spread)
 
 
 def train_images(
@@ -215,6 +219,9 @@ def _check_task(task: str | None, architecture: Architecture) -> str:
 
 def _check_data(name: str, data: LabeledImages, architecture: Architecture, task: str, num_classes: int | None = None) -> int:
     """The number of classes."""
+    if not isinstance(data, LabeledImages):
+        raise InputError(f"{name}: found {type(data).__name__}; pass LabeledImages, for instance from mcr2_landscape.data")
+    check_images(data.images, data.labels, data.masks, class_names=data.class_names, source=name)
     expected = (architecture.channels, *architecture.image_size)
     if data.shape[1:] != expected:
         raise InputError(
@@ -253,10 +260,14 @@ def _standardized(images: np.ndarray, center: np.ndarray, spread: np.ndarray) ->
 
 
 def _trainable(model: Any, frozen: Sequence[str]) -> Any:
-    """Which arrays are trained, in the model's form."""
-    if not frozen:
+    """Which arrays are trained, in the model's form. Fixed positions are not: they have no gradient, but would decay."""
+    fixed = model.architecture.positions == "sincos"
+    if not frozen and not fixed:
         return None
     chosen = jax.tree.map(eqx.is_inexact_array, model)
+    for part in ("positions", "decoder_positions") if fixed else ():
+        if getattr(model, part, None) is not None:
+            chosen = eqx.tree_at(lambda tree, part=part: getattr(tree, part), chosen, False)
     for part in frozen:
         if part not in FROZEN:
             raise InputError(f"frozen: found {part!r}; pass some of {', '.join(FROZEN)}")
@@ -274,7 +285,16 @@ def _adamw(learning_rate: float, weight_decay: float, num_steps: int, warmup: in
     import optax
 
     rate = optax.warmup_cosine_decay_schedule(0.0, learning_rate, warmup, max(num_steps, warmup + 1))
-    return optax.adamw(rate, weight_decay=weight_decay)
+    return optax.adamw(rate, weight_decay=weight_decay, mask=_decays)
+
+
+def _decays(parameters: Any) -> Any:
+    """All but learned step sizes and thresholds, which decay would lead to zero."""
+
+    def decays(path: Any, leaf: Any) -> bool:
+        return not any(getattr(part, "name", None) in ("steps", "step") for part in path)
+
+    return jax.tree_util.tree_map_with_path(decays, parameters)
 
 
 def _tested(

@@ -264,7 +264,10 @@ def _check_known(switches: dict[str, Any]) -> None:
 
 def _head_dim(names: tuple[str, str], value: Any, dim: int, heads: int) -> int:
     if value is not None:
-        return positive_integer("head_dim", value)
+        found = positive_integer("head_dim", value)
+        if found > dim:
+            raise InputError(f"head_dim: found {found}, more than the dimension {dim} ({names[0]}) that heads project from")
+        return found
     if dim % heads:
         cure = "pass a divisor, or head_dim too" if names[1] == "heads" else "pass a divisor"
         raise InputError(f"{names[1]}: found {heads}, which do not divide the dimension {dim} ({names[0]}); {cure}")

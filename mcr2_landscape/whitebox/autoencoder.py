@@ -112,7 +112,8 @@ class MaskedAutoencoder(eqx.Module):
         **Raises:** `InputError` unless either `key` or `masking` is given.
         """
         completion = self.complete(images, key=key, masking=masking)
-        errors = jnp.mean(jnp.square(completion.patches - self.targets(images)), axis=-1)
+        found, wanted = (_fine(part) for part in (completion.patches, self.targets(images)))
+        errors = jnp.mean(jnp.square(found - wanted), axis=-1)
         masked = completion.masking.masked.astype(errors.dtype)
         return jnp.sum(errors * masked) / jnp.sum(masked), completion
 
@@ -128,7 +129,9 @@ class MaskedAutoencoder(eqx.Module):
     def mask(self, key: Any, batch: tuple[int, ...] = ()) -> Masking:
         """A random masking of each image of a batch: the patches of least uniform noise stay visible."""
         check_key(key)
-        noise = jax.random.uniform(key, (*batch, self.architecture.num_patches), self.mask_token.dtype)
+        # Not in bfloat16: of few levels many noises are equal, and ties would go to the first patches.
+        real = jnp.float64 if self.mask_token.dtype == jnp.float64 else jnp.float32
+        noise = jax.random.uniform(key, (*batch, self.architecture.num_patches), real)
         return masking_of(noise, self.architecture.num_visible)
 
     def targets(self, images: Float[Array, "*b c h w"]) -> Float[Array, "*b n q"]:
@@ -206,3 +209,8 @@ class MaskedAutoencoder(eqx.Module):
         check_shape("masking.masked", masking.masked.shape, (*batch, self.architecture.num_patches))
         check_shape("masking.visible", masking.visible.shape, (*batch, self.architecture.num_visible))
         return masking
+
+
+def _fine(array: Array) -> Array:
+    """At least float32: sums of many squares in less lose what training is after."""
+    return array.astype(jnp.float32) if jnp.finfo(array.dtype).bits < 32 else array

@@ -48,7 +48,7 @@ def twin(architecture: Architecture, **switches: Any) -> Architecture:
 
 def equal_parameters(architecture: Architecture, **switches: Any) -> Architecture:
     """The twin whose width, a multiple of its heads (and of four with fixed positions), brings it as near as possible to the
-    parameters of `architecture`.
+    parameters of `architecture`. Its heads share the whole width, whatever those of `architecture` do.
 
     **Raises:** `InputError` for switches that do not fit.
     """

@@ -22,7 +22,6 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from mcr2_landscape.landscape import inertia
 from mcr2_landscape.landscape.function import FunctionHessian
 from mcr2_landscape.precision import traced_array
 from mcr2_landscape.randomness import generator
@@ -31,7 +30,9 @@ from mcr2_landscape.validation import InputError, float64_matrix, positive_integ
 from mcr2_landscape.verdict import Inertia
 
 _PRECISION = jax.lax.Precision.HIGHEST
-_UNDECIDED = 1e3  # of the rounding of a symmetric eigenvalue, eps n ‖H‖
+_CRITICAL = 1e-8  # of the two gradients' norms together
+_UNDECIDED = 1e4  # of eps, relative to the two parts of the Hessian
+_BLUR = 10.0  # how far eigenvalues move with a gradient that is left, over its norm divided by the point's
 
 
 class TokenLandscape(eqx.Module):
@@ -125,22 +126,33 @@ def token_inertia(Z: Any, U: Any, epsilon: float) -> Inertia:
     """
     U = np.asarray(U, dtype=np.float64)
     Z = float64_matrix("Z", Z, (U.shape[1] if U.ndim == 3 else None, None))
-    d, N = Z.shape
-    core = TokenLandscape.of(U, epsilon, N, min(d, N))
-    found = inertia(core, _core_of(Z)).inertia
-    copies = N - core.shape[1]
-    if copies == 0:
-        return found
+    N = Z.shape[1]
+    Y = _core_of(Z)
+    core = TokenLandscape.of(U, epsilon, N, Y.shape[1])
+    _, gradient, scale = core.evaluate(Y)
+    norm, slope = float(np.linalg.norm(Y)), float(np.linalg.norm(gradient))
+    critical = slope <= _CRITICAL * scale
     with jax.enable_x64(True):
-        values = np.linalg.eigvalsh(np.asarray(_outside(core, jnp.asarray(_core_of(Z)))))
-    tolerance = _UNDECIDED * np.finfo(np.float64).eps * d * float(np.abs(values).max())
+        first, second = (np.asarray(matrix) for matrix in _two_matrices(core, jnp.asarray(Y)))
+    # Relative to the two parts, not to their difference: it may be nothing but their rounding. Near a critical point what is
+    # zero there has moved by the gradient.
+    size = float(np.linalg.norm(first, 2) + np.linalg.norm(second, 2))
+    tolerance = _UNDECIDED * np.finfo(np.float64).eps * size + (_BLUR * slope / norm if critical and norm > 0 else 0.0)
+    rank, m = int(np.linalg.matrix_rank(Y)), Y.shape[1]
+    copies = N - m
+    # Z Ω for skew Ω, of which those that vanish are skew beyond the tokens' span; and, outside the core, all of that span.
+    proved = (m * (m - 1) - (m - rank) * (m - rank - 1)) // 2 if critical else 0
+    inside = _signs(np.linalg.eigvalsh(core.hessian_matrix(Y)), tolerance, proved)
+    outside = _signs(np.linalg.eigvalsh(first - second), tolerance, rank if critical else 0)
+    return Inertia(*(one + copies * other for one, other in zip(inside, outside, strict=True)))
+
+
+def _signs(values: np.ndarray, tolerance: float, proved: int) -> tuple[int, int, int, int]:
+    """How many are positive, proved zero, negative and undecided."""
     up, down = int((values > tolerance).sum()), int((values < -tolerance).sum())
-    return Inertia(
-        found.positive + copies * up,
-        found.zero,
-        found.negative + copies * down,
-        found.undecided + copies * (d - up - down),
-    )
+    flat = values.size - up - down
+    zero = min(flat, proved)
+    return up, zero, down, flat - zero
 
 
 def _core_of(Z: np.ndarray) -> np.ndarray:
@@ -164,6 +176,7 @@ def _raw_value(problem: TokenLandscape, Z: jax.Array) -> jax.Array:
     return 0.5 * (logdet_one_plus(a * small_gram(Z)) - jnp.sum(logdet_one_plus(alpha * small_gram(V))))
 
 
+@jax.jit
 def _two_matrices(problem: TokenLandscape, Z: jax.Array) -> tuple[jax.Array, jax.Array]:
     """∇R and ∇R_c are these two d × d matrices times Z."""
     U, a, alpha = _constants(problem, Z.dtype)
@@ -191,12 +204,6 @@ def _hessian(problem: TokenLandscape, Z: jax.Array) -> FunctionHessian:
 def _scale(problem: TokenLandscape, Z: jax.Array) -> jax.Array:
     parts = (jnp.matmul(matrix, Z, precision=_PRECISION) for matrix in _two_matrices(problem, Z))
     return sum((jnp.linalg.norm(part) for part in parts), start=jnp.zeros((), Z.dtype))
-
-
-@jax.jit
-def _outside(problem: TokenLandscape, Z: jax.Array) -> jax.Array:
-    first, second = _two_matrices(problem, Z)
-    return first - second
 
 
 _value = jax.jit(_raw_value)

@@ -23,9 +23,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from mcr2_landscape.record import Record
-from mcr2_landscape.validation import InputError, positive_integer, positive_real
+from mcr2_landscape.validation import InputError, check_finite, positive_integer, positive_real
 from mcr2_landscape.whitebox.halves import Norm, Sparsification, SubspaceAttention
 from mcr2_landscape.whitebox.layers import Layer, Trace
+from mcr2_landscape.whitebox.patches import check_images
 from mcr2_landscape.whitebox.rates import rate_given, rate_given_gradient
 
 METRICS = ("as derived", "sphere", "as hooked")
@@ -43,8 +44,9 @@ class Layerwise(Record):
     them, raw and with the layer's own bases. `ratio`: alpha max_k ‖U_kᵀZ‖², below one where the derivation's Neumann series
     converges. `nonzero`: the fraction of entries that are not zero in the layer's output, class token included;
     `nonzero_codes`: in its codes (ISTA: the same). `objective` and `objective_after`: λ‖A‖_1 + ½‖X − DA‖² of the
-    sparsification half at its first feasible point and at its codes, over the number of tokens. `step_bound`, (layers,): η‖D‖²,
-    below two where a proximal gradient step cannot raise that objective.
+    sparsification half at the feasible point nearest to its start and at its codes, over the number of tokens. `step_bound`,
+    (layers,): η‖D‖². From a feasible start (ODL, soft thresholds) a step with 0 < η‖D‖² < 2 cannot raise that objective;
+    ISTA with codes of one sign starts at the tokens, which are not feasible, and may: its two objectives are what is seen.
     """
 
     metric: str
@@ -63,9 +65,10 @@ class Layerwise(Record):
     _derived = ("descends",)
 
     @property
-    def descends(self) -> tuple[bool, ...]:
-        """For each layer, whether its attention half lowers R_c in the mean over images."""
-        return tuple(bool(change < 0) for change in (self.after - self.before).mean(axis=1))
+    def descends(self) -> tuple[bool | None, ...]:
+        """For each layer, whether its attention half lowers R_c in the mean over images; `None` without subspaces."""
+        changes = (self.after - self.before).mean(axis=1)
+        return tuple(None if np.isnan(change) else bool(change < 0) for change in changes)
 
 
 def layerwise(
@@ -85,22 +88,28 @@ def layerwise(
         raise InputError(f"metric: found {metric!r}; pass one of {', '.join(METRICS)}")
     epsilon = (_HOOKED if metric == "as hooked" else 0.5) if epsilon is None else positive_real("epsilon", epsilon)
     batch = positive_integer("batch", batch)
-    shape = np.shape(images)
-    if len(shape) != 4 or shape[0] == 0:
-        raise InputError(f"images: found shape {shape}; pass (n, C, H, W) with one image at least")
-    parts = [_measured(model, images[at : at + batch], jnp.asarray(epsilon)) for at in range(0, shape[0], batch)]
+    model, images = fine_model(model), host_images(model, images)
+    parts = [_measured(model, images[at : at + batch], jnp.asarray(epsilon)) for at in range(0, len(images), batch)]
     found: dict[str, Any] = {
         name.removesuffix(f" {metric}"): np.concatenate([np.asarray(part[name], dtype=np.float64) for part in parts], axis=1)
         for name in parts[0]
         if name.endswith(f" {metric}") or " " not in name
     }
-    found["step_bound"] = step_bounds(model.layers)
+    found["step_bound"] = step_bounds(model)
+    if isinstance(model.layers.attention, SubspaceAttention):
+        broken = np.flatnonzero(~np.isfinite(found["before"] + found["after"] + found["common"]).all(axis=1)) + 1
+        if broken.size:
+            raise InputError(
+                f"images: R_c is not finite in layer {', '.join(map(str, broken))}: tokens are too large beside epsilon for "
+                f"{model.mask_token.dtype if hasattr(model, 'mask_token') else model.head.dtype}; pass a larger epsilon, or a "
+                "float64 network"
+            )
     return Layerwise(metric, epsilon, **found)
 
 
 def attention_maps(model: Any, images: Any, *, batch: int = 64) -> np.ndarray:
-    """How much the class token attends to each patch, (layers, images, heads, patches), float32: rows of the softmax without
-    the class token itself.
+    """How much the class token attends to each patch, (layers, images, heads, patches): rows of the softmax without the class
+    token itself, in the model's type, at least float32.
 
     **Raises:** `InputError` for a network without attention, or images of another shape.
     """
@@ -111,7 +120,8 @@ def attention_maps(model: Any, images: Any, *, batch: int = 64) -> np.ndarray:
 
 
 def token_features(model: Any, images: Any, *, batch: int = 64) -> np.ndarray:
-    """The tokens of patches that leave each layer, (layers, images, patches, d), float32.
+    """The tokens of patches that leave each layer, (layers, images, patches, d), in the model's type, at least
+    float32.
 
     **Raises:** `InputError` for images of another shape.
     """
@@ -121,7 +131,7 @@ def token_features(model: Any, images: Any, *, batch: int = 64) -> np.ndarray:
 
 
 def class_features(model: Any, images: Any, *, batch: int = 64) -> np.ndarray:
-    """The class token that leaves each layer, (layers, images, d), float32.
+    """The class token that leaves each layer, (layers, images, d), in the model's type, at least float32.
 
     **Raises:** `InputError` for images of another shape.
     """
@@ -130,9 +140,9 @@ def class_features(model: Any, images: Any, *, batch: int = 64) -> np.ndarray:
     return outputs[..., 0, :]
 
 
-def step_bounds(layers: Layer) -> np.ndarray:
+def step_bounds(model: Any) -> np.ndarray:
     """η‖D‖₂² of each layer; NaN where there is no dictionary."""
-    depth = jax.tree.leaves(eqx.filter(layers, eqx.is_array))[0].shape[0]
+    layers, depth = model.layers, model.architecture.depth
     if not isinstance(layers.sparsification, Sparsification):
         return np.full(depth, np.nan)
     step = layers.numbers[1] if layers.steps[1] is None else np.asarray(layers.steps[1], dtype=np.float64)
@@ -142,16 +152,42 @@ def step_bounds(layers: Layer) -> np.ndarray:
 
 def _over_batches(model: Any, images: Any, batch: int, part: str) -> np.ndarray | None:
     batch = positive_integer("batch", batch)
-    shape = np.shape(images)
-    if len(shape) != 4 or shape[0] == 0:
-        raise InputError(f"images: found shape {shape}; pass (n, C, H, W) with one image at least")
-    parts = [_part(model, images[at : at + batch], part) for at in range(0, shape[0], batch)]
+    model, images = fine_model(model), host_images(model, images)
+    parts = [_part(model, images[at : at + batch], part) for at in range(0, len(images), batch)]
     return None if parts[0] is None else np.concatenate([np.asarray(each) for each in parts], axis=1)
+
+
+def host_images(model: Any, images: Any) -> np.ndarray:
+    """Images (n, C, H, W) as an array, looked at before anything is traced.
+
+    **Raises:** `InputError` for another shape, none of them, numbers that are not floating or not finite, or float64 while
+    JAX's 64-bit mode is off.
+    """
+    try:
+        array = np.asarray(images)
+    except ValueError as error:
+        raise InputError(f"images: cannot be read as an array ({error}); pass (n, C, H, W)") from None
+    if array.ndim != 4 or array.shape[0] == 0:
+        raise InputError(f"images: found shape {array.shape}; pass (n, C, H, W) with one image at least")
+    check_images(array, model.architecture, array.dtype)
+    check_finite("images", array)
+    return array
+
+
+def fine_model(model: Any) -> Any:
+    """The model with parameters of at least float32: nothing coarser carries a log-determinant."""
+
+    def fine(leaf: Any) -> Any:
+        coarse = eqx.is_inexact_array(leaf) and jnp.finfo(leaf.dtype).bits < 32
+        return leaf.astype(jnp.float32) if coarse else leaf
+
+    return jax.tree.map(fine, model)
 
 
 @eqx.filter_jit
 def _part(model: Any, images: Any, part: str) -> Any:
-    return getattr(model.trace(images), part)
+    with jax.default_matmul_precision("highest"):
+        return getattr(model.trace(images), part)
 
 
 @eqx.filter_jit
@@ -190,8 +226,10 @@ def _layer(layer: Layer, last: Layer, seen: Trace, epsilon: jax.Array) -> dict[s
     if isinstance(layer.sparsification, Sparsification) and seen.codes is not None:
         sparsity = layer.numbers[2] if layer.steps[2] is None else layer.steps[2]
         inputs, dictionary = layer.second_norm(seen.attended), layer.sparsification.dictionary
-        # ODL starts at zero. ISTA starts at the tokens, whose negative entries are not feasible: their positive part is.
-        first = jnp.zeros_like(seen.codes) if layer.sparsification.decodes else jax.nn.relu(inputs)
+        # ODL starts at zero, ISTA at the tokens: with codes of one sign their negative entries are not feasible, and the
+        # nearest feasible point is compared, from which the step does not start.
+        first = jnp.zeros_like(seen.codes) if layer.sparsification.decodes else inputs
+        first = first if layer.sparsification.soft else jax.nn.relu(first)
         for name, codes in (("objective", first), ("objective_after", seen.codes)):
             residual = inputs - jnp.matmul(codes, dictionary.T)
             total = sparsity * jnp.abs(codes).sum(axis=(1, 2)) + 0.5 * jnp.square(residual).sum(axis=(1, 2))

@@ -71,6 +71,10 @@ def iou(mask: Any, truth: Any) -> np.ndarray:
     first, second = _masks("mask", mask), _masks("truth", truth)
     if first.shape[-2:] != second.shape[-2:]:
         raise InputError(f"mask: found shape {first.shape}, the truth has {second.shape}; upsample the mask of patches first")
+    try:
+        np.broadcast_shapes(first.shape, second.shape)
+    except ValueError:
+        raise InputError(f"mask: found shape {first.shape}, the truth has {second.shape}; pass one mask an image") from None
     union = np.sum(first | second, axis=(-2, -1))
     return np.where(union == 0, 1.0, np.sum(first & second, axis=(-2, -1)) / np.maximum(union, 1))
 

@@ -12,6 +12,7 @@ Completion via Structured Diffusion with White-Box Transformers* (ICLR 2024), se
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -19,7 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from mcr2_landscape.precision import positive_leaf
+from mcr2_landscape.precision import positive_leaf, traced_array
 from mcr2_landscape.randomness import generator
 from mcr2_landscape.validation import InputError, positive_integer, positive_real, real
 from mcr2_landscape.whitebox.tokens import orthonormal_bases, tokens
@@ -62,8 +63,10 @@ def score(Z: Any, U: Any, variance: Any, noise: Any) -> Float[Array, "d n"]:
 def log_density(Z: Any, U: Any, variance: Any, noise: Any) -> Float[Array, " n"]:
     """log of the density at each token, shape (N,). Arguments and errors as `responsibilities`, the variance finite."""
     Z, U = _both(Z, U)
-    shrinkage, noise = _numbers(positive_leaf("variance", variance), noise)
-    return _log_density(Z, U, shrinkage, noise)
+    variance = positive_leaf("variance", variance)
+    shrinkage, noise = _numbers(variance, noise)
+    # 1 − shrinkage before it is rounded: for little noise the shrinkage is one to rounding.
+    return _log_density(Z, U, shrinkage, noise**2 / (variance + noise**2), noise)
 
 
 class Sample(NamedTuple):
@@ -82,9 +85,13 @@ def sample_mixture(*, key: Any, U: Any, sizes: Any, variance: float = 1.0, noise
 
     **Raises:** `InputError` for as many sizes as there are not bases, or numbers out of range.
     """
-    U = np.asarray(U, dtype=np.float64)
-    if U.ndim != 3:
-        raise InputError(f"U: found shape {U.shape}; pass (heads, d, p), one basis of columns a head")
+    with jax.enable_x64(True):
+        U = traced_array("U", U)
+        if U.ndim != 3:
+            raise InputError(f"U: found shape {U.shape}; pass (heads, d, p), one basis of columns a head")
+        U = np.asarray(orthonormal_bases("U", U.astype(np.float64), jnp.zeros((U.shape[1], 1))))
+    if not isinstance(sizes, Sequence):
+        raise InputError(f"sizes: found {sizes!r}; pass one number of tokens a basis, such as (100, 100)")
     sizes = [positive_integer(f"sizes[{k}]", size) for k, size in enumerate(sizes)]
     if len(sizes) != len(U):
         raise InputError(f"sizes: found {len(sizes)} for {len(U)} bases; pass one a basis")
@@ -148,10 +155,10 @@ def _posterior_mean(Z, U, shrinkage, noise):
 
 
 @jax.jit
-def _log_density(Z, U, shrinkage, noise):
+def _log_density(Z, U, shrinkage, rest, noise):
     K, d, p = U.shape
     # logdet of the covariance: d log noise² − p log(1 − shrinkage)
-    constant = d * math.log(2 * math.pi) + 2 * d * jnp.log(noise) - p * jnp.log1p(-shrinkage)
+    constant = d * math.log(2 * math.pi) + 2 * d * jnp.log(noise) - p * jnp.log(rest)
     quadratic = jnp.sum(Z * Z, axis=0) / noise**2
     mixture = jax.nn.logsumexp(_exponents(Z, U, shrinkage, noise), axis=0) - math.log(K)
     return mixture - 0.5 * (quadratic + constant)

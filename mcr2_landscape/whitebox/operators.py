@@ -18,7 +18,7 @@ from jaxtyping import Array, Float
 from mcr2_landscape.precision import positive_leaf
 from mcr2_landscape.validation import positive_integer
 from mcr2_landscape.whitebox.attention import attend, attention_weights
-from mcr2_landscape.whitebox.tokens import bases, dictionary, real_leaf, tokens
+from mcr2_landscape.whitebox.tokens import bases, codes_of, dictionary, real_leaf, tokens
 
 _PRECISION = "highest"
 
@@ -40,14 +40,15 @@ def mssa(Z: Any, U: Any, W: Any = None, *, temperature: Any = 1.0) -> Float[Arra
     return _mssa(Z, U, W, positive_leaf("temperature", temperature))
 
 
-def compression_step(Z: Any, U: Any, *, weight: Any, temperature: Any = 1.0) -> Float[Array, "d n"]:
-    """(1 − weight) Z + weight MSSA(Z|U), the step that the derivation arrives at; weight = kappa alpha for a step size kappa.
+def compression_step(Z: Any, U: Any, *, weight: Any, alpha: Any = 1.0, temperature: Any = 1.0) -> Float[Array, "d n"]:
+    """(1 − weight) Z + weight alpha MSSA(Z|U), the step that the derivation arrives at; weight = kappa alpha for a step kappa.
 
-    The published networks take Z + MSSA, without the first-order term: `Z + mssa(Z, U)`. Arguments and errors as `mssa`.
+    With alpha = p/(N eps²) it is that of eps; 1, the default, is that of eps² = p/N. The published networks take Z + MSSA,
+    without the first-order term: `Z + mssa(Z, U)`. Arguments and errors as `mssa`.
     """
     Z = tokens("Z", Z)
-    weight = real_leaf("weight", weight, minimum=0.0)
-    return (1 - weight) * Z + weight * mssa(Z, U, temperature=temperature)
+    weight, alpha = real_leaf("weight", weight, minimum=0.0), positive_leaf("alpha", alpha)
+    return (1 - weight) * Z + weight * alpha * mssa(Z, U, temperature=temperature)
 
 
 def subspace_denoising(Z: Any, U: Any, *, step: Any, threshold: Any) -> Float[Array, "d n"]:
@@ -77,7 +78,7 @@ def ista(Z: Any, D: Any, step: Any, sparsity: Any, *, start: Any = None) -> Floa
     """
     Z = tokens("Z", Z)
     D = dictionary("D", D, Z, atoms=None if start is not None else Z.shape[0])
-    start = Z if start is None else dictionary("start", jnp.swapaxes(tokens("start", start), 0, 1), Z.T, D.shape[1]).T
+    start = Z if start is None else codes_of("start", start, D, Z)
     return _ista(start, Z, D, positive_leaf("step", step), real_leaf("sparsity", sparsity, minimum=0.0))
 
 
@@ -112,7 +113,7 @@ def lasso_objective(A: Any, Z: Any, D: Any, sparsity: Any) -> Float[Array, ""]:
     """
     Z = tokens("Z", Z)
     D = dictionary("D", D, Z)
-    A = dictionary("A", jnp.swapaxes(tokens("A", A), 0, 1), Z.T, D.shape[1]).T
+    A = codes_of("A", A, D, Z)
     residual = Z - jnp.matmul(D, A, precision=_PRECISION)
     return real_leaf("sparsity", sparsity, minimum=0.0) * jnp.sum(jnp.abs(A)) + 0.5 * jnp.sum(residual * residual)
 

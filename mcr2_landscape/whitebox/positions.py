@@ -19,7 +19,7 @@ from mcr2_landscape.record import Record
 from mcr2_landscape.validation import InputError, positive_integer, positive_real
 from mcr2_landscape.whitebox.halves import SubspaceAttention
 from mcr2_landscape.whitebox.landscape import TokenLandscape, token_inertia
-from mcr2_landscape.whitebox.layer_measures import bases_of
+from mcr2_landscape.whitebox.layer_measures import bases_of, fine_model, host_images
 
 LIMIT = 1200  # rows of the core up to which directions are counted
 
@@ -63,9 +63,7 @@ def layer_positions(model: Any, images: Any, *, epsilon: float = 0.5, count: boo
     **Raises:** `InputError` for a network without subspaces, images of another shape, or numbers out of range.
     """
     epsilon, limit = positive_real("epsilon", epsilon), positive_integer("limit", limit)
-    shape = np.shape(images)
-    if len(shape) != 4 or shape[0] == 0:
-        raise InputError(f"images: found shape {shape}; pass (n, C, H, W) with one image at least")
+    model, images = fine_model(model), host_images(model, images)
     if not isinstance(model.layers.attention, SubspaceAttention):
         raise InputError('model: found no subspaces; pass a network with attention "mssa"')
     trace = _trace(model, images)

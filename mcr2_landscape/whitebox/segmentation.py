@@ -119,7 +119,7 @@ def evaluate_segmentation(
     key: Any,
     mass: float = 0.6,
     tau: float = 0.2,
-    center: bool = False,
+    center: bool = True,
     grid: tuple[int, int] | None = None,
     confidence: float = 0.95,
     resamples: int = 2000,

@@ -43,6 +43,14 @@ def dictionary(name: str, value: Any, Z: jax.Array, atoms: int | None = None) ->
     return _alike(name, _filled(name, D, "one atom"), Z)
 
 
+def codes_of(name: str, value: Any, D: jax.Array, Z: jax.Array) -> jax.Array:
+    """Codes of tokens Z in a dictionary D, (atoms, N).
+
+    **Raises:** `InputError` as `bases`.
+    """
+    return _alike(name, traced_array(name, value, (D.shape[1], Z.shape[1])), Z)
+
+
 def orthonormal_bases(name: str, value: Any, Z: jax.Array) -> jax.Array:
     """`bases`, each with orthonormal columns where the values are known.
 

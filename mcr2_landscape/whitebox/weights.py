@@ -129,6 +129,10 @@ def load(path: str | os.PathLike[str]) -> Any:
         for name, leaf in own.items()
         if name in arrays and arrays[name].shape != tuple(leaf.shape)
     ]
+    if not faults:
+        kinds = sorted({str(array.dtype) for array in arrays.values()})
+        if len(kinds) > 1 or not jnp.issubdtype(next(iter(arrays.values())).dtype, jnp.floating):
+            raise InputError(f"{path}: holds {', '.join(kinds)}; one floating type for all parameters is expected")
     if faults:
         raise InputError(_listed(str(path), faults))
     return with_parameters(skeleton, {name: jnp.asarray(array) for name, array in arrays.items()})
@@ -161,6 +165,8 @@ def _with_state(model: Any, what: str, given: Mapping[str, Any], table: Mapping[
                 faults.append(f"{name}: holds no numbers ({type(given[name]).__name__})")
             elif array.shape != expected:
                 faults.append(f"{name}: found shape {array.shape}, expected {expected}")
+            elif not np.isfinite(array.astype(leaf.dtype)).all():
+                faults.append(f"{name}: holds NaN, infinity, or numbers beyond {leaf.dtype}")
             else:
                 parts.append(tensor.inward(array))
         if len(parts) == len(names):

@@ -132,15 +132,16 @@ CLAIMS: tuple[Claim, ...] = (
     Claim(
         id="crate-mae.nearest-subspace.corrected",
         title="Compression removes the noise that no token's signal stands in the way of: √(1 − n/p)",
-        source="derived in this project",
+        source="docs/whitebox.md",
         form=Form.CORRECTED,
         statement=(
             "As sigma → 0 with p sigma² ≪ eps² ≪ sigma, −∇R_c/alpha → Σ_{j≠k} Q_j (P_own − I) z at a class-k token, Q_j the "
             "projection on the part of subspace j off the slice that its own n_j tokens span. So cos² with P_own z − z is a "
             "Beta variable of mean Σ_{j≠k}(p − n_j)₊/(d − p): the cosine √(1 − n/p) for equal n < p and Kp = d, the "
-            "relative error √(n/p), and one step 1/alpha multiplies signal over noise by √(p/n), all in mean square. At n ≥ p "
-            "nothing of it is left. At eps² = sigma the limit also has −(N eps²/p) U_k (V_k⁺)ᵀ, V_k = U_kᵀ Z of the class's "
-            "own tokens, which tilts it towards shrinkage as n nears p." + _MODEL + _RATE
+            "relative error √(n/p), and one step 1/alpha multiplies signal over noise by √(p/n), all in mean square: they "
+            "are one quantity, noise over signal being multiplied by the relative error, √(1 − cos²). At n ≥ p nothing of it "
+            "is left, and the cosine tends to zero. At eps² = sigma the limit also has −(N eps²/p) U_k (V_k⁺)ᵀ, V_k = U_kᵀ Z "
+            "of the class's own tokens." + _MODEL + _RATE
         ),
         formula=(
             "cos² ~ Beta(½ Σ_{j≠k}(p − n_j)₊, ½(d − p − Σ_{j≠k}(p − n_j)₊)),   E cos² = 1 − n/p,   "
@@ -167,11 +168,11 @@ CLAIMS: tuple[Claim, ...] = (
         source="derived in this project",
         form=Form.OWN,
         statement=(
-            "For n ≥ p tokens a class, as sigma → 0 and then eps → 0, cos² of −∇R_c with −z is a Beta variable of mean "
+            "For n ≥ p tokens a class, as sigma → 0 and then eps → 0, cos² of −∇R_c with −z is a Beta variable, whose mean is "
             "1 − (p − 1)/n: pure shrinkage for n ≫ p. ∇R_c has no part off the span of all subspaces, so that for Kp < d noise "
             "there is never touched: with n ≫ p and Kp < d no step up to the longest that overshoots no direction raises "
             "signal over noise, and for Kp = d none by more than a fifth, at p = 8, n = 256, sigma = 0.003, "
-            "where the posterior mean raises it tenfold and more." + _MODEL + _RATE
+            "where for Kp < d the posterior mean raises it a millionfold and more." + _MODEL + _RATE
         ),
         formula="cos²(−∇R_c, −z) ~ Beta(½(n − p + 1), ½(p − 1))",
         hypotheses=("subspaces orthogonal to one another", "equal n ≥ p"),

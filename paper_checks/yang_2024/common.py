@@ -10,6 +10,7 @@ import jax
 import numpy as np
 
 from mcr2_landscape import whitebox as wb
+from paper_checks.yu_2023 import sparse_checks
 
 # By which number the variance 2/fan of the entries is: of atoms in PyTorch's code, of dimensions in JAX's.
 SCHEMES = ("torch", "flax")
@@ -28,13 +29,13 @@ class Codes(NamedTuple):
 
     def objectives(self) -> np.ndarray:
         """lambda ‖A‖_1 + ½‖Z − DA‖² after each step."""
-        return np.array([self.sparsity * A.sum() + 0.5 * np.sum((self.Z - self.D @ A) ** 2) for A in self.steps])
+        return np.array([sparse_checks.objective(A, self.Z, self.D, self.sparsity) for A in self.steps])
 
 
 def dictionary(random: np.random.Generator, dim: int, scheme: str) -> np.ndarray:
     """Entries uniform within ±√(6/fan)."""
-    bound = math.sqrt(6 / (ATOMS * dim if scheme == "torch" else dim))
-    return random.uniform(-bound, bound, (dim, ATOMS * dim))
+    atoms = ATOMS * dim
+    return sparse_checks.kaiming(random, dim, atoms, atoms if scheme == "torch" else dim)
 
 
 def squared_norm(D: np.ndarray) -> float:
@@ -57,8 +58,7 @@ def encoded(D: np.ndarray, Z: np.ndarray, step: float, sparsity: float) -> Codes
     """Two steps from zero."""
     steps = [np.zeros((D.shape[1], Z.shape[1]))]
     for _ in range(2):
-        A = steps[-1]
-        steps.append(np.maximum(A - step * D.T @ (D @ A - Z) - step * sparsity, 0))
+        steps.append(sparse_checks.step(steps[-1], Z, D, step, sparsity))
     return Codes(step, sparsity, D, Z, (steps[0], steps[1], steps[2]))
 
 

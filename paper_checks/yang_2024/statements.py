@@ -79,6 +79,10 @@ CLAIMS: tuple[Claim, ...] = (
         expected=Verdict.HOLDS,
         corrects="crate-alpha.step-size",
         check=f"{_CHECKS}:step",
+        cases=(
+            Case("torch", identity("(1/10)*(2/(4*d))*9*d", "9/20"), words="(√d + √(4d))² = 9d: the edge for the fan 4d."),
+            Case("flax", identity("(1/10)*(2/d)*9*d", "9/5"), words="And for the fan d."),
+        ),
         group="crate-alpha",
     ),
     Claim(
@@ -96,23 +100,23 @@ CLAIMS: tuple[Claim, ...] = (
                 "filled-zero",
                 identity("0 + 4/5*((1/5/10 - 1/100) - ((1/5/10 - 1/100) - 1/5)/10 - 1/100)", "19/1250"),
                 Role.COUNTER_EXAMPLE,
-                "The token (1, 0), whose layer norm is (1, −1), one atom D = (4, 3)/5 and D1 = (3, 4)/5: A_1 = 0.02 − 0.01, "
-                "A_2 = 0.01 − 0.1(0.01 − 0.2) − 0.01 = 0.019, and the zero becomes 0.8 A_2 = 0.0152.",
+                "The token (1, 0), whose layer norm is (1, −1), the first atoms (4, 3)/5 of D and (3, 4)/5 of D1, all others "
+                "zero, so that their codes are: the first has A_1 = 0.02 − 0.01, A_2 = 0.01 − 0.1(0.01 − 0.2) − 0.01 = 0.019, "
+                "and the token's zero becomes 0.8 A_2 = 0.0152.",
             ),
         ),
         group="crate-alpha",
     ),
     Claim(
         id="crate-alpha.sparsity.corrected",
-        title="Codes are sparse, tokens are not",
+        title="About half of the codes are zero",
         source="the public code's networks, before training",
         form=Form.CORRECTED,
         statement=(
-            "At both initializations at least 45 % of the codes A_2 are exactly zero, little more than a ReLU of random "
-            "numbers makes, and the share of nonzeros falls as lambda grows. With four atoms for each entry of a token that "
-            "is about 1.8 to 2 nonzero codes for each." + _LAYER
+            "At both initializations between 40 % and 55 % of the codes A_2 of 32 tokens are not zero, and the share falls "
+            "from lambda = 0.1 to 0.3 and from 0.3 to 1." + _LAYER
         ),
-        hypotheses=("before training", "normalized Gaussian tokens"),
+        hypotheses=("before training", "normalized Gaussian tokens", "d = 48"),
         expected=Verdict.HOLDS,
         corrects="crate-alpha.sparsity.printed",
         check=f"{_CHECKS}:sparsity",

@@ -215,5 +215,8 @@ def test_textures_can_be_what_is_named():
     assert np.mean(rough) > 5 * np.std(rough) / np.sqrt(60)
     with pytest.raises(InputError, match="num_classes: found 4 for 4 textures"):
         shapes(key=0, num_images=4, num_classes=4, label="texture")
+    assert shapes(key=0, num_images=4, label="texture").class_names == ("stripes", "checks", "noise")
+    with pytest.raises(InputError, match="have to differ"):
+        shapes(key=0, num_images=4, label="texture", textures=("noise", "noise"))
     with pytest.raises(InputError, match="label: found 'name'"):
         shapes(key=0, num_images=4, label="name")

@@ -22,7 +22,7 @@ _NUMBERS = {
     "alignment": (-0.5, 0.5), "ratio": (1, 50), "relative_gradient": (0.3, 0.9), "relative_gradient_attended": (0.3, 0.9),
     "relative_gradient_after": (0.3, 0.9), "value": (-20, 20), "value_change_attended": (-3, 3), "value_change": (-9, 9),
 }  # fmt: skip
-_CODES = {"nonzero_codes": (0.2, 0.5), "objective": (3, 9), "objective_after": (1, 3), "objective_change": (-6, 0)}
+_OBJECTIVES = {"objective": (3, 9), "objective_after": (1, 3), "objective_change": (-6, 0)}
 _DIFFERENCES = ("random-initialization", "all-foreground", "center-prior", "color-cut", "color-means")
 
 
@@ -54,12 +54,15 @@ def transformer(**parameters: Any) -> Classified:
 
     for name, ends in _NUMBERS.items():
         numbers(name, *ends, there=attention == "mssa")
-    for name, ends in _CODES.items():
+    for name, ends in _OBJECTIVES.items():
         numbers(name, *ends, there=sparsification in ("ista", "odl"))
     numbers("step_bound", 0.4, 2.3, there=sparsification in ("ista", "odl"), error=False)
-    numbers("nonzero", 0.2, 0.5, there=True)
-    if sparsification != "ista":
-        columns["nonzero"] = ((1.0,) * depth,) * STAGES
+    # A perceptron's codes are its hidden units, and hardly one of those is zero.
+    numbers("nonzero_codes", *((0.97, 0.999) if sparsification == "mlp" else (0.2, 0.5)), there=sparsification != "none")
+    for end in ("", "_error"):
+        # ISTA's output are its codes; the others add to tokens.
+        dense = ((0.0 if end else 1.0,) * depth,) * STAGES
+        columns[f"nonzero{end}"] = columns[f"nonzero_codes{end}"] if sparsification == "ista" else dense
     dimension, few = 17 * parameters["dim"], 2
     positive = random.integers(1, dimension // 4, (STAGES, depth, few))
     zero = random.integers(0, dimension // 4, (STAGES, depth, few))
@@ -67,7 +70,8 @@ def transformer(**parameters: Any) -> Classified:
     for sign, own in counts.items():
         columns[f"inertia_{sign}"] = _nested(own if attention == "mssa" else own[:, :, :0])
     if parameters["data"] == "shapes":
-        columns |= _masks(random, depth, heads, parameters["image_size"] or 32, attends=attention != "none")
+        side, channels = parameters["image_size"] or 32, parameters["channels"]
+        columns |= _masks(random, depth, heads, side, channels, attends=attention != "none")
     same_width = parameters["width"] == "equal"
     steps = 5
     return Classified(
@@ -93,7 +97,7 @@ def transformer(**parameters: Any) -> Classified:
     )
 
 
-def _masks(random: np.random.Generator, depth: int, heads: int, side: int, *, attends: bool) -> dict[str, Any]:
+def _masks(random: np.random.Generator, depth: int, heads: int, side: int, channels: int, *, attends: bool) -> dict[str, Any]:
     shown, rows = 6, side // 4
     columns: dict[str, Any] = {
         "selection_images": 4,
@@ -102,7 +106,7 @@ def _masks(random: np.random.Generator, depth: int, heads: int, side: int, *, at
         "baseline_names": _DIFFERENCES[1:],
         "baseline_iou": _triples(random, 4),
         "ceiling_iou": _triples(random, low=0.8, high=0.9),
-        "mosaic_images": random.random((shown, 3, side, side)).astype(np.float32),
+        "mosaic_images": random.random((shown, channels, side, side)).astype(np.float32),
         "mosaic_truth": random.random((shown, side, side)) < 0.3,
         "mosaic_cuts": random.random((STAGES, shown, rows, rows)) < 0.3,
     }

@@ -11,6 +11,7 @@ import pytest
 from scipy.stats import t
 
 from mcr2_landscape.figures import load
+from mcr2_landscape.figures.attention_maps import picture
 from mcr2_landscape.figures.denoising_alignment import precision_of
 from mcr2_landscape.gallery.figure import Table
 from mcr2_landscape.report import style
@@ -65,6 +66,19 @@ def check_interval(entry, name, values):
         return
     half = t.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / math.sqrt(len(values))
     assert ends == pytest.approx([np.mean(values) - half, np.mean(values) + half], abs=1e-4 * half + 1e-12)
+
+
+def check_differences(table, rows, reference, names, numbers):
+    """Each network less the reference with the same seed; `names` tell networks apart, `numbers` by column."""
+    groups = grouped(rows, *names)
+    first = {row["seed"]: row for row in groups[reference]}
+    assert {tuple(entry[name] for name in names) for entry in table} == set(groups) - {reference}
+    assert len(table) == len(groups) - 1
+    for entry in table:
+        own = groups[tuple(entry[name] for name in names)]
+        assert entry["units"] == len(own)
+        for name, number in numbers.items():
+            check_interval(entry, name, [number(row) - number(first[row["seed"]]) for row in own])
 
 
 def canvas_of(name, tables_of, **changed):
@@ -143,6 +157,10 @@ def column(name):
     return lambda row, stage, layer: row[name][stage][layer]
 
 
+def column_of(name):
+    return lambda row: row[name]
+
+
 def test_layers(drawn, rows_of):
     names = [f"{metric}_{part}" for metric in METRICS for part in ("before", "common", "change")]
     (table,), rows = drawn("transformer_layers").values(), rows_of("transformer_digits")
@@ -155,6 +173,7 @@ def test_sparsity(drawn, rows_of):
     (table,), rows = drawn("transformer_sparsity").values(), rows_of("transformer_digits")
     assert check_layers(table, rows, {name: column(name) for name in names}) == ["CRATE", "CRATE-α"]
     assert {entry["nonzero"] for entry in table if entry["network"] == "CRATE-α"} == {1.0}
+    assert all(entry["nonzero"] == entry["nonzero_codes"] < 1 for entry in table if entry["network"] == "CRATE")
 
 
 def test_landscape(drawn, rows_of):
@@ -188,8 +207,9 @@ def test_what_is_missing_is_not_drawn(name, tables_of):
 
 def test_accuracy(drawn, rows_of, tables_of):
     tables = drawn("transformer_accuracy")
-    for name, table in tables.items():
-        groups = grouped(rows_of(f"transformer_{name}"), "network", "width")
+    for name in ("digits", "mnist", "shapes"):
+        table, rows = tables[name], rows_of(f"transformer_{name}")
+        groups = grouped(rows, "network", "width")
         assert len(table) == len(groups)
         for entry in table:
             own = groups[entry["network"], entry["width"]]
@@ -197,12 +217,44 @@ def test_accuracy(drawn, rows_of, tables_of):
             assert entry["parameters"] == round(np.mean([row["parameters"] for row in own]))
             check_interval(entry, "accuracy", [row["test_accuracy"] for row in own])
     assert [entry["units"] for entry in tables["mnist"]] == [1, 1]
-    *panels, controls = canvas_of("transformer_accuracy", tables_of).axes
+    above, below = canvas_of("transformer_accuracy", tables_of).subfigs
+    controls, less = below.axes
     shown = [text.get_text() for text in controls.get_yticklabels()]
     assert shown == ["CRATE", "CRATE, tied output", "CRATE, no attention"]
-    assert [len(axes.lines) for axes in panels] == [4, 2, 4], "controls stand below alone"
-    heights = sorted(float(line.get_ydata()[0]) for line in panels[0].lines)
+    # One of the lines is the zero, which CRATE stands for.
+    assert [len(axes.lines) for axes in above.axes] == [4, 2, 4, 4, 2, 4], "controls stand below alone"
+    heights = sorted(float(line.get_ydata()[0]) for line in above.axes[0].lines)
     assert heights == sorted(entry["accuracy"] for entry in tables["digits"] if entry["control"] == "none")
+    places = {tuple(np.ravel(line.get_xydata())) for line in less.lines if len(line.get_ydata()) == 1}
+    expected = {entry["network"]: entry["accuracy"] for entry in tables["differences_digits"] if entry["control"] != "none"}
+    assert places == {(value, shown.index(network)) for network, value in expected.items()}
+    for axes in above.axes[3:]:
+        low, high = axes.get_ylim()
+        assert low < 0 < high, "the zero is seen"
+
+
+def test_accuracies_are_compared_within_seeds(drawn, rows_of):
+    """Networks of a seed have the same images: what seeds have in common is no part of a difference."""
+    tables = drawn("transformer_accuracy")
+    for name in ("digits", "mnist", "shapes"):
+        rows = rows_of(f"transformer_{name}")
+        table = tables[f"differences_{name}"]
+        number = {"accuracy": column_of("test_accuracy")}
+        check_differences(table, rows, ("CRATE", "equal"), ("network", "width"), number)
+    assert [entry["accuracy_low"] for entry in tables["differences_mnist"]] == [None], "one seed has no interval"
+
+
+def test_what_lacks_crate_is_drawn(tables_of):
+    """A store that is not complete may hold CRATE alone, or none of it: then there is nothing to compare."""
+    (figure,) = load(["transformer_accuracy"])
+    tables = tables_of(figure)
+    names = [name for name in tables if name.startswith("differences")]
+    assert all(figure.tables[name].least == 0 for name in names)
+    canvas = canvas_of("transformer_accuracy", tables_of, **{name: tables[name].where(network="?") for name in names})
+    assert [len(axes.lines) for axes in canvas.subfigs[0].axes[3:]] == [1, 1, 1]
+    (figure,) = load(["completions"])
+    canvas = canvas_of("completions", tables_of, differences=tables_of(figure)["differences"].where(network="?"))
+    assert not any(axes.lines for axes in canvas.subfigs[1].axes[2:])
 
 
 # -- masks --------------------------------------------------------------------------------------------------------------------
@@ -231,12 +283,25 @@ def test_attention_maps(tables_of, rows_of, store_folder):
         # The trained network's maps come first.
         panels = [axes for axes in canvas.subfigs[k].axes if axes.images]
         assert len(panels) == 3 * (2 + 2 * 2)
+        gray = panels[0].images[0]
+        np.testing.assert_array_equal(gray.get_array(), table.columns["mosaic_images"][k][0, 0])
+        assert gray.get_cmap().name == "gray", "the study's images have one channel"
+        assert gray.get_clim() == (0, 1)
+        # Each network's own layer.
+        words = [text.get_text() for axes in panels for text in axes.texts]
+        assert words == [f"trained, layer {layers[1] + 1}", f"before training, layer {layers[0] + 1}"]
         for place, (stage, head) in enumerate([(1, 0), (1, 1), (0, 0), (0, 1)]):
             axes = panels[2 + place]
             np.testing.assert_array_equal(axes.images[0].get_array(), table.columns["mosaic_maps"][k][stage, 0, head])
             title = next(text for text in (axes.title, axes._left_title) if text.get_text())
             assert title.get_text() == f"{row['attention_iou'][stage][layers[stage]][head]:.2f}"
             assert (title.get_weight() == "bold") == (head == row["attention_fixed"][stage][1])
+
+
+def test_pictures_in_color():
+    image = np.linspace(-0.2, 1.2, 3 * 4 * 5).reshape(3, 4, 5)
+    (axes,) = style.draw((2, 2), lambda own: picture(own.subplots(), image)).axes
+    np.testing.assert_array_equal(axes.images[0].get_array(), np.clip(image, 0, 1).transpose(1, 2, 0))
 
 
 def test_emergence(drawn, rows_of, tables_of):
@@ -267,7 +332,18 @@ def test_emergence(drawn, rows_of, tables_of):
             assert entry["units"] == len(own)
             found = {word: entry[word] for word in ("holds", "refuted", "undecided") if entry[word]}
             assert found == Counter(row[f"{probe}_verdict"] for row in own)
-    words = words_of(canvas_of("emergence", tables_of))
+    canvas = canvas_of("emergence", tables_of)
+    words = words_of(canvas)
+    learned = [text.get_text() for text in canvas.axes[0].get_yticklabels()]
+    for entry, label in zip(tables["accuracies"], learned[:4], strict=True):
+        own = [row for row in rows if all(row[name] == entry[name] for name in ("attention", "sparsification"))]
+        ends = [how(row["test_accuracy"] for row in own) for how in (min, max)]
+        assert [entry["units"], entry["accuracy_least"], entry["accuracy_largest"]] == [len(own), *ends]
+        assert entry["chance"] == pytest.approx(1 / 3), "three textures, equally frequent"
+        name = f"{entry['attention']} + {entry['sparsification']}".upper()
+        # Once, where both ends read the same.
+        known = "–".join(dict.fromkeys(f"{end:.2f}" for end in ends))
+        assert label == f"{name}\naccuracy {known}\n(chance 0.33)"
     for entry in counts.values():
         shown = "\n".join(f"{word} × {entry[word]}" for word in ("holds", "refuted", "undecided") if entry[word])
         assert shown in words, "the verdicts as they are"
@@ -304,7 +380,13 @@ def test_completions(tables_of, drawn, rows_of, store_folder):
         assert entry["initial_probe"] == pytest.approx(np.mean([row["probe_tokens"][0] for row in own]))
         for name in ("initial_loss", "mean_image_loss", "visible_mean_loss", "patch_mean_loss", "probe_pixels"):
             assert entry[name] == pytest.approx(np.mean([row[name] for row in own]))
-    above, _ = canvas_of("completions", tables_of).subfigs
+    numbers = {"loss": column_of("test_loss"), "probe": lambda row: row["probe_tokens"][1]}
+    names = ("data", "network", "width")
+    check_differences(tables["differences"], rows, ("digits", "CRATE-MAE", "equal"), names, numbers)
+    above, below = canvas_of("completions", tables_of).subfigs
+    for axes, name in zip(below.axes[2:], numbers, strict=True):
+        found = [float(line.get_xdata()[0]) for line in axes.lines if len(line.get_xdata()) == 1]
+        assert found == [entry[name] for entry in tables["differences"]]
     panels = np.reshape(above.subfigs[0].axes, (4, 8))
     first = tables["examples"][0]
     masked = first["shown_masked"][3] > 0

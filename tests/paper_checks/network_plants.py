@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from paper_checks.yu_2023.layer_checks import untrained
-from paper_checks.yu_2024.checks import above
+from paper_checks.yu_2024.checks import seeing
 
 from .planting import Plant, keyword
 
 
 def plants() -> Iterator[tuple[str, str, Plant]]:
-    one = untrained(output="tied", output_bias=False, output_scale=-1.0)
-    yield keyword("crate.layers.printed", "a single layer, from which nothing rises", which=untrained(depth=1))
-    yield keyword("crate.layers.corrected", "a tied map with its sign flipped", which=one)
-    yield keyword("crate.layers.corrected", "no attention", which=untrained(attention="none"))
+    flipped = untrained(output="tied", output_bias=False, output_scale=-1.0)
+    yield keyword("crate.layers.printed", "random networks, in which nothing rises", which=untrained())
+    yield keyword("crate.layers.corrected", "a tied map with its sign flipped", which=flipped)
     yield keyword("crate.layers.random-start", "perceptrons, which make nothing sparse", which=untrained(sparsification="mlp"))
-    yield keyword("crate.layers.proximal", "steps three times as long", factor=3.0)
-    yield keyword("crate.emergence", "gains above every baseline", differences=above)
-    yield keyword("crate.emergence-of-cuts", "gains above every baseline", differences=above)
+    yield keyword("crate.layers.proximal", "steps six times as long", which=untrained(sparsification_step=0.6))
+    yield keyword("crate.layers.proximal", "a threshold that kills what fits", which=untrained(sparsity=-8.0))
+    yield keyword("crate.emergence", "attention that holds the true masks", see=seeing)
+    yield keyword("crate.emergence-of-cuts", "tokens that hold the true masks", see=seeing)

@@ -70,6 +70,22 @@ def test_frozen_parts_keep_their_bits(trained):
     assert np.abs(trained.model.layers.attention.subspaces - initial.attention.subspaces).max() > 1e-5
 
 
+def test_fixed_positions_do_not_decay():
+    """They have no gradient, but AdamW would shrink them."""
+    found = train_images(MAE, TRAIN, **SHORT, learning_rate=1e-2, weight_decay=1.0)
+    initial: Any = initial_network(MAE, key=1)
+    np.testing.assert_array_equal(found.model.decoder_positions, initial.decoder_positions)
+    assert np.abs(found.model.prediction - initial.prediction).max() > 1e-5
+
+
+def test_learned_steps_do_not_decay():
+    from mcr2_landscape.training.images import _decays
+
+    chosen = _decays(initial_network(CRATE.replace(steps="learned"), key=0))
+    assert not any(jax.tree.leaves(chosen.layers.steps))
+    assert chosen.layers.attention.subspaces
+
+
 def test_a_loss_that_is_not_finite_ends_it_in_the_state_before(tmp_path):
     result = train_images(CRATE, TRAIN, TEST, **SHORT, learning_rate=1e38, warmup=0.0, checkpoint=tmp_path / "kept")
     assert result.training.stopped is Stopped.DIVERGED
@@ -107,6 +123,9 @@ THREES = TRAIN.subset(np.asarray(TRAIN.labels) == 3)
         (lambda: train_images(CRATE.replace(num_classes=5), TRAIN), "labels from 0 to 9 for 5 classes"),
         (lambda: train_images(CRATE.replace(image_size=16), TRAIN), "train: found images of 1 × 8 × 8"),
         (lambda: train_images(CRATE, NOTHING), "of one value"),
+        (lambda: train_images(CRATE, TRAIN.images), "train: found ndarray"),
+        (lambda: train_images(CRATE, dataclasses.replace(TRAIN, labels=np.asarray(TRAIN.labels) + 0.5)), "train: "),
+        (lambda: train_images(CRATE, dataclasses.replace(TRAIN, images=TRAIN.images * np.nan)), "train: "),
         (lambda: train_images(CRATE, TRAIN, frozen=("head",)), "frozen: found 'head'"),
         (
             lambda: train_images(CRATE.replace(output="tied"), TRAIN, frozen=("output",)),

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mcr2_landscape.validation import InputError
+from mcr2_landscape.whitebox.architecture import Architecture
 from mcr2_landscape.whitebox.autoencoder import MaskedAutoencoder, Masking, masking_of
 from mcr2_landscape.whitebox.initialization import sines_and_cosines
 from mcr2_landscape.whitebox.parameters import parameters, with_parameters
@@ -176,3 +177,12 @@ def test_bad_arguments_of_autoencoders(crate_mae):
         patchify(jnp.zeros((1, 8, 8)), 3)
     with pytest.raises(InputError, match="patches: found 6 of 4 numbers; expected 4"):
         unpatchify(jnp.zeros((6, 4)), (2, 2), 2)
+
+
+def test_maskings_are_those_of_float32_in_less():
+    """Noise of 128 levels would be equal in many patches, and the first ones would stay visible more often."""
+    architecture = Architecture.published(8, 1, 2, family="crate-mae", image_size=32, patch=4, channels=1)
+    model = MaskedAutoencoder(architecture, key=jax.random.key(0), dtype=jnp.float32)
+    coarse = jax.tree.map(lambda leaf: leaf.astype(jnp.bfloat16) if eqx.is_inexact_array(leaf) else leaf, model)
+    found, other = (one.mask(jax.random.key(1), (200,)).masked for one in (model, coarse))
+    assert np.array_equal(np.asarray(found), np.asarray(other))

@@ -69,6 +69,29 @@ def test_f_rises_in_all_directions_from_zero():
     assert (found.kind, found.index) == (ml.Kind.STRICT_SADDLE, D * N)
 
 
+def test_a_difference_that_is_rounding_has_no_sign():
+    """U = ½[I, I] and ZZᵀ = (2/a) I: ∇R and ∇R_c cancel, and so does the matrix beyond the core, N − d times."""
+    d, tokens, epsilon = 3, 7, 0.8
+    U = 0.5 * np.stack([np.eye(d), np.eye(d)])
+    a = d / (tokens * epsilon**2)
+    for seed in range(5):
+        random = np.random.default_rng(seed)
+        V = np.linalg.qr(random.standard_normal((tokens, d)))[0]
+        Q = np.linalg.qr(random.standard_normal((d, d)))[0]
+        Z = np.sqrt(2 / a) * Q @ V.T
+        landscape = TokenLandscape.of(U, epsilon, tokens)
+        values = np.linalg.eigvalsh(landscape.hessian_matrix(Z))
+        assert ((values > 1e-9).sum(), (values < -1e-9).sum()) == (0, 6)
+        found = token_inertia(Z, U, epsilon)
+        assert (found.positive, found.zero, found.negative, found.undecided) == (0, 15, 6, 0)
+        assert ml.classify(landscape, Z).kind is ml.Kind.LOCAL_MAXIMIZER
+        # Beside the critical point nothing is proved, and the orbit's directions do have a sign or none.
+        assert token_inertia(1.5 * Z, U, epsilon).zero == 0
+    # f = 0 everywhere: every direction is flat, and no symmetry says so.
+    flat = token_inertia(np.random.default_rng(0).standard_normal((d, 5)), np.eye(d)[None], 0.7)
+    assert (flat.positive, flat.negative) == (0, 0)
+
+
 def test_bad_input_is_named():
     Z, U = problem(0)
     with pytest.raises(InputError, match="U: found shape"):

@@ -121,6 +121,25 @@ def test_bad_input_is_named(network):
         (lambda: wb.layerwise(model, images[0]), "images: found shape"),
         (lambda: wb.layerwise(model, images, epsilon=0.0), "epsilon: found 0"),
         (lambda: wb.attention_maps(model, images[:0]), "images: found shape"),
+        (lambda: wb.token_features(model, images * np.nan), "images: "),
+        (lambda: wb.class_features(model, (255 * images).astype(np.uint8)), "images: found uint8"),
     ):
         with pytest.raises(InputError, match=message):
             call()
+
+
+def test_float64_is_not_rounded_without_a_word(network):
+    _, images, _, _ = network
+    with jax.enable_x64(False):
+        model = wb.Crate(ARCHITECTURE, key=jax.random.key(0))
+        for function in (wb.layerwise, wb.attention_maps, wb.layer_positions):
+            with pytest.raises(InputError, match="found float64"):
+                function(model, images)
+
+
+def test_tokens_too_large_for_the_precision_are_refused():
+    """Equal tokens of a huge length: the factorization fails in float32, which is no falling rate."""
+    model = wb.Crate(ARCHITECTURE.replace(embedding="linear"), key=jax.random.key(0), dtype=jnp.float32)
+    images = np.full((2, 1, 8, 8), 1e7, np.float32)
+    with pytest.raises(InputError, match="R_c is not finite in layer 1"):
+        wb.layerwise(model, images)

@@ -57,6 +57,15 @@ def test_the_printed_assignment_is_the_limit_of_a_large_variance(seed, noise):
     np.testing.assert_allclose(limit.sum(axis=0), 1, rtol=1e-12)
 
 
+def test_little_noise_leaves_the_density_finite():
+    Z, U = problem(0)
+    with jax.enable_x64(False):
+        found = wb.log_density(jnp.asarray(Z, dtype=jnp.float32), jnp.asarray(U, dtype=jnp.float32), 1.0, 1e-4)
+    exact = wb.log_density(Z, U, 1.0, 1e-4)
+    np.testing.assert_allclose(np.asarray(found), np.asarray(exact), rtol=1e-5)
+    assert np.isfinite(np.asarray(wb.log_density(Z, U, 1.0, 1e-9))).all()
+
+
 def test_draws_have_the_mixtures_moments():
     U = wb.random_bases(key=0, heads=K, dim=D, rank=P)
     assert np.abs(np.einsum("kdp,jdq->kjpq", U, U) - np.einsum("kj,pq->kjpq", np.eye(K), np.eye(P))).max() < 1e-14
@@ -80,6 +89,8 @@ def test_draws_have_the_mixtures_moments():
         (lambda Z, U: wb.sample_mixture(key=0, U=U, sizes=(1, 2)), "sizes: found 2 for 3 bases"),
         (lambda Z, U: wb.sample_mixture(key=0, U=U, sizes=(1, 2, 0)), r"sizes\[2\]: found 0"),
         (lambda Z, U: wb.sample_mixture(key=0, U=U, sizes=(1, 2, 1), noise=-1), "noise: found -1"),
+        (lambda Z, U: wb.sample_mixture(key=0, U=U, sizes=3), "sizes: found 3"),
+        (lambda Z, U: wb.sample_mixture(key=0, U=3 * U, sizes=(1, 2, 1)), "not orthonormal"),
         (lambda Z, U: wb.random_bases(key=0, heads=4, dim=6, rank=2), "dim: found 6"),
     ],
 )

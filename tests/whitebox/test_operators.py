@@ -47,8 +47,8 @@ def test_attention_is_its_definition(seed, temperature):
     np.testing.assert_allclose(
         np.asarray(wb.mssa(Z[:, order], U, W, temperature=temperature)), free[:, order], rtol=1e-12, atol=1e-13
     )
-    step = np.asarray(wb.compression_step(Z, U, weight=0.3, temperature=temperature))
-    np.testing.assert_allclose(step, 0.7 * Z + 0.3 * tied, rtol=1e-12, atol=1e-13)
+    step = np.asarray(wb.compression_step(Z, U, weight=0.3, alpha=2.0, temperature=temperature))
+    np.testing.assert_allclose(step, 0.7 * Z + 0.6 * tied, rtol=1e-12, atol=1e-13)
 
 
 @given(seeds, st.floats(0.05, 0.9))
@@ -111,6 +111,10 @@ def test_overcomplete_learning_is_two_steps_from_zero_and_a_dictionary(seed):
         (lambda Z, U: wb.ista(Z, np.ones((6, 6)), 0.0, 0.1), "step: found 0"),
         (lambda Z, U: wb.ista(Z, np.ones((6, 6)), 0.1, -1.0), "sparsity: found -1"),
         (lambda Z, U: wb.odl(Z, np.ones((6, 9)), np.ones((6, 8))), "D1: "),
+        (
+            lambda Z, U: wb.ista(Z, np.ones((6, 6)), 0.1, 0.1, start=np.ones((5, 5))),
+            r"start: found shape \(5, 5\), expected \(6, 5\)",
+        ),
         (lambda Z, U: wb.odl(Z, np.ones((6, 9)), num_steps=0), "num_steps: found 0"),
         (lambda Z, U: wb.subspace_denoising(Z, U, step=0.5, threshold=-0.1), "threshold: found -0.1"),
     ],

@@ -376,7 +376,7 @@ class TestEvaluation:
         pixels = upsample(attention_masks(maps[:, evaluation], 0.5), (32, 32))
         expected = iou(pixels, DATA.masks[evaluation][:, None]).mean(axis=1)
         np.testing.assert_allclose(result.attention.iou, expected, rtol=1e-12)
-        cut = upsample(normalized_cut(features[1, evaluation]).masks, (32, 32))
+        cut = upsample(normalized_cut(features[1, evaluation], center=True).masks, (32, 32))
         np.testing.assert_allclose(result.cuts.iou[1], mean_iou(cut, DATA.masks[evaluation]), rtol=1e-12)
         assert result.baselines["all-foreground"].mean == pytest.approx(DATA.masks[evaluation].mean())
         for name, interval in result.baselines.items():

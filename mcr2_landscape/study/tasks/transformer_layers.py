@@ -28,8 +28,9 @@ class LayerColumns:
     image, and `…_common`, of the layer's tokens against the last layer's bases. `alignment`: the cosine between what the
     attention half adds and −∇R_c. `ratio`: alpha max_k ‖U_kᵀZ‖², below one where the Neumann series converges. `nonzero`,
     `nonzero_codes`: fractions of the layer's output, and of its codes, that are not zero. `objective`, `objective_after`,
-    `objective_change`: of the sparsification half, at its first feasible point, at its codes, and between; a token's.
-    `step_bound`: η‖D‖², below two where the step cannot raise that objective (no error: it depends on no image).
+    `objective_change`: of the sparsification half, at the feasible point nearest to its start, at its codes, and between; a
+    token's. `step_bound`: η‖D‖²; between zero and two, a step from a feasible start (ODL's, not ISTA's) cannot raise that
+    objective (no error: it depends on no image).
     """
 
     derived_before: Numbers
