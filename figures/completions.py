@@ -51,7 +51,7 @@ _DIFFERENCES = (
 def paint(canvas: Canvas, tables: Mapping[str, Table]) -> None:
     examples, losses, less = (tables[name] for name in ("examples", "losses", "differences"))
     data = list(dict.fromkeys(losses.columns["data"]))
-    above, below = canvas.subfigures(2, 1, squeeze=False, height_ratios=[1.35, 1.3])[:, 0]
+    above, below = canvas.subfigures(2, 1, squeeze=False, height_ratios=[1.05, 1])[:, 0]
     blocks = above.subfigures(1, len(data), squeeze=False)[0]
     for name, block in zip(data, blocks, strict=True):
         _examples(block, examples.where(data=name), 8 // len(data), name)
@@ -66,8 +66,16 @@ def paint(canvas: Canvas, tables: Mapping[str, Table]) -> None:
 
 def _examples(block: Canvas, own: Table, count: int, title: str) -> None:
     networks = list(own.columns["network"])
-    panels = block.subplots(2 + len(networks), count, squeeze=False, gridspec_kw={"wspace": 0.04, "hspace": 0.04})
-    block.suptitle(title, fontsize=8)
+    # Where they stand is said here: the layout of many pictures beside panels would not be the same each time.
+    rows, left, top = 2 + len(networks), 0.16 / (block.bbox.width / block.figure.dpi), 0.93
+    wide, high = (1 - left) / count, top / rows
+    panels = np.array(
+        [
+            [block.add_axes((left + j * wide, top - (k + 1) * high, 0.96 * wide, 0.96 * high)) for j in range(count)]
+            for k in range(rows)
+        ]
+    )
+    block.text(0.5, 0.99, title, fontsize=8, ha="center", va="top")
     for j in range(count):
         image, masked = own.columns["shown_images"][0][j], own.columns["shown_masked"][0][j] > 0
         picture(panels[0, j], image)

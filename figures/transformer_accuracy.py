@@ -39,7 +39,7 @@ _FILL = {"equal": None, "equal parameters": "white"}
 def paint(canvas: Canvas, tables: Mapping[str, Table]) -> None:
     from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
-    above, below = canvas.subfigures(2, 1, height_ratios=[1.75, 1])
+    above, below = canvas.subfigures(2, 1, squeeze=False, height_ratios=[1.75, 1])[:, 0]
     panels = above.subplots(2, len(_DATA), sharex="col", height_ratios=[1.2, 1])
     for k, (name, words) in enumerate(_DATA.items()):
         found, less = tables[name], tables[f"differences_{name}"]

@@ -154,7 +154,7 @@ def _steps(result: ImageExamination) -> list[str]:
     largest = max(row.step_bound for row in rows)
     beyond = [str(row.layer) for row in rows if not 0 < row.step_bound < 2]
     falls = sum(row.objective_change < 0 for row in rows)
-    seen = f"its objective is lower after the half than at the feasible point nearest to its start in {falls} of {len(rows)} layers"
+    seen = f"its objective is lower after the half than at the feasible point nearest to its start in {falls} of {len(rows)}"
     if not beyond:
         return [
             f"η‖D‖² is {largest:.3g} at most, below 2, as a proximal gradient step from feasible codes needs to be certain not "

@@ -128,9 +128,11 @@ class TestSentences:
         assert "the attention half raises it in all 3 layers" in self.told(layers=tuple(small))
 
     def test_a_step_that_is_too_long_is_named(self, result):
-        assert "below 2: the sparsification half is a proximal gradient step" in self.told()
+        assert "η‖D‖² is 0.8 at most, below 2, as a proximal gradient step" in self.told()
         long = tuple(dataclasses.replace(row, step_bound=2.5) if row.layer == 3 else row for row in result.layers)
-        assert "η‖D‖² is 2 or more in layer 3 (up to 2.5)" in self.told(layers=long)
+        assert "η‖D‖² is not between 0 and 2 in layer 3 (up to 2.5)" in self.told(layers=long)
+        backwards = tuple(dataclasses.replace(row, step_bound=-0.5) if row.layer == 1 else row for row in result.layers)
+        assert "η‖D‖² is not between 0 and 2 in layer 1" in self.told(layers=backwards)
 
     def test_sparsity_is_compared_with_random_initialization(self, result):
         assert "50.0% are not zero after the first layer and 30.0% after the last" in self.told()
