@@ -100,6 +100,7 @@ def draw(size: tuple[float, float], paint: Callable[[Figure], None], *, font: st
         FigureCanvasAgg(figure)
         paint(figure)
         figure.canvas.draw()  # the layout is found under these settings
+        figure.set_layout_engine("none")  # and kept: to save would look for the same once more
     return figure
 
 
