@@ -320,7 +320,7 @@ def game_plants(keyword: Callable[..., tuple[str, str, Plant]], cases: Callable[
 PLANTS = [*plants(), *crate_plants.plants(), *denoising_plants.plants(), *network_plants.plants()]
 
 
-# Slow, since .ci/run asks the same of the built package: `verify --profile quick` ends with an error where a verdict is another.
+# Slow, since .ci/run asks the same of the built package: `verify --profile quick` fails where a verdict is another.
 @pytest.mark.slow
 @pytest.mark.parametrize("claim_id", sorted(CLAIMS))
 def test_the_verdict_is_the_expected_one(claim_id):
