@@ -10,8 +10,8 @@ It writes DIR/whitebox_gpu.json and DIR/whitebox_gpu.md: device, driver, version
 - images a second through CRATE-B/16, in float32 and in bfloat16.
 
 Every training is bounded so that all of it ends within ten minutes; one that the clock ends says so. The exit status is 1 if a
-check is wrong, 2 without a CUDA device. `--dry-run` runs the same at tiny sizes on whatever device there is: nothing is then
-measured.
+check is wrong or a training did not take all its steps, 2 without a CUDA device. `--dry-run` runs the same at tiny sizes on
+whatever device there is: nothing is then measured.
 """
 
 from __future__ import annotations

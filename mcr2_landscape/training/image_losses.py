@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mcr2_landscape.training.losses import mcr2
+from mcr2_landscape.training.losses import fine, mcr2
 from mcr2_landscape.validation import InputError, positive_integer, positive_real, real
 
 TASKS = ("classification", "completion", "features")
@@ -72,8 +72,3 @@ class ClassTokenRates(eqx.Module):
         features = model.features(batch["images"]).class_token
         loss = mcr2(features, batch["labels"], self.epsilon, self.num_classes)
         return loss, {"rate_reduction": -loss}
-
-
-def fine(array: jax.Array) -> jax.Array:
-    """At least float32."""
-    return array.astype(jnp.float32) if jnp.finfo(array.dtype).bits < 32 else array

@@ -34,7 +34,7 @@ def check_loss(name: str) -> str:
 @jax.jit
 def cross_entropy(logits: Float[Array, "m k"], labels: Int[Array, " m"]) -> Float[Array, ""]:
     """The mean over samples of −log softmax(logits)[label]."""
-    scores = jax.nn.log_softmax(_fine(logits), axis=1)
+    scores = jax.nn.log_softmax(fine(logits), axis=1)
     return -jnp.mean(jnp.take_along_axis(scores, labels[:, None], axis=1))
 
 
@@ -62,7 +62,7 @@ def regularized(
 
     Source: Wang, Liu, Pai, Yu, Zhu, Qu, Ma (ICML 2024), equation (5).
     """
-    features = _fine(features)
+    features = fine(features)
     penalty = _penalty(features, regularization, num_samples)
     return penalty - _reduction(features, labels, epsilon, num_classes)
 
@@ -71,7 +71,7 @@ def regularized(
 def on_spheres(features: Float[Array, "m d"]) -> Float[Array, "m d"]:
     """Each sample divided by its length; one that is zero stays zero, with the derivative zero, and one with an entry that is
     not finite becomes NaN."""
-    features = _fine(features)
+    features = fine(features)
     # Squares of what is large or small would leave the range. The length divided out makes no difference to the derivative.
     largest = jax.lax.stop_gradient(jnp.max(jnp.abs(features), axis=1, keepdims=True))
     zero = largest == 0
@@ -113,7 +113,7 @@ class FeatureLoss(eqx.Module):
             logits = jax.vmap(model.head)(features)
             right = jnp.argmax(logits, axis=1).astype(labels.dtype) == labels
             return cross_entropy(logits, labels), {"accuracy": jnp.mean(right.astype(jnp.float32))}
-        features = on_spheres(features) if self.name == "mcr2" else _fine(features)
+        features = on_spheres(features) if self.name == "mcr2" else fine(features)
         reduction = _reduction(features, labels, self.epsilon, self.num_classes)
         loss = -reduction
         if self.name == "regularized":
@@ -121,7 +121,8 @@ class FeatureLoss(eqx.Module):
         return loss, {"rate_reduction": reduction}
 
 
-def _fine(array: jax.Array) -> jax.Array:
+def fine(array: jax.Array) -> jax.Array:
+    """At least float32."""
     return array.astype(jnp.float32) if jnp.finfo(array.dtype).bits < 32 else array
 
 
