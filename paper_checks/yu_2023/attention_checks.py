@@ -199,6 +199,61 @@ def normalized(run: Run, *, step: Step = added) -> Outcome:
     )
 
 
+def _gradient_steps(
+    run: Run, size: Callable[[np.ndarray, np.ndarray, float], float]
+) -> Iterator[tuple[str, np.ndarray, np.ndarray, float]]:
+    """A setting in words, tokens of norm √d, where a step of gradient descent of `size` takes them, and alpha."""
+    random, rounds = np.random.default_rng(run.seed), run.choose(2, 20, 150)
+    for each, times in ((32, rounds), (4, 5 * rounds)):
+        for draw in mixtures(random, times, each):
+            X = on_sphere(draw.tokens)
+            for epsilon in PRECISIONS:
+                alpha = alpha_of(X, epsilon)
+                g = gradient(X, alpha)
+                yield f"{draw.words}, ε = {epsilon}", X, X - size(X, g, alpha) * g, alpha
+
+
+def gradient_step_printed(run: Run, *, length: float = 0.5) -> Outcome:
+    """The certified counter-example; and draws of the settings, a step `length` times as long as the tokens."""
+    rises, count = [], 0
+    for words, X, moved, alpha in _gradient_steps(run, lambda X, g, _: length * np.linalg.norm(X) / np.linalg.norm(g)):
+        count += 1
+        change = rate(on_sphere(moved), alpha) / rate(X, alpha) - 1
+        if change > 0:
+            rises.append(f"{words}: R_c of the directions changes by {change:+.2%}")
+    words = "steps that lower R_c of the directions"
+    return refuted(run, Part.counted("settings", count, rises, words, seeds=run.seed, essential=False))
+
+
+def gradient_step(run: Run, *, factor: float = 1.0, many: float = 10.0) -> Outcome:
+    """The map of eigenvalues; R_c before and after a step `factor`/alpha, with and without normalization; `many` times that
+    step; and one just below 2/alpha without normalization."""
+    errors, rises, raw, count = [], [], [], 0
+    for words, X, moved, alpha in _gradient_steps(run, lambda X, g, alpha: factor / alpha):
+        count += 1
+        own, new = (np.linalg.eigvalsh(V @ np.swapaxes(V, 1, 2)) for V in (X, moved))
+        expected = np.sort(own * (1 - 1 / (1 + alpha * own)) ** 2, axis=1)
+        errors.append(float(abs(new - expected).max() / own.max()))
+        for found, after in ((rises, on_sphere(moved)), (raw, moved)):
+            if rate(after, alpha) >= rate(X, alpha):
+                found.append(words)
+    for words, X, moved, alpha in _gradient_steps(run, lambda X, g, alpha: 1.99 * factor / alpha):
+        if rate(moved, alpha) >= rate(X, alpha):
+            raw.append(f"{words}, at 1.99/α")
+    far = [
+        words
+        for words, X, moved, alpha in _gradient_steps(run, lambda X, g, alpha: many * factor / alpha)
+        if rate(on_sphere(moved), alpha) > rate(X, alpha)
+    ]
+    return together(
+        run.certify(),
+        Part.measured("eigenvalues", errors, 1e-10, "eigenvalues after the step less b(1 − ηα/(1 + αb))²", seeds=run.seed),
+        Part.counted("as they are", 2 * count, raw, "settings in which R_c falls, at 1/α and 1.99/α", seeds=run.seed),
+        Part.counted("norm √d", count, rises, "settings in which R_c of the directions falls", seeds=run.seed),
+        some_of("a long step", count, far, f"at {many:g}/α R_c of the directions rises", run.seed),
+    )
+
+
 def temperature(run: Run, *, raised: Callable[[int], float] = lambda rank: rank**0.5, few: int = 4) -> Outcome:
     """cos(−∇R_c, MSSA − Z) at a temperature that depends on p, and at one; with many tokens, and with `few` in subspaces of 16
     dimensions."""

@@ -328,6 +328,57 @@ CLAIMS: tuple[Claim, ...] = (
         group="crate-attention",
     ),
     Claim(
+        id="crate.gradient-step.printed",
+        title="A long step of exact gradient descent lowers the coding rate after normalization",
+        source=f"a reading of {PAPER}: each block is a step of gradient descent",
+        form=Form.OWN,
+        statement=(
+            "For tokens X of norm √d, R_c of X − η∇R_c(X|U) brought back to norm √d is below that of X for every step at most "
+            "half as long as X, η‖∇R_c‖ ≤ ½‖X‖." + _RATE
+        ),
+        hypotheses=(*_MIXTURE, "n ∈ {4, 32}", "each token scaled to norm √d before the step and after it"),
+        expected=Verdict.REFUTED,
+        check=f"{_ATTENTION}:gradient_step_printed",
+        cases=(
+            Case(
+                "overshoots",
+                ascending([("1", "320272/349281")], "0", [("1/2", "985")], [("1/2", "5886769/33149"), ("1/2", "809329/33149")]),
+                Role.COUNTER_EXAMPLE,
+                "One token (7/5, 1/5) of norm √2 with the axes as subspaces at α = 100, so that R_c = ½ log 197 + ½ log 5. The "
+                "gradient is (140/197, 4), and the step η = 1/6, of length 0.68 < √2/2, leads to (3787/2955, −7/15). The small "
+                "coordinate has become larger, and on the sphere α times the squares are 200 (3787/2955)²/s and 200 (7/15)²/s "
+                "with the sum s of the two. The first number is the logarithm of 4η²‖∇R_c‖²/‖X‖² = 2((140/197)² + 16)/36.",
+            ),
+        ),
+        group="crate-attention",
+    ),
+    Claim(
+        id="crate.gradient-step.corrected",
+        title="A step of exact gradient descent up to 1/α lowers the coding rate",
+        source="docs/whitebox.md",
+        form=Form.CORRECTED,
+        statement=(
+            "If the U_k together are orthogonal, a step η takes each eigenvalue b of V_kV_kᵀ to b(1 − ηα/(1 + αb))², so R_c of "
+            "the tokens as they are falls for every 0 < η < 2/α, and no direction changes its sign for η ≤ 1/α. There, "
+            "in every one of the settings below, R_c of the tokens brought back to norm √d falls too; at ten times that step "
+            "it rises in some." + _RATE
+        ),
+        formula="b ↦ b(1 − ηα/(1 + αb))²",
+        hypotheses=(*_MIXTURE, "n ∈ {4, 32}", "each token scaled to norm √d before the step and after it"),
+        expected=Verdict.HOLDS,
+        corrects="crate.gradient-step.printed",
+        check=f"{_ATTENTION}:gradient_step",
+        cases=(
+            Case(
+                "eigenvalue",
+                identity("b*(1 - e*a/(1 + a*b))**2 - b", "-b*(e*a/(1 + a*b))*(2 - e*a/(1 + a*b))"),
+                Role.INSTANCE,
+                "An eigenvalue falls where 0 < ηα/(1 + αb) < 2.",
+            ),
+        ),
+        group="crate-attention",
+    ),
+    Claim(
         id="crate.temperature",
         title="Dividing the logits by √p brings attention nearer to the gradient",
         source=f"{PAPER}, as its public code has it",
