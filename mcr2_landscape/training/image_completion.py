@@ -16,13 +16,14 @@ from mcr2_landscape.record import Record
 from mcr2_landscape.verdict import Verdict
 from mcr2_landscape.whitebox import Architecture
 from mcr2_landscape.whitebox.autoencoder import Masking
+from mcr2_landscape.whitebox.rows import in_rows
 from mcr2_landscape.whitebox.segmentation import Interval
 
 #: What the loss is compared with: the same network before training, the mean of all patches of the images for training, and
 #: their mean at the same place.
 COMPLETIONS = ("random-initialization", "mean-patch", "mean-patch-of-the-place")
 
-_ROWS, _MASKINGS = 64, 4
+MASKINGS = 4  # of each image
 _VARIANCE = 1e-6  # as the networks add it where targets are normalized
 _NORMAL = 1.959963984540054
 
@@ -64,18 +65,16 @@ def measure_completion(
     trained, random = networks.values()
     a: Architecture = trained.architecture
     draws = generator(key)
-    masked = [
-        draws.random((len(test), a.num_patches)).argsort(axis=1).argsort(axis=1) >= a.num_visible for _ in range(_MASKINGS)
-    ]
+    masked = maskings(a, len(test), draws)
     patches = patches_of(test, a)
     targets, own = _targets(patches, a), _targets(patches_of(train, a), a)
-    predictions = [[_completed(network, test, one) for one in masked] for network in (trained, random)]
-    loss, *others = (_errors(each, targets, masked) for each in predictions)
+    predictions = [[completed(network, test, one) for one in masked] for network in (trained, random)]
+    loss, *others = (hidden_losses(each, targets, masked) for each in predictions)
     for mean in (own.mean(axis=(0, 1)), own.mean(axis=0)):
-        others.append(_errors([np.broadcast_to(mean, targets.shape)] * _MASKINGS, targets, masked))
+        others.append(hidden_losses([np.broadcast_to(mean, targets.shape)] * MASKINGS, targets, masked))
     measures = CompletionMeasures(
         len(test),
-        _MASKINGS,
+        MASKINGS,
         _interval(loss),
         {name: _interval(values) for name, values in zip(COMPLETIONS, others, strict=True)},
         {name: _interval(loss - values) for name, values in zip(COMPLETIONS, others, strict=True)},
@@ -84,8 +83,18 @@ def measure_completion(
     if a.normalized_targets:  # a patch's own mean and deviation, which no network has seen, make a picture of it
         seen = patches[shown]
         first = first * _deviation(seen) + seen.mean(axis=-1, keepdims=True)
-    hidden = np.broadcast_to(masked[0][shown][..., None], (len(shown), a.num_patches, a.patch_dim))
-    return measures, {"hidden": images_of(hidden, a)[:, 0], "completions": images_of(first, a)}
+    return measures, {"hidden": hidden_pixels(masked[0][shown], a), "completions": images_of(first, a)}
+
+
+def maskings(architecture: Architecture, count: int, draws: np.random.Generator) -> list[np.ndarray]:
+    """Which patches are hidden, (images, patches) bool, for each of `MASKINGS`."""
+    shape = (count, architecture.num_patches)
+    return [draws.random(shape).argsort(axis=1).argsort(axis=1) >= architecture.num_visible for _ in range(MASKINGS)]
+
+
+def hidden_pixels(masked: np.ndarray, architecture: Architecture) -> np.ndarray:
+    """Which pixels are hidden, (images, H, W)."""
+    return images_of(np.broadcast_to(masked[..., None], (*masked.shape, architecture.patch_dim)), architecture)[:, 0]
 
 
 def patches_of(images: np.ndarray, architecture: Architecture) -> np.ndarray:
@@ -113,15 +122,11 @@ def _deviation(patches: np.ndarray) -> np.ndarray:
     return np.sqrt(patches.var(axis=-1, keepdims=True, ddof=1) + _VARIANCE)
 
 
-def _completed(model: Any, inputs: np.ndarray, masked: np.ndarray) -> np.ndarray:
-    """Predicted patches of all images, so many at a time that one program serves: the last ones are filled up."""
+def completed(model: Any, inputs: np.ndarray, masked: np.ndarray) -> np.ndarray:
+    """Predicted patches of all images."""
     # A stable sort: the visible patches come first, in their order.
     visible = masked.argsort(axis=1, kind="stable")[:, : model.architecture.num_visible].astype(np.int32)
-    count, parts = len(inputs), []
-    for at in range(0, count, _ROWS):
-        places = np.minimum(np.arange(at, at + _ROWS), count - 1)
-        parts.append(np.asarray(_program(model, inputs[places], masked[places], visible[places]))[: count - at])
-    return np.concatenate(parts)
+    return in_rows(lambda *some: _program(model, *some), inputs, masked, visible)
 
 
 @eqx.filter_jit
@@ -130,11 +135,11 @@ def _program(model: Any, images: Any, masked: Any, visible: Any) -> Any:
         return model.complete(jnp.asarray(images), masking=Masking(masked, visible)).patches
 
 
-def _errors(predictions: list[np.ndarray], targets: np.ndarray, masked: list[np.ndarray]) -> np.ndarray:
-    """The loss of each image, the mean over its maskings."""
+def hidden_losses(predictions: list[np.ndarray], targets: np.ndarray, masked: list[np.ndarray]) -> np.ndarray:
+    """The loss of each image on hidden patches, the mean over its maskings."""
     each = []
     for prediction, hidden in zip(predictions, masked, strict=True):
-        squares = np.square(prediction - targets).mean(axis=2)
+        squares = np.square(prediction.astype(np.float64) - targets).mean(axis=2)
         each.append((squares * hidden).sum(axis=1) / hidden.sum(axis=1))
     return np.mean(each, axis=0)
 

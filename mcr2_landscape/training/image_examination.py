@@ -19,7 +19,7 @@ from mcr2_landscape.training import image_findings
 from mcr2_landscape.training.class_tokens import ClassTokenPosition, class_token_positions
 from mcr2_landscape.training.image_completion import CompletionMeasures, measure_completion
 from mcr2_landscape.training.image_layers import STATES, LayerRow, layer_rows
-from mcr2_landscape.training.image_views import ROWS, ImagePictures, evenly, mosaic, seen, segmented, visible
+from mcr2_landscape.training.image_views import ImagePictures, evenly, mosaic, seen, segmented, visible
 from mcr2_landscape.training.images import ImageTraining, initial_network
 from mcr2_landscape.validation import InputError, positive_integer, positive_real
 from mcr2_landscape.whitebox import Architecture, LayerPositions, count_parameters, layer_positions
@@ -129,11 +129,9 @@ def examine_images(
     with jax.enable_x64(dtype == np.float64):
         say("measuring each layer, of the network and at random initialization")
         chosen = evenly(len(inputs), num_measured)
-        if len(chosen) > ROWS:  # one program serves all batches
-            chosen = evenly(len(inputs), len(chosen) - len(chosen) % ROWS)
         networks: dict[str, Any] = dict(zip(STATES, (model, initial), strict=True))
         layers = tuple(
-            row for state, network in networks.items() for row in layer_rows(state, network, inputs[chosen], epsilon, ROWS)
+            row for state, network in networks.items() for row in layer_rows(state, network, inputs[chosen], epsilon)
         )
         positions: dict[str, LayerPositions] = {}
         if isinstance(model.layers.attention, SubspaceAttention):

@@ -59,12 +59,12 @@ class LayerRow(Record):
     step_bound: float
 
 
-def layer_rows(state: str, model: Any, inputs: np.ndarray, epsilon: float, batch: int) -> list[LayerRow]:
+def layer_rows(state: str, model: Any, inputs: np.ndarray, epsilon: float) -> list[LayerRow]:
     """A row for each metric and layer. Without subspaces there is no rate to measure, and one metric says all the rest."""
     metrics = METRICS if isinstance(model.layers.attention, SubspaceAttention) else METRICS[:1]
     rows = []
     for metric in metrics:
-        found = layerwise(model, inputs, metric=metric, epsilon=None if metric == _HOOKED else epsilon, batch=batch)
+        found = layerwise(model, inputs, metric=metric, epsilon=None if metric == _HOOKED else epsilon)
         measured = {name: getattr(found, name) for name in ("before", "after", "common", "alignment", "ratio")}
         measured |= {name: getattr(found, name) for name in ("nonzero", "nonzero_codes", "objective", "objective_after")}
         measured |= {"change": found.after - found.before, "objective_change": found.objective_after - found.objective}

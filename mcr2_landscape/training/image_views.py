@@ -13,9 +13,9 @@ import numpy as np
 
 from mcr2_landscape.data import LabeledImages
 from mcr2_landscape.whitebox import evaluate_segmentation, normalized_cut
+from mcr2_landscape.whitebox.rows import in_rows
 from mcr2_landscape.whitebox.segmentation import Segmentation
 
-ROWS = 64  # images at a time
 _SHOWN = 6
 _LEAST = 4  # images that a segmentation needs
 
@@ -59,31 +59,22 @@ class Outputs:
 
 
 def seen(model: Any, inputs: np.ndarray, *, whole: bool = False) -> Outputs:
-    """What a network makes of images, so many at a time that one program serves: the last ones are filled up."""
-    count, parts = len(inputs), []
-    for at in range(0, count, ROWS):
-        found = _program(model, inputs[np.minimum(np.arange(at, at + ROWS), count - 1)])
-        kept = found if whole else (None, None, *found[2:])
-        parts.append([None if part is None else np.asarray(part) for part in kept])
-    joined = [
-        None if pieces[0] is None else np.concatenate(pieces, axis=axis)
-        for pieces, axis in zip(zip(*parts, strict=True), (1, 1, 1, 0), strict=True)
-    ]
-    maps, features, tokens, logits = joined
-    assert tokens is not None
-    return Outputs(
-        None if maps is None else maps[:, :count],
-        None if features is None else features[:, :count],
-        tokens[:, :count],
-        None if logits is None else logits[:count],
-    )
+    """What a network makes of images."""
+
+    def rows(images: np.ndarray) -> tuple[Any, ...]:
+        found = _program(model, images)
+        return found if whole else (None, None, *found[2:])
+
+    maps, features, tokens, logits = in_rows(rows, inputs, axis=1)
+    return Outputs(maps, features, tokens, None if logits is None else logits[0])
 
 
 @eqx.filter_jit
 def _program(model: Any, images: Any) -> tuple[Any, ...]:
+    """Images are along the second axis of everything."""
     with jax.default_matmul_precision("highest"):
         trace = model.trace(jnp.asarray(images))
-        logits = None if model.architecture.is_autoencoder else model.classify(trace.outputs[-1])
+        logits = None if model.architecture.is_autoencoder else model.classify(trace.outputs[-1])[None]
         return trace.class_attention, trace.outputs[..., 1:, :], trace.outputs[..., 0, :], logits
 
 

@@ -24,6 +24,7 @@ from mcr2_landscape.training.losses import mcr2
 from mcr2_landscape.training.results import Status, Training
 from mcr2_landscape.validation import InputError, positive_integer, positive_real, real
 from mcr2_landscape.whitebox import Architecture, build, count_parameters
+from mcr2_landscape.whitebox.rows import in_rows
 
 FROZEN = ("subspaces", "output", "dictionary")
 _ROWS = 256
@@ -306,15 +307,15 @@ def _tested(
     with jax.enable_x64(double), jax.default_matmul_precision("highest"):
         if isinstance(loss, Completion):
             return (
-                _finite(np.mean([_in_rows(_masked_errors, training.model, inputs, n).mean() for n in range(_MASKINGS)])),
+                _finite(np.mean([_masked_losses(training.model, inputs, number).mean() for number in range(_MASKINGS)])),
                 None,
                 None,
             )
         if isinstance(loss, ClassTokenRates):
-            features = _in_rows(_class_tokens, training.model, inputs)
+            features = in_rows(lambda some: _class_tokens(training.model, some), inputs, rows=_ROWS)
             labels = jnp.asarray(data.labels, dtype=jnp.int32)
             return _finite(_rates(jnp.asarray(features), labels, loss)), None, None
-        logits = _in_rows(_logits, training.model, inputs).astype(np.float64)
+        logits = in_rows(lambda some: _logits(training.model, some), inputs, rows=_ROWS).astype(np.float64)
     if not np.isfinite(logits).all():
         return None, None, None
     assert data.labels is not None
@@ -328,18 +329,6 @@ def _finite(number: Any) -> float | None:
     return float(number) if np.isfinite(float(number)) else None
 
 
-def _in_rows(function: Callable[..., Any], model: Any, inputs: np.ndarray, *further: Any) -> np.ndarray:
-    """`function` of all inputs, so many at a time that one program serves: the last ones are filled up."""
-    rows = min(_ROWS, len(inputs))
-    parts = []
-    for at in range(0, len(inputs), rows):
-        part = inputs[at : at + rows]
-        filled = np.concatenate([part, np.broadcast_to(part[:1], (rows - len(part), *part.shape[1:]))])
-        numbers = [jax.random.fold_in(jax.random.key(number), at) for number in further]
-        parts.append(np.asarray(function(model, filled, *numbers))[: len(part)])
-    return np.concatenate(parts)
-
-
 @eqx.filter_jit
 def _logits(model: Any, images: Any) -> Any:
     return model(images)
@@ -348,6 +337,15 @@ def _logits(model: Any, images: Any) -> Any:
 @eqx.filter_jit
 def _class_tokens(model: Any, images: Any) -> Any:
     return model.features(images).class_token
+
+
+def _masked_losses(model: Any, inputs: np.ndarray, number: int) -> np.ndarray:
+    """The loss of each image, under the maskings of that number."""
+
+    def rows(images: np.ndarray, places: np.ndarray) -> Any:
+        return _masked_errors(model, images, jax.random.fold_in(jax.random.key(number), places[0]))
+
+    return in_rows(rows, inputs, np.arange(len(inputs)), rows=_ROWS)
 
 
 @eqx.filter_jit

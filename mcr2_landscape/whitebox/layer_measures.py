@@ -28,6 +28,7 @@ from mcr2_landscape.whitebox.halves import Norm, Sparsification, SubspaceAttenti
 from mcr2_landscape.whitebox.layers import Layer, Trace
 from mcr2_landscape.whitebox.patches import check_images
 from mcr2_landscape.whitebox.rates import rate_given, rate_given_gradient
+from mcr2_landscape.whitebox.rows import in_rows
 
 METRICS = ("as derived", "sphere", "as hooked")
 _HOOKED = 0.1  # the published code's eps = 0.01 stands where eps² belongs
@@ -89,10 +90,10 @@ def layerwise(
     epsilon = (_HOOKED if metric == "as hooked" else 0.5) if epsilon is None else positive_real("epsilon", epsilon)
     batch = positive_integer("batch", batch)
     model, images = fine_model(model), host_images(model, images)
-    parts = [_measured(model, images[at : at + batch], jnp.asarray(epsilon)) for at in range(0, len(images), batch)]
+    measured = in_rows(lambda some: _measured(model, some, jnp.asarray(epsilon)), images, rows=batch, axis=1)
     found: dict[str, Any] = {
-        name.removesuffix(f" {metric}"): np.concatenate([np.asarray(part[name], dtype=np.float64) for part in parts], axis=1)
-        for name in parts[0]
+        name.removesuffix(f" {metric}"): values.astype(np.float64)
+        for name, values in measured.items()
         if name.endswith(f" {metric}") or " " not in name
     }
     found["step_bound"] = step_bounds(model)
@@ -153,8 +154,7 @@ def step_bounds(model: Any) -> np.ndarray:
 def _over_batches(model: Any, images: Any, batch: int, part: str) -> np.ndarray | None:
     batch = positive_integer("batch", batch)
     model, images = fine_model(model), host_images(model, images)
-    parts = [_part(model, images[at : at + batch], part) for at in range(0, len(images), batch)]
-    return None if parts[0] is None else np.concatenate([np.asarray(each) for each in parts], axis=1)
+    return in_rows(lambda some: _part(model, some, part), images, rows=batch, axis=1)
 
 
 def host_images(model: Any, images: Any) -> np.ndarray:

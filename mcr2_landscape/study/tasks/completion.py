@@ -13,7 +13,6 @@ from mcr2_landscape.validation import positive_integer
 if TYPE_CHECKING:
     from mcr2_landscape.whitebox import Architecture
 
-_MASKINGS = 4  # of each test image, the same for all networks with one seed
 _SHOWN = 8
 _ROWS = 128
 _RIDGES = tuple(10.0**power for power in range(-6, 4))  # relative to the mean square of a feature
@@ -95,6 +94,14 @@ def completion(
     from mcr2_landscape.study.tasks.transformer import history_columns
     from mcr2_landscape.study.tasks.transformer_setup import image_data, sizes_of
     from mcr2_landscape.training import Stopped, initial_network, train_images
+    from mcr2_landscape.training.image_completion import (
+        completed,
+        hidden_losses,
+        hidden_pixels,
+        images_of,
+        maskings,
+        patches_of,
+    )
 
     num_steps = positive_integer("num_steps", num_steps)
     num_recorded = positive_integer("num_recorded", num_recorded, minimum=2)
@@ -115,12 +122,13 @@ def completion(
         raise RuntimeError(f"the training ended at step {training.step} of {num_steps}: {training.reason}")
     inputs = {"train": result.prepare(train.images), "test": result.prepare(test.images)}
     initial = initial_network(architecture, key=seed)
-    masked = _maskings(architecture, len(test.images), seed)
+    masked = maskings(architecture, len(test.images), np.random.default_rng([seed, 1]))
     targets = patches_of(inputs["test"], architecture)
-    predictions, untrained = ([_completed(model, inputs["test"], one) for one in masked] for model in (result.model, initial))
-    errors = _errors(predictions, targets, masked)
+    predictions, untrained = ([completed(model, inputs["test"], one) for one in masked] for model in (result.model, initial))
+    errors = hidden_losses(predictions, targets, masked)
     shown = thinned(len(test.images), _SHOWN)
-    hidden, pictures = _pictures(predictions[0][shown], masked[0][shown], result, test.images[shown], architecture)
+    hidden = hidden_pixels(masked[0][shown], architecture)
+    pictures = images_of(predictions[0][shown], architecture) * result.spread[:, None, None] + result.center[:, None, None]
     probes: dict[str, tuple[float, ...]] = {}
     views = [[_features(model, inputs[part]) for part in ("train", "test")] for model in (initial, result.model)]
     for place, name in enumerate(("probe_class", "probe_tokens")):
@@ -136,13 +144,13 @@ def completion(
         train_loss=result.train_loss,
         test_loss=float(errors.mean()),
         test_loss_error=float(errors.std(ddof=1) / np.sqrt(len(errors))),
-        initial_loss=float(_errors(untrained, targets, masked).mean()),
+        initial_loss=float(hidden_losses(untrained, targets, masked).mean()),
         **_baselines(patches_of(inputs["train"], architecture), targets, masked, architecture.channels),
         **probes,
         probe_pixels=ridge_accuracy(flat[0], train.labels, flat[1], test.labels, seed),
         shown_images=test.images[shown],
         shown_masked=hidden,
-        shown_completions=pictures,
+        shown_completions=np.where(hidden[:, None], pictures, test.images[shown]).astype(np.float32),
         training_seconds=training.seconds,
         **history_columns(training.history, num_recorded, {}),
     )
@@ -156,14 +164,6 @@ def ridge_accuracy(X: np.ndarray, labels: np.ndarray, test_X: np.ndarray, test_l
     # Of several best ones the largest: the list ascends.
     best = max(range(len(_RIDGES)), key=lambda place: (scores[place], place))
     return _ridge(X, labels, test_X, test_labels, _RIDGES[best])
-
-
-def patches_of(inputs: np.ndarray, architecture: Architecture) -> np.ndarray:
-    """(images, patches, numbers of a patch), each number where the networks have it: channels vary fastest."""
-    count, channels, *_ = inputs.shape
-    (rows, columns), side = architecture.grid, architecture.patch
-    split = inputs.reshape(count, channels, rows, side, columns, side)
-    return split.transpose(0, 2, 4, 3, 5, 1).reshape(count, rows * columns, -1)
 
 
 def _architecture(
@@ -180,38 +180,14 @@ def _architecture(
     return twin(crate) if width == "equal" else equal_parameters(crate)
 
 
-def _maskings(architecture: Architecture, count: int, seed: int) -> list[np.ndarray]:
-    """Which patches are hidden: (images, patches) bool for each of the maskings."""
-    random = np.random.default_rng([seed, 1])
-    ranks = [random.random((count, architecture.num_patches)).argsort(axis=1).argsort(axis=1) for _ in range(_MASKINGS)]
-    return [rank >= architecture.num_visible for rank in ranks]
-
-
-def _completed(model: Any, inputs: np.ndarray, masked: np.ndarray) -> np.ndarray:
-    """Predicted patches of all images."""
-    import equinox as eqx
-
-    from mcr2_landscape.whitebox.autoencoder import Masking
-
-    # A stable sort: the visible patches come first, in their order.
-    visible = masked.argsort(axis=1, kind="stable")[:, : (~masked[0]).sum()].astype(np.int32)
-
-    def rows(images: np.ndarray, hidden: Any, places: Any) -> Any:
-        return eqx.filter_jit(_complete)(model, images, Masking(hidden, places))
-
-    return _in_rows(rows, inputs, masked, visible)[0]
-
-
 def _features(model: Any, inputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The class token of whole images, and the mean of their patch tokens."""
     import equinox as eqx
 
-    first, second = _in_rows(lambda images: eqx.filter_jit(_summaries)(model, images), inputs)
+    from mcr2_landscape.whitebox.rows import in_rows
+
+    first, second = in_rows(lambda images: eqx.filter_jit(_summaries)(model, images), inputs, rows=_ROWS)
     return first.astype(np.float64), second.astype(np.float64)
-
-
-def _complete(model: Any, images: Any, masking: Any) -> Any:
-    return (model.complete(images, masking=masking).patches,)
 
 
 def _summaries(model: Any, images: Any) -> Any:
@@ -219,26 +195,9 @@ def _summaries(model: Any, images: Any) -> Any:
     return class_token, tokens.mean(axis=1)
 
 
-def _in_rows(function: Any, *arrays: np.ndarray) -> list[np.ndarray]:
-    """`function` of so many rows at a time that one program serves: the last ones are filled up."""
-    count, parts = len(arrays[0]), []
-    rows = min(_ROWS, count)
-    for at in range(0, count, rows):
-        places = np.minimum(np.arange(at, at + rows), count - 1)
-        parts.append([np.asarray(part)[: count - at] for part in function(*(array[places] for array in arrays))])
-    return [np.concatenate(part) for part in zip(*parts, strict=True)]
-
-
-def _errors(predictions: list[np.ndarray], targets: np.ndarray, masked: list[np.ndarray]) -> np.ndarray:
-    """The loss of each image, the mean over its maskings."""
-    each = []
-    for prediction, hidden in zip(predictions, masked, strict=True):
-        squares = np.square(prediction.astype(np.float64) - targets).mean(axis=2)
-        each.append((squares * hidden).sum(axis=1) / hidden.sum(axis=1))
-    return np.mean(each, axis=0)
-
-
 def _baselines(own: np.ndarray, targets: np.ndarray, masked: list[np.ndarray], channels: int) -> dict[str, float]:
+    from mcr2_landscape.training.image_completion import hidden_losses
+
     count, patches, _ = targets.shape
     split = targets.reshape(count, patches, -1, channels)
     means = [np.einsum("npqc,np->nc", split, ~hidden) / ((~hidden).sum(axis=1) * split.shape[2])[:, None] for hidden in masked]
@@ -249,19 +208,7 @@ def _baselines(own: np.ndarray, targets: np.ndarray, masked: list[np.ndarray], c
         "visible_mean_loss": constant,
         "patch_mean_loss": [within] * len(masked),
     }
-    return {name: float(_errors(predictions, targets, masked).mean()) for name, predictions in found.items()}
-
-
-def _pictures(
-    patches: np.ndarray, masked: np.ndarray, result: Any, images: np.ndarray, architecture: Architecture
-) -> tuple[np.ndarray, np.ndarray]:
-    """Which pixels are hidden, and the images with what is predicted there, in the images' own range."""
-    (rows, columns), side = architecture.grid, architecture.patch
-    split = patches.reshape(len(patches), rows, columns, side, side, architecture.channels)
-    pictures = split.transpose(0, 5, 1, 3, 2, 4).reshape(images.shape)
-    pictures = pictures * result.spread[:, None, None] + result.center[:, None, None]
-    hidden = np.repeat(np.repeat(masked.reshape(-1, rows, columns), side, axis=1), side, axis=2)
-    return hidden, np.where(hidden[:, None], pictures, images).astype(np.float32)
+    return {name: float(hidden_losses(predictions, targets, masked).mean()) for name, predictions in found.items()}
 
 
 def _ridge(X: np.ndarray, labels: np.ndarray, test_X: np.ndarray, test_labels: np.ndarray, ridge: float) -> float:

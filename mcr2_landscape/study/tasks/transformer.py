@@ -81,7 +81,7 @@ def transformer(
       is the same with the sign −1: with a free map a sign means nothing, since its random values have none; compare it with
       "tied output". "no attention" leaves the first half out. "as derived" is `Architecture.derived`.
     * `width`: "equal", all have `dim`; "equal parameters", the width that comes nearest to the parameters of CRATE with `dim`.
-    * `num_measured`: test images for layers and masks, at most; above 64 a multiple of it. `num_recorded`: steps of the history
+    * `num_measured`: test images for layers and masks, at most. `num_recorded`: steps of the history
       to keep.
     * `seed`: of the split (of shapes also the images), the parameters and the batches.
 
@@ -92,6 +92,7 @@ def transformer(
     from mcr2_landscape.study.tasks.transformer_masks import mask_columns
     from mcr2_landscape.study.tasks.transformer_setup import classifier, image_data, network_name, sizes_of
     from mcr2_landscape.training import Stopped, initial_network, train_images
+    from mcr2_landscape.training.image_views import seen
 
     num_steps = positive_integer("num_steps", num_steps)
     num_measured = positive_integer("num_measured", num_measured, minimum=8)
@@ -122,12 +123,12 @@ def transformer(
     losses = (result.train_loss, result.test_loss, result.train_accuracy, result.test_accuracy)
     if training.stopped is not Stopped.FINISHED or None in losses:
         raise RuntimeError(f"the training ended at step {training.step} of {num_steps}: {training.reason}")
-    chosen = test.subset(thinned(len(test.images), layers.measured_count(len(test.images), num_measured)))
+    chosen = test.subset(thinned(len(test.images), num_measured))
     inputs = result.prepare(chosen.images)
     networks = (initial_network(architecture, key=seed), result.model)
-    views = tuple(layers.seen(model, inputs, _FEW) for model in networks)
     masks: dict[str, Any] = {}
     if chosen.masks is not None:
+        views = tuple(seen(model, inputs, whole=True) for model in networks)
         masks = mask_columns((views[0], views[1]), chosen.images, chosen.masks, architecture.grid, seed)
     return Classified(
         network=network_name(attention, sparsification, control),
@@ -141,7 +142,7 @@ def transformer(
         training_seconds=training.seconds,
         **history_columns(training.history, num_recorded, {"accuracy": "accuracy"}),
         **layers.layer_columns(networks, inputs),
-        **layers.landscape_columns(networks, (views[0], views[1])),
+        **layers.landscape_columns(networks, inputs[:_FEW]),
         **masks,
     )
 

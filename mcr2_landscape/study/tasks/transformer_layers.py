@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -13,7 +13,8 @@ Numbers = tuple[tuple[float | None, ...], ...]
 Counts = tuple[tuple[tuple[int, ...], ...], ...]
 
 _METRICS = {"derived": "as derived", "sphere": "sphere", "hooked": "as hooked"}
-_BATCH = 64
+_RATES = ("before", "after", "change", "common")
+_OTHERS = ("alignment", "ratio", "nonzero", "nonzero_codes", "objective", "objective_after", "objective_change")
 _EPSILON = 0.5
 
 
@@ -109,75 +110,43 @@ class LandscapeColumns:
     inertia_dimension: int
 
 
-class Seen(NamedTuple):
-    """What one network makes of images: `maps`, (layers, images, heads, patches) or `None`; `features` of patches after each
-    layer, (layers, images, patches, d); `places`, tokens before a layer, after its attention half and after the layer, of the
-    first few images, each (layers, images, N, d)."""
-
-    maps: np.ndarray | None
-    features: np.ndarray
-    places: tuple[np.ndarray, np.ndarray, np.ndarray]
-
-
-def measured_count(available: int, wanted: int) -> int:
-    """How many images are measured: one program serves all batches of them."""
-    count = min(available, wanted)
-    return count if count <= _BATCH else count - count % _BATCH
-
-
-def seen(model: Any, inputs: np.ndarray, few: int) -> Seen:
-    """One pass over all images, with what segmentation and landscape need; `places` of `few` of them."""
-    maps, features, places = [], [], None
-    for at in range(0, len(inputs), _BATCH):
-        found = _trace(model, inputs[at : at + _BATCH])
-        if found.class_attention is not None:
-            maps.append(np.asarray(found.class_attention))
-        outputs = np.asarray(found.outputs)
-        features.append(outputs[:, :, 1:])
-        if places is None:
-            places = (np.asarray(found.tokens)[:, :few], np.asarray(found.attended)[:, :few], outputs[:, :few])
-    assert places is not None
-    return Seen(np.concatenate(maps, axis=1) if maps else None, np.concatenate(features, axis=1), places)
-
-
 def layer_columns(networks: tuple[Any, Any], inputs: np.ndarray) -> dict[str, Any]:
     """The columns of `LayerColumns` of the initial and the trained network."""
-    from mcr2_landscape.whitebox import layerwise
-    from mcr2_landscape.whitebox.halves import SubspaceAttention
+    from mcr2_landscape.training.image_layers import STATES, layer_rows
 
+    both = [layer_rows(state, model, inputs, _EPSILON) for state, model in zip(reversed(STATES), networks, strict=True)]
+
+    def two(metric: str, name: str) -> Numbers:
+        # Without subspaces there are rows by one metric alone, which has no rates either.
+        own = [metric if any(row.metric == metric for row in rows) else rows[0].metric for rows in both]
+        values = [[getattr(r, name) for r in rows if r.metric == known] for rows, known in zip(both, own, strict=True)]
+        return tuple(finite(np.array(each)) for each in values)
+
+    names = [(f"{prefix}_{name}", metric, name) for prefix, metric in _METRICS.items() for name in _RATES]
+    # The others know nothing of the metric, but for epsilon.
+    names += [(name, _METRICS["derived"], name) for name in (*_OTHERS, "step_bound")]
     columns: dict[str, Any] = {}
-    both: list[Any] = []
-    for prefix, metric in _METRICS.items():
-        # Without subspaces there is no rate to measure, and one metric says all the rest.
-        if prefix == "derived" or isinstance(networks[1].layers.attention, SubspaceAttention):
-            both = [layerwise(model, inputs, metric=metric, batch=_BATCH) for model in networks]
-        columns |= _two(f"{prefix}_before", [one.before for one in both])
-        columns |= _two(f"{prefix}_after", [one.after for one in both])
-        columns |= _two(f"{prefix}_change", [one.after - one.before for one in both])
-        columns |= _two(f"{prefix}_common", [one.common for one in both])
-        if prefix != "derived":
-            continue
-        # The others know nothing of the metric, but for epsilon.
-        for name in ("alignment", "ratio", "nonzero", "nonzero_codes", "objective", "objective_after"):
-            columns |= _two(name, [getattr(one, name) for one in both])
-        columns |= _two("objective_change", [one.objective_after - one.objective for one in both])
-        columns["step_bound"] = tuple(finite(one.step_bound) for one in both)
+    for column, metric, name in names:
+        columns[column] = two(metric, name)
+        if name != "step_bound":
+            columns[f"{column}_error"] = two(metric, f"{name}_error")
     return columns
 
 
-def landscape_columns(networks: tuple[Any, Any], views: tuple[Seen, Seen]) -> dict[str, Any]:
-    """The columns of `LandscapeColumns` of the initial and the trained network."""
+def landscape_columns(networks: tuple[Any, Any], inputs: np.ndarray) -> dict[str, Any]:
+    """The columns of `LandscapeColumns` of the initial and the trained network, on a few images."""
     from mcr2_landscape.whitebox.halves import SubspaceAttention
     from mcr2_landscape.whitebox.positions import positions_of
 
-    depth, few, num_tokens, dim = views[0].places[0].shape
+    views = [_places(model, inputs) for model in networks]
+    depth, few, num_tokens, dim = views[0][0].shape
     names = ("relative_gradient", "relative_gradient_attended", "relative_gradient_after", "value")
     signs = {"positive": "ascending", "zero": "flat", "negative": "descending", "undecided": "undecided"}
     both = []
     for model, view in zip(networks, views, strict=True):
         attention = model.layers.attention
         known = isinstance(attention, SubspaceAttention)
-        both.append(positions_of(attention, view.places, _EPSILON) if known else None)
+        both.append(positions_of(attention, view, _EPSILON) if known else None)
     unknown = np.full((depth, few), np.nan)
     columns: dict[str, Any] = {"landscape_images": few, "inertia_dimension": dim * num_tokens}
     for name in names:
@@ -203,13 +172,14 @@ def _two(name: str, both: list[np.ndarray]) -> dict[str, Numbers]:
     return {name: means, f"{name}_error": tuple(finite(values) for values in spread)}
 
 
-def _trace(model: Any, images: np.ndarray) -> Any:
+def _places(model: Any, images: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Tokens before a layer, after its attention half and after the layer, each (layers, images, N, d)."""
     import equinox as eqx
 
-    return eqx.filter_jit(_traced)(model, images)
+    before, attended, after = (np.asarray(part) for part in eqx.filter_jit(_traced)(model, images))
+    return before, attended, after
 
 
 def _traced(model: Any, images: Any) -> Any:
     found = model.trace(images)
-    # What is not needed is not computed, or not brought back.
-    return found._replace(projections=None, codes=None)
+    return found.tokens, found.attended, found.outputs

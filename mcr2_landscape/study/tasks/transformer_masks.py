@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mcr2_landscape.study.tasks.problems import thinned
-from mcr2_landscape.study.tasks.transformer_layers import Seen
 
 if TYPE_CHECKING:
+    from mcr2_landscape.training.image_views import Outputs
     from mcr2_landscape.whitebox.segmentation import Interval, Probe
 
 _SHOWN = 6
@@ -66,13 +66,15 @@ class MaskColumns:
 
 
 def mask_columns(
-    views: tuple[Seen, Seen], images: np.ndarray, truth: np.ndarray, grid: tuple[int, int], seed: int
+    views: tuple[Outputs, Outputs], images: np.ndarray, truth: np.ndarray, grid: tuple[int, int], seed: int
 ) -> dict[str, Any]:
     """The columns of `MaskColumns` of the initial and the trained network, on images in [0, 1] with masks."""
     from mcr2_landscape.whitebox.cuts import normalized_cut
     from mcr2_landscape.whitebox.segmentation import BASELINES, evaluate_segmentation
 
     initial, trained = views
+    assert initial.features is not None
+    assert trained.features is not None
     attends = initial.maps is not None and trained.maps is not None
     # Without attention the cuts are left: maps that prefer nothing stand in, and what is said of them is dropped.
     nothing = np.zeros((1, len(images), 1, grid[0] * grid[1]))
@@ -80,8 +82,8 @@ def mask_columns(
     found = evaluate_segmentation(*maps, trained.features, initial.features, truth, images, key=seed, grid=grid)
     shown = thinned(len(images), _SHOWN)
     cuts = [
-        normalized_cut(view.features[place][shown], grid=grid).masks.reshape(-1, *grid)
-        for view, place in zip(views, _layers(found.cuts), strict=True)
+        normalized_cut(features[place][shown], grid=grid).masks.reshape(-1, *grid)
+        for features, place in zip((initial.features, trained.features), _layers(found.cuts), strict=True)
     ]
     columns: dict[str, Any] = {
         "selection_images": found.selection_images,

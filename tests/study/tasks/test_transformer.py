@@ -10,6 +10,8 @@ from mcr2_landscape.study.description import read_description
 from mcr2_landscape.study.opening import shipped
 from mcr2_landscape.study.space import Study
 from mcr2_landscape.study.tasks import completion, transformer_layers, transformer_masks, transformer_setup
+from mcr2_landscape.training.image_completion import hidden_pixels, images_of, maskings, patches_of
+from mcr2_landscape.training.image_views import Outputs
 from mcr2_landscape.validation import InputError
 from mcr2_landscape.whitebox import Architecture, count_parameters
 
@@ -124,23 +126,6 @@ def test_images_of_all_classes_are_on_both_sides():
         transformer_setup.image_data("digits", None, 16, 8, 0)
 
 
-@given(st.integers(1, 300), st.integers(8, 300))
-def test_measured_images_fill_whole_batches(available, wanted):
-    count = transformer_layers.measured_count(available, wanted)
-    assert count <= min(available, wanted) < count + 64
-    assert count == min(available, wanted) or count % 64 == 0
-    assert count > 0
-
-
-def test_means_have_standard_errors_and_what_is_not_there_is_missing():
-    values = np.array([[1.0, 2.0, 6.0], [np.nan] * 3])
-    found = transformer_layers._two("rate", [values, 2 * values])
-    assert found["rate"] == ((3.0, None), (6.0, None))
-    error = np.sqrt(((1 - 3) ** 2 + (2 - 3) ** 2 + (6 - 3) ** 2) / 2 / 3)
-    assert found["rate_error"][0] == (pytest.approx(error), None)
-    assert found["rate_error"][1] == (pytest.approx(2 * error), None)
-
-
 def test_a_probe_reads_what_is_there_and_nothing_else():
     random = np.random.default_rng(0)
     labels, others = random.integers(0, 3, 300), random.integers(0, 3, 120)
@@ -164,20 +149,20 @@ def test_patches_are_those_of_the_networks():
     from mcr2_landscape.whitebox.patches import patchify
 
     images = np.random.default_rng(0).random((2, 3, 4, 6)).astype(np.float32)
-    assert (completion.patches_of(images, ARCHITECTURE) == np.asarray(patchify(jnp.asarray(images), 2))).all()
+    assert (patches_of(images, ARCHITECTURE) == np.asarray(patchify(jnp.asarray(images), 2))).all()
 
 
 @given(st.integers(0, 2**32 - 1))
 def test_baselines_know_what_they_are_made_of(seed):
     random = np.random.default_rng(seed)
-    masked = completion._maskings(ARCHITECTURE, 5, seed)
+    masked = maskings(ARCHITECTURE, 5, random)
     assert all((hidden.sum(axis=1) == 3).all() for hidden in masked)
     one = random.random((1, 3, 4, 6))
     blocks = np.repeat(np.repeat(random.random((5, 3, 2, 3)), 2, axis=2), 2, axis=3)
     plain = np.broadcast_to(random.random((5, 3, 1, 1)), (5, 3, 4, 6))
 
     def baselines(own, images):
-        patches = [completion.patches_of(part, ARCHITECTURE) for part in (own, images)]
+        patches = [patches_of(part, ARCHITECTURE) for part in (own, images)]
         return completion._baselines(patches[0], patches[1], masked, 3)
 
     alike = baselines(one, np.broadcast_to(one, (5, 3, 4, 6)))
@@ -187,18 +172,16 @@ def test_baselines_know_what_they_are_made_of(seed):
     assert baselines(one, plain)["visible_mean_loss"] < 1e-25
 
 
-def test_pictures_show_the_image_where_it_is_visible():
-    class Training:
-        center, spread = np.array([0.1, 0.2, 0.3]), np.array([2.0, 1.0, 0.5])
-
-    random = np.random.default_rng(0)
-    images, others = random.random((2, 2, 3, 4, 6))
-    masked = completion._maskings(ARCHITECTURE, 2, 0)[0]
-    scaled = (others - Training.center[:, None, None]) / Training.spread[:, None, None]
-    predicted = completion.patches_of(scaled, ARCHITECTURE)
-    hidden, pictures = completion._pictures(predicted, masked, Training, images, ARCHITECTURE)
+@given(st.integers(0, 2**32 - 1))
+def test_patches_are_taken_apart_and_put_together(seed):
+    random = np.random.default_rng(seed)
+    images = random.random((2, 3, 4, 6))
+    assert (images_of(patches_of(images, ARCHITECTURE), ARCHITECTURE) == images).all()
+    masked = maskings(ARCHITECTURE, 2, random)[0]
+    hidden = hidden_pixels(masked, ARCHITECTURE)
+    assert hidden.shape == (2, 4, 6)
+    assert (patches_of(hidden[:, None], ARCHITECTURE)[:, :, 0].astype(bool) == masked).all()
     assert hidden.sum() == 2 * 3 * 4
-    np.testing.assert_allclose(pictures, np.where(hidden[:, None], others, images), atol=1e-6)
 
 
 @pytest.mark.parametrize("attends", [True, False])
@@ -218,7 +201,7 @@ def test_masks_are_read_off_the_networks_in_their_order(attends):
         if layers:
             maps[1, :, 1] = patches / 4
             features[0] = np.where(patches[..., None], 1.0, -0.3) + 0.01 * features[0]
-        return transformer_layers.Seen(maps if attends else None, features, (features, features, features))
+        return Outputs(maps if attends else None, features, features[:, :, 0], None)
 
     found = transformer_masks.mask_columns((view(False), view(True)), images, truth, (5, 5), 0)
     columns = transformer_masks.MaskColumns(**found)
@@ -247,3 +230,41 @@ def test_masks_are_read_off_the_networks_in_their_order(attends):
     assert columns.mosaic_layer[1] == 1
     assert columns.mosaic_maps is not None
     np.testing.assert_allclose(columns.mosaic_maps[1][:, 1], squares[shown] / 4, atol=1e-6)
+
+
+def test_columns_of_layers_are_means_over_images_and_what_is_not_there_is_missing(monkeypatch):
+    from types import SimpleNamespace
+
+    from mcr2_landscape.training import image_layers
+    from mcr2_landscape.whitebox.halves import SubspaceAttention
+    from mcr2_landscape.whitebox.layer_measures import METRICS, Layerwise
+
+    random = np.random.default_rng(0)
+    shape, nothing = (2, 5), np.full((2, 5), np.nan)
+
+    def measured(model, inputs, *, metric, epsilon):
+        def own(name):
+            return model.values[f"{metric} {name}"] if model.known else nothing
+
+        rates = {name: own(name) for name in ("before", "after", "common", "alignment", "ratio")}
+        others = {name: model.values[name] for name in ("nonzero", "nonzero_codes", "objective", "objective_after")}
+        return Layerwise(metric, 0.1 if epsilon is None else epsilon, **rates, **others, step_bound=np.array([0.5, np.nan]))
+
+    def network(known):
+        names = [f"{metric} {name}" for metric in METRICS for name in ("before", "after", "common", "alignment", "ratio")]
+        names += ["nonzero", "nonzero_codes", "objective", "objective_after"]
+        attention = SubspaceAttention.__new__(SubspaceAttention) if known else None
+        values = {name: random.random(shape) for name in names}
+        return SimpleNamespace(known=known, values=values, layers=SimpleNamespace(attention=attention))
+
+    monkeypatch.setattr(image_layers, "layerwise", measured)
+    first, second = network(True), network(False)
+    columns = transformer_layers.layer_columns((first, second), np.zeros((5, 1)))
+    values = first.values["sphere after"] - first.values["sphere before"]
+    assert columns["sphere_change"][0] == pytest.approx(values.mean(axis=1))
+    assert columns["sphere_change_error"][0] == pytest.approx(values.std(axis=1, ddof=1) / np.sqrt(5))
+    assert columns["sphere_change"][1] == (None, None)
+    assert columns["nonzero"][1] == pytest.approx(second.values["nonzero"].mean(axis=1))
+    assert columns["alignment"][0] == pytest.approx(first.values["as derived alignment"].mean(axis=1))
+    assert columns["step_bound"] == ((0.5, None), (0.5, None))
+    assert set(columns) == set(transformer_layers.LayerColumns.__dataclass_fields__)
