@@ -122,4 +122,18 @@ CLAIMS: tuple[Claim, ...] = (
         check=f"{_CHECKS}:sparsity",
         group="crate-alpha",
     ),
+    Claim(
+        id="crate-alpha.compression",
+        title="Attention compresses in a trained CRATE-α",
+        source=f"a reading of {PAPER}: the attention half is that of CRATE, a step of compression",
+        form=Form.OWN,
+        statement=(
+            "Summed over layers, the attention halves of a trained CRATE-α lower R_c of each layer's projections, scaled to "
+            "length one, as those of CRATE do."
+        ),
+        hypotheses=("small networks, trained on the digits of this package", "the public code's measure, ε = 1/10"),
+        expected=Verdict.REFUTED,
+        check="paper_checks.yang_2024.layer_checks:compression",
+        group="crate-alpha",
+    ),
 )

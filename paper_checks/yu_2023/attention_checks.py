@@ -216,7 +216,7 @@ def _gradient_steps(
 def gradient_step_printed(run: Run, *, length: float = 0.5) -> Outcome:
     """The certified counter-example; and draws of the settings, a step `length` times as long as the tokens."""
     rises, count = [], 0
-    for words, X, moved, alpha in _gradient_steps(run, lambda X, g, _: length * np.linalg.norm(X) / np.linalg.norm(g)):
+    for words, X, moved, alpha in _gradient_steps(run, lambda X, g, _: float(length * np.linalg.norm(X) / np.linalg.norm(g))):
         count += 1
         change = rate(on_sphere(moved), alpha) / rate(X, alpha) - 1
         if change > 0:

@@ -31,13 +31,14 @@ class Network(NamedTuple):
 
 def networks(run: Run) -> list[Network]:
     """CRATEs of several seeds, trained once for all claims of a process."""
-    return run.shared("trained CRATEs", lambda: _trained(run))
+    return run.shared("trained CRATEs", lambda: trained(run))
 
 
-def _trained(run: Run) -> list[Network]:
+def trained(run: Run, **family: Any) -> list[Network]:
+    """Networks of several seeds, of a size that the profile says."""
     dim, depth, steps, seeds = run.choose((16, 3, 150, 1), (48, 6, 440, 3), (48, 6, 1500, 5))
     train, test = digit_images().split(0.1, key=0)
-    architecture = wb.Architecture.published(dim, depth, 4, image_size=8, patch=2, channels=1, num_classes=10)
+    architecture = wb.Architecture.published(dim, depth, 4, image_size=8, patch=2, channels=1, num_classes=10, **family)
     found = []
     for seed in range(seeds):
         result = train_images(
@@ -82,7 +83,7 @@ def layers_printed(run: Run, *, which: Callable[[Run], list[Network]] = networks
             for layer in range(1, len(values)):
                 count += 1
                 step = values[layer] - values[layer - 1]
-                if _sign(step) > 0:
+                if sign_of(step) > 0:
                     rises.append(f"seed {seed}: from layer {layer} to {layer + 1} it rises by {step.mean():.3g}")
         parts.append(Part.counted(what, count, rises, f"{what} from one layer to the next", seeds=len(found)))
     accuracy = ", ".join(f"{each.accuracy:.3f}" for each in which(run))
@@ -99,7 +100,7 @@ def layers_corrected(run: Run, *, which: Callable[[Run], list[Network]] = networ
             wrong, open_ones, count = [], 0, 0
             for seed, own in enumerate(measured(run, which, model, metric)):
                 total = (own.after - own.before).sum(axis=0)
-                found = _sign(total)
+                found = sign_of(total)
                 if found == 0 or not np.isfinite(total).all():
                     open_ones += 1
                     continue
@@ -119,9 +120,9 @@ def random_start(run: Run, *, which: Callable[[Run], list[Network]] = networks) 
     ]
     falls, more = ([], [])
     for seed, (initial, trained) in enumerate(zip(*pairs, strict=True)):
-        if _sign(initial) <= 0:
+        if sign_of(initial) <= 0:
             falls.append(f"seed {seed}: it changes by {-initial.mean():.3g} before training")
-        if _sign(initial - trained / 2) <= 0:
+        if sign_of(initial - trained / 2) <= 0:
             more.append(f"seed {seed}: {initial.mean():.3g} before training, {trained.mean():.3g} after it")
     return Outcome.of(
         [
@@ -148,7 +149,7 @@ def proximal_after_training(run: Run, *, which: Callable[[Run], list[Network]] =
         f"seed {seed}, layer {layer + 1}"
         for seed, own in enumerate(found)
         for layer, (before, after) in enumerate(zip(own.objective, own.objective_after, strict=True))
-        if _sign(after - before) >= 0
+        if sign_of(after - before) >= 0
     ]
     return Outcome.of(
         [
@@ -158,7 +159,7 @@ def proximal_after_training(run: Run, *, which: Callable[[Run], list[Network]] =
     )
 
 
-def _sign(change: np.ndarray) -> int:
+def sign_of(change: np.ndarray) -> int:
     """The sign of a mean over images, zero where it is within so many standard errors of zero, or not a number."""
     error = change.std(ddof=1) / np.sqrt(change.size)
     mean = float(change.mean())

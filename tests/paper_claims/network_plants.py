@@ -15,6 +15,7 @@ def plants() -> Iterator[tuple[str, str, Plant]]:
     yield keyword("crate.layers.printed", "random networks, in which nothing rises", which=untrained())
     yield keyword("crate.layers.corrected", "a tied map with its sign flipped", which=flipped)
     yield keyword("crate.layers.random-start", "perceptrons, which make nothing sparse", which=untrained(sparsification="mlp"))
+    yield keyword("crate-alpha.compression", "random CRATEs, which compress", which=untrained())
     yield keyword("crate.layers.proximal", "steps six times as long", which=untrained(sparsification_step=0.6))
     yield keyword("crate.emergence", "attention that holds the true masks", see=seeing)
     yield keyword("crate.emergence-of-cuts", "tokens that hold the true masks", see=seeing)
