@@ -11,7 +11,7 @@ import numpy as np
 from mcr2_landscape.gallery.figure import Figure, Select, Table
 from mcr2_landscape.report.style import GRAY, INK
 
-from .transformer_parts import ORDER, differences, interval, look_of
+from .transformer_parts import ORDER, TRAINED, differences, interval, look_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,9 +20,11 @@ if TYPE_CHECKING:
 _DATA = {"digits": "digits", "mnist": "MNIST", "shapes": "shapes"}
 _SQL = f"""
     SELECT count(*) AS units, network, attention, sparsification, control, width, token_dim,
-        CAST(avg(parameters) AS INTEGER) AS parameters, any_value(num_train) AS num_train, any_value(num_test) AS num_test,
+        CAST(avg(parameters) AS INTEGER) AS parameters,
+        any_value(learning_rate) AS learning_rate, any_value(num_train) AS num_train, any_value(num_test) AS num_test,
         {interval("test_accuracy", "accuracy")}, avg(train_accuracy) AS train_accuracy
-    FROM rows GROUP BY network, attention, sparsification, control, width, token_dim ORDER BY {ORDER}, network, width, token_dim
+    FROM {TRAINED} GROUP BY network, attention, sparsification, control, width, token_dim
+    ORDER BY {ORDER}, network, width, token_dim
 """
 _DIFFERENCES = (
     differences(
@@ -116,9 +118,9 @@ FIGURE = Figure(
         "Above, the accuracy on test images over the number of parameters, and below it what it is less that of CRATE (dotted) "
         "with the same seed: networks of equal width and depth (filled), and of the width that brings them nearest to the "
         "parameters of CRATE (open), on shapes with nothing but the two halves exchanged. At the bottom, CRATE on the digits "
-        "beside itself with parts frozen, tied, turned round or left out, as the names say; since a seed is also the split of "
-        "the images, networks are compared within seeds, all points are means over seeds, and 95 % intervals by Student's t "
-        "stand where there are several."
+        "beside itself with parts frozen, tied, turned round or left out, as the names say; each network is shown at that one "
+        "of the learning rates tried that has the lowest training loss, and since a seed is also the split of the images, "
+        "networks are compared within seeds, in means over seeds with 95 % intervals by Student's t where there are several."
     ),
     size=(7.2, 6.4),
     tables={name: Select(f"transformer_{name}", _SQL) for name in _DATA}

@@ -13,6 +13,7 @@ from scipy.stats import t
 from mcr2_landscape.figures import load
 from mcr2_landscape.figures.attention_maps import picture
 from mcr2_landscape.figures.denoising_alignment import precision_of
+from mcr2_landscape.figures.transformer_parts import TRAINED
 from mcr2_landscape.gallery.figure import Table
 from mcr2_landscape.report import style
 from mcr2_landscape.study.store import Store
@@ -203,6 +204,24 @@ def test_what_is_missing_is_not_drawn(name, tables_of):
 
 
 # -- accuracy -----------------------------------------------------------------------------------------------------------------
+
+
+def test_each_network_is_shown_at_the_rate_that_trains_it_best():
+    import duckdb
+
+    lines = [  # the test prefers 0.1 for A, the training 0.01; of B one seed ran at 0.1
+        *(("A", 0.1, seed, 0.5 + seed, 0.99) for seed in range(2)),
+        *(("A", 0.01, seed, 0.4 + seed, 0.10) for seed in range(2)),
+        ("B", 0.1, 0, 0.1, 0.99),
+        *(("B", 0.01, seed, 0.4, 0.10) for seed in range(2)),
+        ("C", 0.01, 0, 0.4, 0.10),
+    ]
+    names = ("network", "learning_rate", "seed", "train_loss", "test_accuracy")
+    with duckdb.connect() as connection:
+        values = ", ".join(f"('digits', 'equal', 8, {', '.join(map(repr, line))})" for line in lines)
+        connection.sql(f"CREATE TABLE rows AS SELECT * FROM (VALUES {values}) t(data, width, token_dim, {', '.join(names)})")
+        found = connection.sql(f"SELECT network, learning_rate, count(*) FROM {TRAINED} GROUP BY ALL ORDER BY ALL").fetchall()
+    assert [(name, float(rate), count) for name, rate, count in found] == [("A", 0.01, 2), ("B", 0.01, 2), ("C", 0.01, 1)]
 
 
 def test_accuracy(drawn, rows_of, tables_of):
