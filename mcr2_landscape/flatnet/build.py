@@ -1,0 +1,315 @@
+"""Layer after layer at random centers, until the points are flat. NumPy, float64."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import hashlib
+import io
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mcr2_landscape import files
+from mcr2_landscape.flatnet import kernels
+from mcr2_landscape.flatnet.kernels import Layer
+from mcr2_landscape.flatnet.local import RADII, REFINEMENTS, RIDGE, search_radius
+from mcr2_landscape.randomness import generator
+from mcr2_landscape.record import Record
+from mcr2_landscape.validation import InputError, check_shape, float64_matrix, positive_integer, positive_real
+
+_BLOCK = 256  # centers drawn at once; each block has its own stream, so that a resumed build draws the same
+_LARGE = 200_000  # numbers in the arrays of one radius, beyond which fewer radii are tried at once
+_SAVE_SECONDS = 30.0
+
+
+class Stop(enum.StrEnum):
+    """Why a build ended."""
+
+    FLAT = "flat"
+    STALLED = "stalled"
+    ITERATIONS = "iterations"
+    TIME = "time"
+
+
+@dataclass(frozen=True)
+class BuildOptions(Record):
+    """How layers are made.
+
+    **Fields:** `threshold`: the greatest half mean square error of a layer's round trip, relative to the mean square of the
+    entries that it begins with, so that features that are always zero change nothing; `most_alpha`: the greatest α, below one;
+    `flatness`: a spectral tail that ends the build; `least_move`: a layer that moves points by less (root mean square of
+    entries, relative to that of the points) is not kept; `patience`: the build stalls when
+    that happens so many times in a row at the greatest radius; `max_iterations`; `candidates`: centers tried for every other
+    layer, of which the one that moves points most is taken; `spread`: those in between have a greatest radius drawn from
+    [`spread`, 1] times `most_radius`; `num_radii` tried at once; `least_radius` and `most_radius`, as
+    parts of the diameter; `refinements` of a tangent space; `ridge` of the least squares.
+    """
+
+    threshold: float = 4e-6
+    most_alpha: float = 0.15
+    flatness: float = 1e-7
+    least_move: float = 2e-5
+    patience: int = 10
+    max_iterations: int = 500
+    candidates: int = 2
+    spread: float = 0.15
+    num_radii: int = 8
+    least_radius: float = RADII[0]
+    most_radius: float = RADII[1]
+    refinements: int = REFINEMENTS
+    ridge: float = RIDGE
+
+    def checked(self) -> BuildOptions:
+        """These options.
+
+        **Raises:** `InputError` for numbers out of range.
+        """
+        for name in ("threshold", "most_alpha", "flatness", "least_move", "spread", "least_radius", "most_radius", "ridge"):
+            positive_real(name, getattr(self, name))
+        for name, least in (("patience", 1), ("max_iterations", 0), ("candidates", 1), ("num_radii", 2), ("refinements", 0)):
+            positive_integer(name, getattr(self, name), minimum=least)
+        if self.spread > 1:
+            raise InputError(f"spread: found {self.spread:g}; pass one at most, which leaves all radii free")
+        if self.most_alpha >= 1:
+            raise InputError(f"most_alpha: found {self.most_alpha:g}; a layer is invertible below one")
+        if self.least_radius >= self.most_radius:
+            raise InputError(
+                f"least_radius: found {self.least_radius:g}, no less than most_radius, {self.most_radius:g}; pass less"
+            )
+        return self
+
+
+@dataclass(frozen=True)
+class Built(Record):
+    """The layers of a build, finished or not.
+
+    **Fields:** `layers`; `flat`, the points after them, (N, D); `tails`, (L + 1,): the part of the variance beyond the first d
+    principal components before the first layer and after each; `losses`, `radii`, `alphas`, `moves`, and `thresholds`
+    of the round trips (absolute), (L,), of the layers;
+    `iterations`, `stop`, and `processor_seconds`.
+    """
+
+    layers: tuple[Layer, ...] = field(repr=False, metadata={"json": False})
+    flat: np.ndarray = field(repr=False, metadata={"json": False})
+    tails: np.ndarray = field(repr=False)
+    losses: np.ndarray = field(repr=False)
+    radii: np.ndarray = field(repr=False)
+    alphas: np.ndarray = field(repr=False)
+    moves: np.ndarray = field(repr=False)
+    thresholds: np.ndarray = field(repr=False)
+    iterations: int
+    stop: Stop
+    processor_seconds: float
+
+
+@dataclass(frozen=True)
+class Progressed:
+    """What a build tells its watcher: iterations done, layers kept, and the spectral tail now."""
+
+    iterations: int
+    layers: int
+    tail: float
+
+
+def spectral_tail(points: np.ndarray, num_directions: int) -> float:
+    """Σ_{i>d} σ_i²/Σ σ_i² of the centered points: 0 where they lie in a plane of d dimensions, and where there is no spread."""
+    centered = points - points.mean(axis=0)
+    gram = centered.T @ centered if points.shape[1] <= points.shape[0] else centered @ centered.T
+    values = np.maximum(np.linalg.eigvalsh(gram), 0)
+    total = values.sum()
+    return float(values[: max(0, len(values) - num_directions)].sum() / total) if total > 0 else 0.0
+
+
+def build_layers(
+    points: Any,
+    num_directions: int,
+    *,
+    key: Any,
+    options: BuildOptions | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
+    time_limit: float | None = None,
+    watch: Callable[[Progressed], None] | None = None,
+) -> Built:
+    """Flatten points layer by layer.
+
+    Each iteration takes the best of a few random points as center, or, for every other layer, just one and a random bound of
+    the radius: layers that move points most keep curves from folding, and layers of all places and sizes give the decoder what
+    it decodes with. It takes the greatest radius at which
+    the quadratic still holds to `threshold` with the greatest α, and the layer of `local_fit` there; then the points are
+    centered and divided by their greatest norm. The build stops when they are flat, when ten layers in a row (`patience`) would
+    move nothing at the greatest radius, or after `max_iterations`.
+
+    The public code computes the bounds of the radius once, from the first points, though the points are scaled anew in every
+    layer. Here they are parts of the diameter that the points have now (by two sweeps to the farthest point, within a factor of
+    two of the exact one and as a rule equal to it). A layer's move is what it flattens, without the centering and scaling.
+
+    **Arguments:** `points`, (N, D), centered, of greatest norm one; `num_directions` d; `key`: a JAX key, an integer seed or a
+    NumPy generator; `checkpoint`: a file to go on from if it is there, written every half minute and at the end: an interrupted
+    build gives the same bits as one that was not; `time_limit` in seconds of the clock; `watch`: called after each iteration.
+
+    **Raises:** `InputError` for numbers out of range, and a checkpoint of another build.
+    """
+    options = (BuildOptions() if options is None else options).checked()
+    points = float64_matrix("points", points, (None, None), refuse_float32=False)
+    d = positive_integer("num_directions", num_directions)
+    if d > points.shape[1]:
+        raise InputError(f"num_directions: found {d}; points of {points.shape[1]} dimensions have no more")
+    seed = int(generator(key).integers(2**63))
+    state = _State.begin(points, d)
+    path = None if checkpoint is None else files.check_writable(checkpoint, "checkpoint")
+    print_of_build = _fingerprint(points, d, seed, options) if path else ""
+    if path is not None and path.exists():
+        state.restore(path, print_of_build)
+    clock, saved = time.monotonic(), time.monotonic()
+    try:
+        stop = state.stop(options)
+        while stop is None:
+            if time_limit is not None and time.monotonic() - clock >= time_limit:
+                stop = Stop.TIME
+                break
+            started = time.process_time()
+            _iterate(state, d, seed, options)
+            state.seconds += time.process_time() - started
+            stop = state.stop(options)
+            if watch is not None:
+                watch(Progressed(state.iterations, len(state.layers), state.tails[-1]))
+            if path is not None and time.monotonic() - saved >= _SAVE_SECONDS:
+                state.save(path, print_of_build)
+                saved = time.monotonic()
+    finally:  # what was reached is kept, whatever ends it
+        if path is not None:
+            state.save(path, print_of_build)
+    return state.built(stop)
+
+
+def _iterate(state: _State, d: int, seed: int, options: BuildOptions) -> None:
+    points = state.points
+    block, place = divmod(state.iterations, _BLOCK)
+    centers, parts = _draws(seed, block, options.candidates, len(points))
+    centers, part = centers[place], 1.0
+    if len(state.layers) % 2:
+        centers, part = centers[:1], options.spread + (1 - options.spread) * parts[place]
+    state.iterations += 1
+    diameter = _diameter(points)
+    bounds = (options.least_radius * diameter, max(options.least_radius, part * options.most_radius) * diameter)
+    square = float(np.mean(points * points))
+    threshold = options.threshold * square
+    numbers = len(points) * (points.shape[1] + kernels.num_features(d))
+    model = search_radius(
+        points,
+        points[centers],
+        d,
+        bounds,
+        threshold / options.most_alpha**2,
+        num_radii=options.num_radii if numbers <= _LARGE else max(3, options.num_radii // 2),
+        refinements=options.refinements,
+        ridge=options.ridge,
+    )
+    alpha = model.alpha(threshold, options.most_alpha)
+    move = alpha * model.normal
+    if move < options.least_move * np.sqrt(square):
+        state.failures = state.failures + 1 if model.radius >= bounds[1] * (1 - 1e-9) else 0
+        return
+    state.failures = 0
+    layer = model.layer(alpha)
+    moved = kernels.flatten(layer, points)
+    shift = moved.mean(axis=0)
+    moved -= shift
+    scale = np.sqrt(np.sum(moved * moved, axis=1).max())
+    state.points = moved / scale
+    state.layers.append(layer._replace(shift=shift, scale=scale))
+    state.tails.append(spectral_tail(state.points, d))
+    state.rows.append((model.loss, model.radius, alpha, move, threshold))
+
+
+def _draws(seed: int, block: int, candidates: int, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Rows of centers and numbers in [0, 1) for the iterations of a block."""
+    random = np.random.default_rng([seed, block])
+    return random.integers(count, size=(_BLOCK, candidates)), random.random(_BLOCK)
+
+
+def _diameter(points: np.ndarray) -> float:
+    far = points[np.argmax(np.sum(points * points, axis=1))]
+    far = points[np.argmax(np.sum((points - far) ** 2, axis=1))]
+    return float(np.sqrt(np.sum((points - far) ** 2, axis=1).max()))
+
+
+@dataclass
+class _State:
+    points: np.ndarray
+    tails: list[float]
+    layers: list[Layer] = field(default_factory=list)
+    rows: list[tuple[float, ...]] = field(default_factory=list)
+    iterations: int = 0
+    failures: int = 0
+    seconds: float = 0.0
+
+    @staticmethod
+    def begin(points: np.ndarray, d: int) -> _State:
+        return _State(points, [spectral_tail(points, d)])
+
+    def stop(self, options: BuildOptions) -> Stop | None:
+        if self.tails[-1] <= options.flatness:
+            return Stop.FLAT
+        if self.failures >= options.patience:
+            return Stop.STALLED
+        return Stop.ITERATIONS if self.iterations >= options.max_iterations else None
+
+    def built(self, stop: Stop) -> Built:
+        losses, radii, alphas, moves, thresholds = np.array(self.rows).reshape(-1, 5).T
+        tails = np.array(self.tails)
+        return Built(
+            tuple(self.layers),
+            self.points,
+            tails,
+            losses,
+            radii,
+            alphas,
+            moves,
+            thresholds,
+            self.iterations,
+            stop,
+            self.seconds,
+        )
+
+    def save(self, path: Path, print_of_build: str) -> None:
+        stacked = kernels.stack(self.layers, self.points.shape[1])
+        buffer = io.BytesIO()
+        arrays = {f"layer_{name}": part for name, part in stacked._asdict().items()}
+        numbers = {"iterations": self.iterations, "failures": self.failures, "seconds": self.seconds}
+        np.savez(buffer, fingerprint=print_of_build, points=self.points, tails=self.tails, rows=self.rows, **arrays, **numbers)
+        files.write_bytes(path, buffer.getvalue(), "checkpoint")
+
+    def restore(self, path: Path, print_of_build: str) -> None:
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                found = dict(file)
+            same = str(found["fingerprint"]) == print_of_build
+            if same:
+                stacked = [found[f"layer_{name}"] for name in Layer._fields]
+                count = len(found["rows"])
+                check_shape("points", found["points"].shape, self.points.shape)
+                self.points, self.tails = found["points"], found["tails"].tolist()
+                self.rows = [tuple(row) for row in found["rows"].tolist()]
+                self.layers = [Layer(*(part[place] for part in stacked)) for place in range(count)]
+                self.iterations, self.failures = int(found["iterations"]), int(found["failures"])
+                self.seconds = float(found["seconds"])
+        except (OSError, ValueError, KeyError, EOFError) as error:
+            raise InputError(f"checkpoint {path}: is no checkpoint of a build, or damaged ({error}); remove it") from None
+        if not same:
+            raise InputError(
+                f"checkpoint {path}: is of other points, options or another seed; give the same ones, or another file"
+            )
+
+
+def _fingerprint(points: np.ndarray, d: int, seed: int, options: BuildOptions) -> str:
+    # A build may go on for more iterations than were asked for at first.
+    plain = {**dataclasses.asdict(options), "max_iterations": None}
+    text = f"{points.shape} {d} {seed} {sorted(plain.items())!r}"
+    return hashlib.sha256(text.encode() + np.ascontiguousarray(points).tobytes()).hexdigest()

@@ -1,0 +1,196 @@
+"""What a fit found: whether the data are flat, whether the code folds, and how well it decodes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from mcr2_landscape.flatnet.build import Built, Stop
+from mcr2_landscape.flatnet.certificates import RoundTrips, round_trips
+from mcr2_landscape.flatnet.dimension import DimensionEstimate
+from mcr2_landscape.flatnet.folding import Neighborhoods, Order, neighborhoods, order_along
+from mcr2_landscape.flatnet.network import FlatNetwork
+from mcr2_landscape.flatnet.refitting import Refitted, relative_error
+from mcr2_landscape.record import Record
+from mcr2_landscape.verdict import Verdict
+
+#: Trustworthiness from which on a code does not fold, and below which it does.
+UNFOLDED, FOLDED = 0.99, 0.98
+
+
+@dataclass(frozen=True)
+class DataNotes(Record):
+    """What the points are, before any fit.
+
+    **Fields:** `samples` N, `features` D and `span` r, the dimensions that they reach; `duplicates`, rows that repeat an
+    earlier one; `constant`, features that never change; `pieces`, into how many the graph of eight nearest neighbors falls.
+    """
+
+    samples: int
+    features: int
+    span: int
+    duplicates: int
+    constant: int
+    pieces: int
+
+
+@dataclass(frozen=True)
+class FlatReport(Record):
+    """The verdicts on a fit, with what they rest on.
+
+    Errors are relative: Σ‖x − x̂‖²/Σ‖x − x̄‖², with x̂ decoded from the code of d dimensions. A tail is the part of the variance
+    that lies outside those d dimensions after the layers.
+
+    **Fields:** `verdict`: `holds` where all that follow do, `refuted` where one is, with `reasons` in words; `flat`: the tail
+    (held-out points' too) is at most `flatness`, `refuted` where layers stopped to help before that, `undecided` where the
+    build was cut short; `unfolded`: no order inversion for d = 1; for more, trustworthiness at least 0.99, `refuted` below
+    0.98; `certified`: `RoundTrips`; `decodable`: the error is at most `tolerance`, on held-out points, or else on points left
+    out of the refit, or else on all.
+
+    `dimension` d, and `estimate`, how it was found (`None` where it was given); `data`; `num_layers`, `iterations`, `stop`;
+    `tails` before the first layer and after each, `held_out_tail`; `order` (`None` for d > 1) and `neighborhoods`; `trips`;
+    `local_error`, by the layers' own quadratics, `error`, by the decoder in use, `left_out_error`, of a decoder refitted
+    without every fifth point on those, `held_out_error`; `ridge` of the decoder's refit (`None` without one);
+    `processor_seconds` of the whole fit.
+    """
+
+    verdict: Verdict
+    reasons: tuple[str, ...]
+    flat: Verdict
+    unfolded: Verdict
+    certified: Verdict
+    decodable: Verdict
+    flatness: float
+    tolerance: float
+    dimension: int
+    estimate: DimensionEstimate | None
+    data: DataNotes
+    num_layers: int
+    iterations: int
+    stop: Stop
+    tails: np.ndarray = field(repr=False)
+    held_out_tail: float | None
+    order: Order | None = field(repr=False)
+    neighborhoods: Neighborhoods | None
+    trips: RoundTrips = field(repr=False)
+    local_error: float
+    error: float
+    left_out_error: float | None
+    held_out_error: float | None
+    ridge: float | None
+    processor_seconds: float
+
+    _derived = ("tail",)
+
+    @property
+    def tail(self) -> float:
+        """The spectral tail after the last layer."""
+        return float(self.tails[-1])
+
+
+def examine(
+    network: FlatNetwork,
+    built: Built,
+    points: np.ndarray,
+    codes: np.ndarray,
+    decoded: np.ndarray,
+    local_error: float,
+    *,
+    data: DataNotes,
+    estimate: DimensionEstimate | None,
+    flatness: float,
+    tolerance: float,
+    refitted: Refitted | None,
+    held_out: np.ndarray | None,
+    positions: np.ndarray | None,
+    processor_seconds: float,
+) -> FlatReport:
+    """The verdicts on a fit. `points` and `decoded`, (N, D), and `codes`, (N, d), are those of the fit, as they came."""
+    error, d = relative_error(points, decoded), network.num_components
+    held_tail = held_error = None
+    if held_out is not None and len(held_out):
+        held_tail = _outside(network, held_out)
+        # About the mean of the points that were fitted: a few held-out points have little spread of their own.
+        held_error = relative_error(held_out, network.decode_rows(network.encode_rows(held_out)), points)
+    order = order_along(points, codes[:, 0], positions) if d == 1 else None
+    near = neighborhoods(points, codes) if len(points) >= 4 else None
+    trips = round_trips(network.layers, (points - network.offset) @ network.frame / network.extent, built.thresholds)
+    flat = _flat(built, held_tail, flatness)
+    unfolded = _unfolded(order, near)
+    left_out = None if refitted is None else refitted.error
+    judged = next(found for found in (held_error, left_out, error) if found is not None)
+    where = " on held-out points" if held_error is not None else "" if left_out is None else " on points left out of the refit"
+    decodable = Verdict.HOLDS if judged <= tolerance else Verdict.REFUTED
+    reasons = _reasons(built, flat, unfolded, order, near, held_tail, flatness, data)
+    if decodable is Verdict.REFUTED:
+        reasons.append(f"decoded with a relative error of {judged:.2g}{where}, {tolerance:g} is allowed")
+    if trips.verdict is Verdict.REFUTED:
+        reasons.append("a layer's round trip exceeds its threshold or its identity")
+    parts = (flat, unfolded, trips.verdict, decodable)
+    verdict = Verdict.HOLDS
+    if any(part is not Verdict.HOLDS for part in parts):
+        verdict = Verdict.REFUTED if Verdict.REFUTED in parts else Verdict.UNDECIDED
+    if verdict is Verdict.REFUTED:
+        reasons.insert(0, f"not flattenable to {d} dimension{'s' if d > 1 else ''} at this tolerance")
+    return FlatReport(
+        verdict, tuple(reasons), flat, unfolded, trips.verdict, decodable, flatness, tolerance, d, estimate, data,
+        len(built.layers), built.iterations, built.stop, built.tails, held_tail, order, near, trips, local_error, error,
+        left_out, held_error, None if refitted is None else refitted.ridge, processor_seconds,
+    )  # fmt: skip
+
+
+def _outside(network: FlatNetwork, points: np.ndarray) -> float:
+    centered = network.flatten_rows(points) - network.code_mean
+    total = np.sum(centered * centered)
+    inside = np.sum((centered @ network.code_basis) ** 2)
+    return float(max(total - inside, 0) / total) if total > 0 else 0.0
+
+
+def _flat(built: Built, held_tail: float | None, flatness: float) -> Verdict:
+    if max(built.tails[-1], held_tail or 0.0) <= flatness:
+        return Verdict.HOLDS
+    return Verdict.UNDECIDED if built.stop in (Stop.ITERATIONS, Stop.TIME) else Verdict.REFUTED
+
+
+def _unfolded(order: Order | None, near: Neighborhoods | None) -> Verdict:
+    if order is not None and order.inversions:
+        return Verdict.REFUTED
+    if near is None:
+        return Verdict.UNDECIDED
+    if near.trustworthiness < FOLDED:
+        return Verdict.REFUTED
+    return Verdict.HOLDS if near.trustworthiness >= UNFOLDED or order is not None else Verdict.UNDECIDED
+
+
+def _reasons(
+    built: Built,
+    flat: Verdict,
+    unfolded: Verdict,
+    order: Order | None,
+    near: Neighborhoods | None,
+    held_tail: float | None,
+    flatness: float,
+    data: DataNotes,
+) -> list[str]:
+    reasons = []
+    if flat is not Verdict.HOLDS:
+        tail = max(built.tails[-1], held_tail or 0.0)
+        ended = {
+            Stop.STALLED: "no layer moves the points any more",
+            Stop.ITERATIONS: "the build ended at its number of iterations; allow more",
+            Stop.TIME: "the build ended at its time limit; allow more",
+            Stop.FLAT: "held-out points are not as flat as those that were fitted; take more points",
+        }[built.stop]
+        reasons.append(f"not flat: a part of {tail:.2g} of the variance is left outside, {flatness:g} is allowed, and {ended}")
+    if unfolded is not Verdict.HOLDS:
+        if order is not None and order.inversions:
+            reasons.append(f"folded: {order.inversions} of {order.steps} steps along the curve go back in the code")
+        elif near is not None:
+            what = "folded" if unfolded is Verdict.REFUTED else "perhaps folded"
+            reasons.append(f"{what}: trustworthiness {near.trustworthiness:.4f} of neighborhoods, {UNFOLDED:g} is asked for")
+        else:
+            reasons.append("too few points to tell a fold")
+    if data.pieces > 1:
+        reasons.append(f"the data fall into {data.pieces} pieces that no neighbors connect; fit each on its own")
+    return reasons

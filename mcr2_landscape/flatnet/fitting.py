@@ -1,0 +1,156 @@
+"""From points to a network with its report: what the estimator calls, without scikit-learn."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from mcr2_landscape.flatnet import kernels
+from mcr2_landscape.flatnet.build import BuildOptions, Built, Progressed, build_layers
+from mcr2_landscape.flatnet.dimension import DimensionEstimate, estimate_dimension
+from mcr2_landscape.flatnet.findings import DataNotes, FlatReport, examine
+from mcr2_landscape.flatnet.folding import connected_pieces
+from mcr2_landscape.flatnet.layers import Layers
+from mcr2_landscape.flatnet.network import FlatNetwork
+from mcr2_landscape.flatnet.refitting import refit_decoder, relative_error
+from mcr2_landscape.randomness import generator
+from mcr2_landscape.record import Record
+from mcr2_landscape.validation import InputError, float64_matrix, positive_integer, positive_real
+
+_SPAN = 1e-8  # of the greatest singular value: directions with less are none
+
+
+@dataclass(frozen=True)
+class FlatFit(Record):
+    """A fit: the `network`, the `report` on it, the `codes` of the points, and the `built` layers with their history."""
+
+    network: FlatNetwork = field(repr=False, metadata={"json": False})
+    report: FlatReport
+    codes: np.ndarray = field(repr=False, metadata={"json": False})
+    built: Built = field(repr=False, metadata={"json": False})
+
+
+def fit_network(
+    points: Any,
+    num_components: int | None = None,
+    *,
+    key: Any,
+    options: BuildOptions | None = None,
+    refit: bool = True,
+    ridge: float | None = None,
+    flatness: float = 1e-6,
+    tolerance: float = 0.01,
+    held_out: Any = None,
+    positions: Any = None,
+    checkpoint: str | os.PathLike[str] | None = None,
+    time_limit: float | None = None,
+    watch: Callable[[Progressed], None] | None = None,
+) -> FlatFit:
+    """Flatten points, fit a decoder, and say how well that went.
+
+    **Arguments:** `points`, (N, D), rows; `num_components` d, found by `estimate_dimension` if left out; `key`: a JAX key, an
+    integer seed or a NumPy generator; `options` of `build_layers`; `refit`: the closed-form refit of the decoder, with `ridge`
+    (see `refit_decoder`); `flatness`, `tolerance`: what the verdicts allow, a spectral tail and a relative error; `held_out`,
+    (M, D), points that are only looked at; `positions`, (N,): where each point lies along its curve, if that is known;
+    `checkpoint`, `time_limit`, `watch`: see `build_layers`.
+
+    **Raises:** `InputError` for NaN, numbers out of range, no more than d distinct points, and points that are all the same.
+    """
+    started = time.process_time()
+    points = float64_matrix("points", points, (None, None), refuse_float32=False)
+    count, dim = points.shape
+    if held_out is not None:
+        held_out = float64_matrix("held_out", held_out, (None, dim), refuse_float32=False)
+    if positions is not None:
+        positions = float64_matrix("positions", positions, (count,), refuse_float32=False)
+    flatness, tolerance = positive_real("flatness", flatness), positive_real("tolerance", tolerance)
+    options = (BuildOptions() if options is None else options).checked()
+    for_dimension, for_layers = (int(seed) for seed in generator(key).integers(2**63, size=2))
+    offset, frame, extent, data = _first_step(points)
+    start = (points - offset) @ frame / extent
+    d, estimate = _dimension(num_components, start, data, for_dimension)
+    built = build_layers(start, d, key=for_layers, options=options, checkpoint=checkpoint, time_limit=time_limit, watch=watch)
+    layers, span = Layers.of(built.layers, data.span), data.span
+    mean = built.flat.mean(axis=0)
+    basis = _principal(built.flat - mean, d)
+    codes = (built.flat - mean) @ basis
+    rank_d = mean + codes @ basis.T
+    local = rank_d
+    for layer in reversed(built.layers):
+        local = kernels.reconstruct(layer, local)
+    decoder, decoded, refitted = layers, local, None
+    if refit and built.layers:
+        refitted = refit_decoder(built.layers, start, rank_d, ridge)
+        decoder, decoded = Layers.of(refitted.layers, span), refitted.decoded
+    network = FlatNetwork(offset, frame, np.float64(extent), layers, decoder, mean, basis)
+    report = examine(
+        network,
+        built,
+        points,
+        codes,
+        decoded @ frame.T * extent + offset,
+        relative_error(start, local),
+        data=data,
+        estimate=estimate,
+        flatness=flatness,
+        tolerance=tolerance,
+        refitted=refitted,
+        held_out=held_out,
+        positions=positions,
+        processor_seconds=time.process_time() - started,
+    )
+    return FlatFit(network, report, codes, built)
+
+
+def _first_step(points: np.ndarray) -> tuple[np.ndarray, np.ndarray, float, DataNotes]:
+    """Center, frame and extent, and what is to be said of the points."""
+    count, dim = points.shape
+    if not count or not dim:
+        raise InputError(f"points: found shape {points.shape}; pass at least two points of at least one feature")
+    offset = points.mean(axis=0)
+    centered = points - offset
+    extent = float(np.sqrt(np.sum(centered * centered, axis=1).max()))
+    if extent <= 1e-14 * np.abs(points).max():
+        raise InputError(f"points: found the same point {count} times; pass points that differ")
+    _, values, rows = np.linalg.svd(centered / extent, full_matrices=False)
+    span = max(1, int(np.sum(values > _SPAN * values[0])))
+    # With all directions the points keep their own coordinates.
+    frame = np.eye(dim) if span == dim else rows[:span].T
+    distinct = len(np.unique(points, axis=0))
+    constant = int(np.sum(np.ptp(points, axis=0) == 0))
+    pieces = connected_pieces(centered @ frame / extent)
+    return offset, frame, extent, DataNotes(count, dim, span, count - distinct, constant, pieces)
+
+
+def _dimension(given: int | None, start: np.ndarray, data: DataNotes, seed: int) -> tuple[int, DimensionEstimate | None]:
+    distinct = data.samples - data.duplicates
+    if given is not None:
+        d = positive_integer("num_components", given)
+        if d > data.features:
+            raise InputError(f"num_components: found {d} for points of {data.features} features; pass at most as many")
+        if distinct <= d:
+            raise InputError(
+                f"num_components: found {d} for {distinct} distinct points; a manifold of d dimensions takes more than d"
+            )
+        if d > data.span:
+            raise InputError(
+                f"num_components: found {d}; the points reach only {data.span} dimension{'s' if data.span > 1 else ''}: pass "
+                "at most as many"
+            )
+        return d, None
+    if distinct < 3:
+        return 1, None
+    estimate = estimate_dimension(start, key=seed, most=min(data.span, distinct - 1))
+    return estimate.dimension, estimate
+
+
+def _principal(centered: np.ndarray, d: int) -> np.ndarray:
+    """The first d principal directions, (r, d), each with its greatest entry positive."""
+    basis = np.linalg.eigh(centered.T @ centered)[1][:, : -d - 1 : -1]
+    signs = np.sign(basis[np.abs(basis).argmax(axis=0), np.arange(d)])
+    return basis * signs

@@ -1,0 +1,232 @@
+"""A manifold near one of its points: tangent space, the quadratic of its normal part, and how far both hold. NumPy, float64."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from mcr2_landscape.flatnet.kernels import Layer, features, num_features
+from mcr2_landscape.record import Record
+from mcr2_landscape.validation import InputError, float64_matrix, positive_integer, positive_real
+
+#: The least and the greatest radius, as parts of the diameter, as the public code has them.
+RADII = (0.15, 1.1)
+REFINEMENTS = 3  # of the tangent space; each divides its error by about six
+RIDGE = 1e-10  # of the least squares, whose features have length one
+_MANY = 32  # dimensions
+_ENTRIES = 1 << 22  # of the arrays of one batch of radii
+
+
+@dataclass(frozen=True)
+class LocalModel(Record):
+    """The fit at one point and radius.
+
+    **Fields:** `mean` μ and `center` z_c, (D,); `basis` U, (D, d); `coefficients` W, (D, 1 + d + d(d + 1)/2), the normal part
+    as W [1, c, q(c)], c = Uᵀ(z − z_c); `radius` r and `gamma` = ln 2/r²: the weight is 1/2 at the distance r from μ; `loss`,
+    half the mean square of the weighted error over all entries of all points; `expected_loss`, the same by generalized
+    cross-validation, which counts how many coefficients were fitted to how many points (infinite where that is as many);
+    `normal`, the root mean square of the weighted normal part, which the layer takes away; `covered`, the sum of the weights.
+    """
+
+    mean: np.ndarray = field(repr=False)
+    center: np.ndarray = field(repr=False)
+    basis: np.ndarray = field(repr=False)
+    coefficients: np.ndarray = field(repr=False)
+    radius: float
+    gamma: float
+    loss: float
+    expected_loss: float
+    normal: float
+    covered: float
+
+    def alpha(self, threshold: float, most: float) -> float:
+        """min(`most`, √(threshold/loss)) by the expected loss, which is no less than the loss on the points themselves: the
+        layer's round trip on them then has half mean square error α² loss ≤ threshold."""
+        return most if most * most * self.expected_loss <= threshold else float(np.sqrt(threshold / self.expected_loss))
+
+    def layer(self, alpha: float, shift: np.ndarray | None = None, scale: float = 1.0) -> Layer:
+        """The layer that this model makes."""
+        shift = np.zeros_like(self.mean) if shift is None else shift
+        rank = np.int32(self.basis.shape[1])
+        gamma, alpha, scale = np.float64(self.gamma), np.float64(alpha), np.float64(scale)
+        return Layer(self.mean, self.center, self.basis, self.coefficients, gamma, alpha, shift, scale, rank)
+
+
+def local_fit(
+    points: Any, center: Any, radius: float, num_directions: int, *, refinements: int = REFINEMENTS, ridge: float = RIDGE
+) -> LocalModel:
+    """Weighted principal components about the weighted mean, the tangent space refined, and the quadratic of the normal part.
+
+    The weights are exp(−γ‖z − μ‖²) with γ = ln 2/r², about the mean μ by the weights exp(−γ‖z − z_c‖²). A refinement regresses
+    the normal part on (1, c, q(c)) and turns U by the linear coefficients found, U ← qr(U + B): principal components alone are
+    tilted by curvature, and each step divides what is left by about six.
+
+    **Arguments:** `points`, (N, D); `center` z_c, (D,); `radius` r; `num_directions` d, at most D; `refinements`, zero or more;
+    `ridge`, relative to the squared lengths of the weighted features.
+
+    **Raises:** `InputError` for numbers out of range, NaN, and a radius that hardly covers any point.
+    """
+    points = float64_matrix("points", points, (None, None), refuse_float32=False)
+    center = float64_matrix("center", center, (points.shape[1],), refuse_float32=False)
+    radius = positive_real("radius", radius)
+    if positive_integer("num_directions", num_directions) > points.shape[1]:
+        raise InputError(f"num_directions: found {num_directions}; points of {points.shape[1]} dimensions have no more")
+    model = fit_many(points, center[None], np.array([radius]), num_directions, refinements, ridge)[0]
+    if not model.covered >= (num_directions + 1) / 2:
+        raise InputError(
+            f"radius: found {radius:g}, which covers {model.covered:.2g} points by weight, too few for {num_directions} "
+            f"direction{'s' if num_directions > 1 else ''}; pass a larger one"
+        )
+    return model
+
+
+def fit_many(
+    points: np.ndarray,
+    centers: np.ndarray,
+    radii: np.ndarray,
+    d: int,
+    refinements: int,
+    ridge: float = RIDGE,
+    bases: np.ndarray | None = None,
+) -> list[LocalModel]:
+    """`local_fit` at several centers (R, D) with their radii (R,) at once, the input unchecked; from `bases` (R, D, d) instead
+    of principal components where they are given."""
+    count, dim = points.shape
+    batch = max(1, _ENTRIES // (count * (dim + num_features(d))))
+    found = []
+    for first in range(0, len(radii), batch):
+        part = slice(first, first + batch)
+        own = None if bases is None else bases[part]
+        found += _fit_batch(points, centers[part], radii[part], d, refinements, ridge, own)
+    return found
+
+
+def _fit_batch(
+    points: np.ndarray,
+    centers: np.ndarray,
+    radii: np.ndarray,
+    d: int,
+    refinements: int,
+    ridge: float,
+    basis: np.ndarray | None,
+) -> list[LocalModel]:
+    offsets = points - centers[:, None]
+    gamma = (np.log(2) / radii**2)[:, None]
+    weights = np.exp(-gamma * np.sum(offsets * offsets, axis=2))
+    sums = weights.sum(axis=1, keepdims=True)
+    sums[sums == 0] = 1
+    # Of the offsets: digits are kept where the manifold is far from the origin.
+    means = (weights[:, None] @ offsets)[:, 0] / sums
+    centered = offsets - means[:, None]
+    weights = np.exp(-gamma * np.sum(centered * centered, axis=2))
+    weighted = centered * weights[..., None]
+    if basis is None:  # by the weights squared, as the loss has them
+        basis = np.linalg.eigh(weighted.mT @ weighted)[1][..., : -d - 1 : -1]
+    basis, columns, normal, coefficients = refine(offsets, weights, weighted, basis, refinements, ridge)
+    error = normal - columns @ coefficients
+    losses = np.einsum("rnd,rnd->r", error, error) / (2 * points.size)
+    normals = np.sqrt(np.einsum("rnd,rnd->r", normal, normal) / points.size)
+    squares = weights * weights
+    fitted = num_features(d) * np.sum(squares * squares, axis=1) / np.maximum(np.sum(squares, axis=1) ** 2, 1e-300)
+    expected = losses / np.maximum(1 - fitted, 1e-150) ** 2 if len(points) > num_features(d) else losses
+    numbers = (radii, gamma[:, 0], losses, expected, normals, weights.sum(axis=1))
+    return [
+        LocalModel(*arrays, *map(float, own))
+        for *arrays, own in zip(centers + means, centers, basis, coefficients.mT, zip(*numbers, strict=True), strict=True)
+    ]
+
+
+def refine(
+    offsets: np.ndarray, weights: np.ndarray, weighted: np.ndarray, basis: np.ndarray, refinements: int, ridge: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """The tangent space refined, and the weighted features, normal parts and coefficients there; all may have leading axes.
+
+    **Arguments:** `offsets` z − z_c, (…, N, D); `weights`, (…, N); `weighted`, the weights times z − μ; `basis` U, (…, D, d).
+    """
+    columns, normal, coefficients = _normal(offsets, weights, weighted, basis, ridge)
+    for _ in range(refinements):
+        tilt = coefficients[..., 1 : basis.shape[-1] + 1, :].mT
+        basis = np.linalg.qr(basis + tilt)[0]
+        columns, normal, coefficients = _normal(offsets, weights, weighted, basis, ridge)
+    return basis, columns, normal, coefficients
+
+
+def _normal(
+    offsets: np.ndarray, weights: np.ndarray, weighted: np.ndarray, basis: np.ndarray, ridge: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    columns = features(offsets @ basis)
+    columns *= weights[..., None]
+    normal = weighted - (weighted @ basis) @ basis.mT
+    return columns, normal, least_squares(columns, normal, ridge)
+
+
+def least_squares(columns: np.ndarray, targets: np.ndarray, ridge: float) -> np.ndarray:
+    """argmin ‖columns W − targets‖² with a ridge relative to each column's squared length, by the normal equations."""
+    gram = columns.mT @ columns
+    place = np.arange(gram.shape[-1])
+    lengths = np.sqrt(gram[..., place, place])
+    lengths[lengths == 0] = 1
+    gram /= lengths[..., :, None]
+    gram /= lengths[..., None, :]
+    gram[..., place, place] += ridge
+    return np.linalg.solve(gram, (columns.mT @ targets) / lengths[..., None]) / lengths[..., None]
+
+
+def search_radius(
+    points: np.ndarray,
+    centers: np.ndarray,
+    num_directions: int,
+    bounds: tuple[float, float],
+    goal: float,
+    *,
+    num_radii: int,
+    refinements: int = REFINEMENTS,
+    ridge: float = RIDGE,
+) -> LocalModel:
+    """The fit at the greatest radius within `bounds` at which the expected loss is about `goal`, around that one of the centers
+    where it takes most away.
+
+    The expected loss grows with the radius, roughly as a power of it: where the greatest radius is too large, all others of a
+    geometric grid are tried at once, and the power law between the two that enclose the goal gives the radius. It is infinite
+    where a radius covers too few points; where no radius reaches the goal, that of the least expected loss is taken.
+    """
+    low, high = bounds
+    radii = np.full(len(centers), high)
+    models = fit_many(points, centers, radii, num_directions, 0, ridge)
+    moves = [_move(model, goal) for model in models]
+    wide = np.flatnonzero([model.expected_loss > goal for model in models])
+    if wide.size:
+        grid = np.geomspace(low, high, num_radii)
+        # In many dimensions eigendecompositions cost more than all else. With linear features the loss hardly depends on the
+        # tangent space, so that the widest radius's serves all.
+        bases = None
+        if points.shape[1] >= _MANY:
+            bases = np.repeat(np.stack([models[place].basis for place in wide]), num_radii - 1, axis=0)
+        repeated, tiled = np.repeat(centers[wide], num_radii - 1, axis=0), np.tile(grid[:-1], wide.size)
+        tried = fit_many(points, repeated, tiled, num_directions, 0, ridge, bases)
+        for row, place in enumerate(wide):
+            own = [*tried[row * (num_radii - 1) : (row + 1) * (num_radii - 1)], models[place]]
+            radii[place], moves[place] = _crossing(grid, own, goal)
+    best = int(np.argmax(moves))
+    return fit_many(points, centers[best : best + 1], radii[best : best + 1], num_directions, refinements, ridge)[0]
+
+
+def _crossing(grid: np.ndarray, models: list[LocalModel], goal: float) -> tuple[float, float]:
+    """The radius, and about what the layer there would move."""
+    losses = np.array([model.expected_loss for model in models])
+    reached = np.flatnonzero(losses <= goal)
+    if not reached.size:
+        place = int(losses.argmin())
+        return float(grid[place]), _move(models[place], goal)
+    last = reached[-1]
+    below, above = np.log(np.maximum(losses[last : last + 2], 1e-300))
+    part = (np.log(goal) - below) / (above - below)
+    move = (1 - part) * models[last].normal + part * models[last + 1].normal
+    return float(grid[last] * (grid[last + 1] / grid[last]) ** part), float(move)
+
+
+def _move(model: LocalModel, goal: float) -> float:
+    """What a layer moves, in units of the greatest α."""
+    return model.normal * min(1.0, float(np.sqrt(goal / max(model.expected_loss, 1e-300))))

@@ -1,0 +1,79 @@
+"""The decoder, fitted layer by layer to what it decodes. NumPy, float64."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from mcr2_landscape.flatnet import kernels
+from mcr2_landscape.flatnet.kernels import Layer
+from mcr2_landscape.flatnet.local import RIDGE, least_squares
+
+RIDGES = (RIDGE, 1e-3, 1e-2, 1e-1, 1.0)
+_FEW = 10  # points for each feature: with fewer, the ridge is chosen on points left out
+_EACH = 5  # every fifth point is left out
+_LEAST = 10  # points, to leave any out
+
+
+class Refitted(NamedTuple):
+    """What `refit_decoder` finds.
+
+    **Fields:** `layers` with new coefficients; `decoded`, (N, D); `ridge`; `error`: the relative error on every fifth point of
+    a decoder refitted without those (`None` for fewer than ten points).
+    """
+
+    layers: list[Layer]
+    decoded: np.ndarray
+    ridge: float
+    error: float | None
+
+
+def refit_decoder(layers: Sequence[Layer], points: np.ndarray, codes: np.ndarray, ridge: float | None = None) -> Refitted:
+    """New coefficients for all layers, from the last to the first, by one linear least squares each.
+
+    A layer's own quadratic was fitted to points that no layer had touched; what reaches it in decoding carries the errors of
+    the layers after it and lacks the normal part that the code left out. So g_l is fitted to take the *decoded* points to
+    f_{l−1}(… f_1(x)): z_{l−1} − y on κ(y)[1, c, q(c)], which is linear in the coefficients.
+
+    **Arguments:** `points`, (N, D), and `codes`, (N, D), what the decoder starts from for each; `ridge`, relative; left out, it
+    is tiny, or chosen among five on every fifth point where there are fewer than ten points for a feature.
+    """
+    targets = [points]
+    for layer in layers[:-1]:
+        targets.append(kernels.flatten(layer, targets[-1]))
+    widest = max((layer.basis.shape[1] for layer in layers), default=0)
+    ridges = (RIDGE,) if len(points) >= _FEW * kernels.num_features(widest) else RIDGES
+    ridges = ridges if ridge is None else (ridge,)
+    error = None
+    if len(points) >= _LEAST:
+        out = np.arange(len(codes)) % _EACH == 0
+        decoded = [_refit(layers, targets, codes, ridge, ~out)[1][out] for ridge in ridges]
+        errors = [relative_error(points[out], found, points) for found in decoded]
+        place = int(np.argmin(np.where(np.isfinite(errors), errors, np.inf)))
+        ridges, error = (ridges[place],), errors[place]
+    fitted, decoded = _refit(layers, targets, codes, ridges[0])
+    return Refitted(fitted, decoded, ridges[0], error)
+
+
+def _refit(
+    layers: Sequence[Layer], targets: list[np.ndarray], codes: np.ndarray, ridge: float, used: np.ndarray | None = None
+) -> tuple[list[Layer], np.ndarray]:
+    """The fit on the rows `used`, and all rows decoded with it."""
+    rows = slice(None) if used is None else used
+    fitted, decoded = [], codes
+    for layer, target in zip(reversed(layers), reversed(targets[: len(layers)]), strict=True):
+        y = decoded * layer.scale + layer.shift
+        _, weight = kernels.normal_and_kappa(layer, y)
+        columns = kernels.features((y - layer.center) @ layer.basis) * weight[:, None]
+        coefficients = least_squares(columns[rows], (target - y)[rows], ridge)
+        fitted.append(layer._replace(coefficients=coefficients.T))
+        decoded = y + columns @ coefficients
+    return fitted[::-1], decoded
+
+
+def relative_error(points: np.ndarray, decoded: np.ndarray, about: np.ndarray | None = None) -> float:
+    """Σ‖x − x̂‖²/Σ‖x − x̄‖², with x̄ the mean of `about` (of the points themselves if left out)."""
+    spread = np.sum((points - (points if about is None else about).mean(axis=0)) ** 2)
+    return float(np.sum((points - decoded) ** 2) / spread) if spread > 0 else 0.0

@@ -1,0 +1,241 @@
+"""Whole fits: flat, unfolded, decoded in the right order, resumed with the same bits, and told when they are none of it."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mcr2_landscape.data import manifolds
+from mcr2_landscape.flatnet import (
+    BuildOptions,
+    Stop,
+    build_layers,
+    fit_network,
+    kernels,
+    refit_decoder,
+    relative_error,
+    round_trips,
+    spectral_tail,
+)
+from mcr2_landscape.validation import InputError
+from mcr2_landscape.verdict import Verdict
+
+SINE = manifolds.sine_curve(50, key=1, num_held_out=60)
+CAP = manifolds.sphere_cap(np.pi / 3, 300, key=1, num_held_out=60)
+PLAIN = BuildOptions(candidates=1, spread=1.0)  # random centers alone
+
+
+@pytest.fixture(scope="module")
+def fits():
+    return {
+        "sine": fit_network(SINE.points, key=0, held_out=SINE.held_out, positions=SINE.coordinates[:, 0]),
+        "cap": fit_network(CAP.points, key=0, held_out=CAP.held_out),
+    }
+
+
+@pytest.mark.parametrize(("name", "dimension"), [("sine", 1), ("cap", 2)])
+def test_a_flattenable_manifold_is_flattened(fits, name, dimension):
+    """C4, C7, C8: every part of the verdict, for held-out points as well."""
+    report = fits[name].report
+    assert report.verdict is Verdict.HOLDS
+    assert report.reasons == ()
+    assert report.dimension == report.estimate.dimension == dimension
+    assert report.stop is Stop.FLAT
+    assert report.tail < 1e-6
+    assert report.held_out_tail < 1e-6
+    assert report.tails[0] > 1e-2
+    assert report.held_out_error < 1e-3
+    assert (report.trips.errors <= report.trips.thresholds * (1 + 1e-9)).all()
+    assert report.trips.identity.max() < 1e-14
+    assert report.trips.inverse.max() < 1e-14
+    assert report.to_dict()["verdict"] == "holds"
+
+
+@pytest.mark.parametrize(("name", "factor"), [("sine", 5), ("cap", 1.5)])
+def test_the_refit_improves_and_the_order_matters(fits, name, factor):
+    """C6: the layer applied last is undone first. The public code's order is planted, with either decoder."""
+    fit = fits[name]
+    assert fit.report.error < fit.report.local_error / factor
+    network, data = fit.network, {"sine": SINE, "cap": CAP}[name].points
+    for layers in (network.layers, network.decoder):
+        reversed_order = dataclasses.replace(network, decoder=layers[::-1])
+        right_order = dataclasses.replace(network, decoder=layers)
+        errors = [relative_error(data, own.decode_rows(fit.codes)) for own in (right_order, reversed_order)]
+        assert errors[0] < errors[1]
+
+
+def test_a_certificate_does_not_hold_for_other_coefficients(fits):
+    network, built = fits["sine"].network, fits["sine"].built
+    start = (SINE.points - network.offset) @ network.frame / network.extent
+    assert round_trips(network.layers, start, built.thresholds).verdict is Verdict.HOLDS
+    assert round_trips(network.layers, start, built.thresholds / 100).verdict is Verdict.REFUTED
+    assert round_trips(network.decoder, start, built.thresholds).verdict is Verdict.REFUTED
+
+
+def test_the_network_in_jax_is_the_one_on_the_host(fits):
+    network = fits["sine"].network
+    codes = network.encode_rows(SINE.points)
+    np.testing.assert_allclose(codes, fits["sine"].codes, atol=1e-12)
+    np.testing.assert_allclose(network.encode(SINE.points), codes, atol=1e-11)
+    np.testing.assert_allclose(network.decode(codes), network.decode_rows(codes), atol=1e-9)
+    assert np.asarray(network.decode(codes.astype(np.float32))).dtype == np.float32
+    assert relative_error(SINE.points, np.asarray(network.decode(codes.astype(np.float32)), np.float64)) < 2e-3
+
+
+@pytest.mark.parametrize("part", [0.5, 0.9])
+def test_an_arc_below_a_half_circle_does_not_fold(part):
+    """C9."""
+    arc = manifolds.circular_arc(part * np.pi, 60, key=0)
+    for options in (BuildOptions(), PLAIN):
+        report = fit_network(arc.points, 1, key=0, options=options, positions=arc.coordinates[:, 0]).report
+        assert report.order.inversions == 0
+        assert report.unfolded is report.flat is Verdict.HOLDS
+
+
+def test_three_quarters_of_a_circle_fold_though_they_are_flat():
+    """C9, with layers as strong as the public code's: a tail of zero does not say that the code is injective. The order along
+    the curve is found without being told."""
+    arc = manifolds.circular_arc(1.5 * np.pi, 60, key=0)
+    strong = BuildOptions(candidates=1, spread=1.0, threshold=1e-3, most_alpha=0.5)
+    report = fit_network(arc.points, 1, key=0, options=strong).report
+    known = fit_network(arc.points, 1, key=0, options=strong, positions=arc.coordinates[:, 0]).report
+    assert report.order.inversions == known.order.inversions > 5
+    assert report.flat is Verdict.HOLDS
+    assert report.unfolded is report.verdict is Verdict.REFUTED
+    assert report.neighborhoods.trustworthiness < 0.9
+    assert report.reasons[0] == "not flattenable to 1 dimension at this tolerance"
+    assert "steps along the curve go back" in report.reasons[1]
+
+
+@settings(max_examples=5)
+@given(st.integers(0, 30), st.integers(1, 4))
+def test_an_interrupted_build_goes_on_with_the_same_bits(tmp_path_factory, key, iterations):
+    path = tmp_path_factory.mktemp("build") / "state.npz"
+    points = CAP.points[:60] - CAP.points[:60].mean(axis=0)
+    points /= np.sqrt(np.sum(points**2, axis=1).max())
+    whole = build_layers(points, 2, key=key, options=BuildOptions(max_iterations=8))
+    build_layers(points, 2, key=key, options=BuildOptions(max_iterations=iterations), checkpoint=path)
+    resumed = build_layers(points, 2, key=key, options=BuildOptions(max_iterations=8), checkpoint=path)
+    assert resumed.iterations == whole.iterations
+    for first, second in zip(whole.layers, resumed.layers, strict=True):
+        for name, one, other in zip(first._fields, first, second, strict=True):
+            np.testing.assert_array_equal(one, other, err_msg=name)
+    np.testing.assert_array_equal(whole.flat, resumed.flat)
+    np.testing.assert_array_equal(whole.tails, resumed.tails)
+    with pytest.raises(InputError, match="other points, options or another seed"):
+        build_layers(points, 2, key=key + 1, options=BuildOptions(max_iterations=8), checkpoint=path)
+    path.write_bytes(b"nothing")
+    with pytest.raises(InputError, match="or damaged"):
+        build_layers(points, 2, key=key, checkpoint=path)
+
+
+def test_a_build_can_be_watched_stopped_and_runs_out_of_time(tmp_path):
+    seen = []
+
+    def watch(now):
+        seen.append(now)
+        if now.iterations == 3:
+            raise KeyboardInterrupt
+
+    points = (CAP.points - CAP.points.mean(axis=0)) / 2
+    path = tmp_path / "state.npz"
+    with pytest.raises(KeyboardInterrupt):
+        build_layers(points, 2, key=0, watch=watch, checkpoint=path)
+    assert [now.iterations for now in seen] == [1, 2, 3]
+    built = build_layers(points, 2, key=0, time_limit=0, checkpoint=path)
+    assert (built.stop, built.iterations) == (Stop.TIME, 3)
+    report = fit_network(CAP.points, 2, key=0, time_limit=0).report
+    assert report.flat is Verdict.UNDECIDED
+    assert any("ended at its time limit" in reason for reason in report.reasons)
+
+
+def test_noise_that_cannot_be_decoded_is_refuted():
+    """Full-dimensional points are flattened to nothing that decodes; held-out points say so."""
+    random = np.random.default_rng(0)
+    report = fit_network(
+        random.standard_normal((60, 3)),
+        1,
+        key=0,
+        held_out=random.standard_normal((20, 3)),
+        options=BuildOptions(max_iterations=60),
+    ).report
+    assert report.verdict is report.decodable is Verdict.REFUTED
+
+
+@given(st.integers(0, 100))
+@settings(max_examples=5)
+def test_the_refit_is_the_least_squares_of_each_layer(key):
+    """No coefficients of the layer decoded last do better on what reaches it, given those before."""
+    points = CAP.points[:80] - CAP.points[:80].mean(axis=0)
+    points /= np.sqrt(np.sum(points**2, axis=1).max())
+    built = build_layers(points, 2, key=key, options=BuildOptions(max_iterations=6))
+    found = refit_decoder(built.layers, points, built.flat, 1e-12)
+    z = built.flat
+    for layer in reversed(found.layers):
+        before, z = z, kernels.reconstruct(layer, z)
+    np.testing.assert_allclose(z, found.decoded, atol=1e-9)
+    best, first = np.sum((z - points) ** 2), found.layers[0]
+    random = np.random.default_rng(key)
+    for size in (1e-2, 1e-3):
+        moved = first._replace(coefficients=first.coefficients + size * random.standard_normal(first.coefficients.shape))
+        assert np.sum((kernels.reconstruct(moved, before) - points) ** 2) > best
+
+
+def test_a_tail_is_what_lies_outside_the_first_directions():
+    points = np.diag([3.0, 2.0, 1.0])
+    points = np.vstack([points, -points])
+    assert spectral_tail(points, 1) == pytest.approx(5 / 14)
+    assert spectral_tail(points, 3) == spectral_tail(np.ones((4, 2)), 1) == 0
+
+
+class TestInput:
+    def test_what_is_said_of_the_points(self):
+        """Duplicates, constant features and pieces are no errors: they are counted."""
+        points = np.column_stack([SINE.points, np.full(50, 7.0)])
+        points = np.vstack([points, points[:5], points + np.array([0, 90, 0])])
+        report = fit_network(points, 2, key=0, options=BuildOptions(max_iterations=0)).report
+        data = report.data
+        assert (data.samples, data.features, data.span) == (105, 3, 2)
+        assert (data.duplicates, data.constant, data.pieces) == (5, 1, 2)
+        assert any("2 pieces" in reason for reason in report.reasons)
+
+    def test_as_many_directions_as_there_are_need_no_layer(self):
+        report = fit_network(SINE.points, 2, key=0).report
+        assert (report.num_layers, report.stop, report.error < 1e-20) == (0, Stop.FLAT, True)
+
+    @pytest.mark.parametrize(
+        ("points", "d", "says"),
+        [
+            (np.ones((6, 3)), None, "points: found the same point 6 times"),
+            (np.eye(3), 3, "num_components: found 3 for 3 distinct points"),
+            (np.vstack([np.eye(3)] * 4), 3, "num_components: found 3 for 3 distinct points"),
+            (SINE.points, 3, "num_components: found 3 for points of 2 features"),
+            (np.outer(np.arange(9.0), [1, 2]), 2, "num_components: found 2; the points reach only 1 dimension"),
+            (np.full((4, 2), np.nan), 1, "points: found NaN in 4 of 4 rows"),
+            (np.zeros((0, 2)), 1, "points: found shape"),
+            (np.zeros(5), 1, "points: found shape"),
+            (SINE.points, 0, "num_components: found 0"),
+        ],
+    )
+    def test_what_cannot_be_flattened_is_refused(self, points, d, says):
+        with pytest.raises(InputError, match=says):
+            fit_network(points, d, key=0)
+
+    @pytest.mark.parametrize(
+        ("change", "says"),
+        [
+            ({"most_alpha": 1.0}, "most_alpha: found 1"),
+            ({"threshold": 0}, "threshold"),
+            ({"spread": 2}, "spread: found 2"),
+            ({"least_radius": 2.0}, "least_radius: found 2, no less than"),
+            ({"num_radii": 1}, "num_radii: found 1"),
+            ({"candidates": 0}, "candidates"),
+        ],
+    )
+    def test_options_are_checked(self, change, says):
+        with pytest.raises(InputError, match=says):
+            build_layers(SINE.points, 1, key=0, options=BuildOptions(**change))

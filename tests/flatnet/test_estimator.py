@@ -1,0 +1,90 @@
+"""FlatNet is a scikit-learn estimator."""
+
+from __future__ import annotations
+
+import pickle
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.manifold import trustworthiness
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils import estimator_checks
+
+from mcr2_landscape.data import manifolds
+from mcr2_landscape.flatnet import FlatNet, neighborhoods
+
+CAP = manifolds.sphere_cap(np.pi / 3, 200, key=0, num_held_out=40)
+QUICK = ("check_fit_idempotent", "check_transformer_general", "check_estimators_nan_inf", "check_n_features_in")
+QUICK += ("check_estimators_pickle", "check_methods_subset_invariance", "check_transformer_get_feature_names_out")
+QUICK += ("check_parameters_default_constructible", "check_no_attributes_set_in_init", "check_fit2d_1sample")
+
+
+@pytest.mark.parametrize("name", QUICK)
+def test_the_checks_that_matter_most(name):
+    getattr(estimator_checks, name)("FlatNet", FlatNet(max_iter=4))
+
+
+@pytest.mark.slow
+@estimator_checks.parametrize_with_checks([FlatNet(max_iter=20), FlatNet(1, max_iter=5, refit=False)])
+def test_every_check_of_scikit_learn(estimator, check):
+    check(estimator)
+
+
+def test_codes_and_back():
+    flat = FlatNet(random_state=0)
+    codes = flat.fit_transform(CAP.points)
+    assert codes.shape == (200, 2)
+    assert (flat.n_components_, flat.n_features_in_) == (2, 3)
+    np.testing.assert_allclose(codes, flat.embedding_, atol=1e-12)
+    assert str(flat.report_.verdict) == "holds"
+    error = np.sum((flat.inverse_transform(flat.transform(CAP.held_out)) - CAP.held_out) ** 2)
+    assert error < 2e-3 * np.sum((CAP.held_out - CAP.points.mean(axis=0)) ** 2)
+    np.testing.assert_array_equal(clone(flat).fit(CAP.points).embedding_, flat.embedding_)
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(flat)).transform(CAP.points), flat.transform(CAP.points))
+    assert list(flat.get_feature_names_out()) == ["flatnet0", "flatnet1"]
+    with pytest.raises(ValueError, match=r"X: found shape \(3, 1\)"):
+        flat.inverse_transform(np.zeros((3, 1)))
+
+
+def test_it_lives_in_a_pipeline_and_parameters_reach_the_fit():
+    pipeline = make_pipeline(StandardScaler(), FlatNet(2, max_iter=3, random_state=1))
+    pipeline.set_params(flatnet__max_iter=2)
+    pipeline.fit(CAP.points)
+    flat = pipeline[-1]
+    assert flat.n_iter_ == 2
+    assert str(flat.report_.flat) == "undecided"
+    assert pipeline.inverse_transform(pipeline.transform(CAP.points)).shape == (200, 3)
+    with pytest.raises(ValueError, match="most_alpha: found 2"):
+        FlatNet(max_alpha=2).fit(CAP.points)
+
+
+@pytest.mark.parametrize("neighbors", [3, 5])
+def test_trustworthiness_is_scikit_learns(neighbors):
+    random = np.random.default_rng(0)
+    points, codes = random.standard_normal((40, 3)), random.standard_normal((40, 2))
+    for code in (codes, points[:, :2]):
+        found = neighborhoods(points, code, neighbors)
+        assert found.trustworthiness == pytest.approx(trustworthiness(points, code, n_neighbors=neighbors))
+        assert found.continuity == pytest.approx(trustworthiness(code, points, n_neighbors=neighbors))
+
+
+def test_without_scikit_learn_the_rest_works_and_the_cure_is_named():
+    program = """
+import sys
+sys.modules["sklearn"] = None
+import numpy as np
+from mcr2_landscape.flatnet import local_fit
+assert "jax" not in sys.modules
+local_fit(np.random.default_rng(0).standard_normal((9, 2)), np.zeros(2), 1.0, 1)
+try:
+    from mcr2_landscape.flatnet import FlatNet
+except ValueError as error:
+    print(error)
+"""
+    said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+    assert "FlatNet needs scikit-learn" in said
+    assert "mcr2_landscape[data]" in said

@@ -1,0 +1,146 @@
+"""A layer is a diffeomorphism with a known determinant and an exact inverse, whatever its numbers."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mcr2_landscape.flatnet import Layer, Layers, kernels
+from mcr2_landscape.flatnet.layers import solve_kappa
+from mcr2_landscape.validation import InputError
+
+DIM, ROWS = 6, 7
+seeds = st.integers(0, 2**32 - 1)
+alphas = st.sampled_from([0.0, 0.15, 0.5, 0.9, 0.99])
+
+
+def random_layer(seed: int, alpha: float, d: int = 2, dim: int = DIM) -> Layer:
+    random = np.random.default_rng(seed)
+    basis = np.linalg.qr(random.standard_normal((dim, d)))[0]
+    mean, center, shift = 0.3 * random.standard_normal((3, dim))
+    coefficients = random.standard_normal((dim, kernels.num_features(d)))
+    numbers = random.uniform(0.2, 3), np.float64(alpha), shift, random.uniform(0.3, 3)
+    return Layer(mean, center, basis, coefficients, *numbers, np.int32(d))
+
+
+def random_points(seed: int) -> np.ndarray:
+    random = np.random.default_rng([seed, 1])
+    return random.standard_normal((ROWS, DIM)) * random.choice([0.1, 1, 3])
+
+
+@given(seeds, alphas, st.integers(1, DIM))
+def test_a_layer_keeps_tangential_coordinates_and_scales_the_normal_part(seed, alpha, d):
+    layer, x = random_layer(seed, alpha, d), random_points(seed)
+    y = kernels.flatten(layer, x) * layer.scale + layer.shift
+    np.testing.assert_allclose(y @ layer.basis, x @ layer.basis, atol=1e-12)
+    kappa = alpha * np.exp(-layer.gamma * np.sum((x - layer.mean) ** 2, axis=1))
+    project = np.eye(DIM) - layer.basis @ layer.basis.T
+    np.testing.assert_allclose((y - layer.mean) @ project, (1 - kappa)[:, None] * ((x - layer.mean) @ project), atol=1e-12)
+
+
+@given(seeds, alphas, st.integers(1, DIM))
+def test_the_inverse_is_exact(seed, alpha, d):
+    layer, x = random_layer(seed, alpha, d), random_points(seed)
+    # The derivative of the inverse is at most scale/(1 − α), and so is what rounding becomes.
+    bound = 1e-14 * (1 + np.abs(x).max()) * max(1.0, layer.scale) / (1 - alpha)
+    assert np.abs(kernels.invert(layer, kernels.flatten(layer, x)) - x).max() <= bound
+    wrong = layer._replace(gamma=1.01 * layer.gamma)
+    if alpha >= 0.5 and d < DIM and np.abs(x).max() < 1:
+        assert np.abs(kernels.invert(wrong, kernels.flatten(layer, x)) - x).max() > 1e3 * bound
+
+
+@given(st.floats(0, 0.999), st.floats(-12, 4))
+def test_kappa_solves_its_equation(constant, exponent):
+    c, n = np.array([constant]), np.array([10.0**exponent, 0.0][:1])
+    found = kernels.kappa(c, n * n)
+    v = n / (1 - found)
+    # To rounding, as the equation itself can be evaluated.
+    np.testing.assert_allclose(found, c * np.exp(-v * v), rtol=1e-15 / (1 - constant) ** 2 * 10, atol=1e-300)
+    assert kernels.kappa(c, np.zeros(1)) == c
+
+
+def test_kappa_is_found_to_the_last_bits():
+    """Against the answer, which is chosen first: v is given, and n follows from it."""
+    v = np.geomspace(1e-8, 6, 4000)
+    for constant in (0.15, 0.5, 0.9):
+        kappa = constant * np.exp(-v * v)
+        found = kernels.kappa(np.full_like(v, constant), (v * (1 - kappa)) ** 2)
+        assert np.abs(found - kappa).max() <= 1e-15 / (1 - constant)
+
+
+JACOBIAN = jax.jit(lambda layers, x: jax.vmap(jax.jacfwd(lambda row: layers.flatten(row[None])[0]))(x))
+LOG_DET = jax.jit(lambda layers, x: layers.log_abs_det_jacobian(x))
+
+
+@given(seeds, st.sampled_from([0.15, 0.5, 0.9]))
+def test_the_determinant_is_the_jacobians(seed, alpha):
+    layers, x = Layers.of([random_layer(seed, alpha), random_layer(seed + 1, 0.5, 3)], DIM), random_points(seed)
+    jacobian = np.asarray(JACOBIAN(layers, x))
+    sign, value = np.linalg.slogdet(jacobian)
+    assert (sign == 1).all()
+    np.testing.assert_allclose(LOG_DET(layers, x), value, rtol=1e-11, atol=1e-11)
+    assert np.linalg.svd(jacobian, compute_uv=False).min() > 0
+    # Planted: the determinant at the wrong point, where the layers have already moved x.
+    if np.abs(x).max() < 1:
+        assert np.abs(np.asarray(LOG_DET(layers, layers.flatten(x))) - value).max() > 1e-6
+
+
+@given(seeds)
+def test_jax_and_numpy_agree_and_layers_of_different_width_stack(seed):
+    single = [random_layer(seed + k, 0.5, d) for k, d in enumerate((1, 3, 2))]
+    layers, x = Layers.of(single, DIM), random_points(seed)
+    z, back = x, None
+    for layer in single:
+        z = kernels.flatten(layer, z)
+    np.testing.assert_allclose(layers.flatten(x), z, rtol=1e-12, atol=1e-12)
+    back = z
+    for layer in reversed(single):
+        back = kernels.reconstruct(layer, back)
+    scale = max(1, np.abs(back).max())
+    np.testing.assert_allclose(layers.reconstruct(z) / scale, back / scale, atol=1e-11)
+    np.testing.assert_allclose(layers.exact_inverse(z), x, atol=1e-10)
+    forward = z
+    for layer in single:  # planted: the public code's order
+        forward = kernels.reconstruct(layer, forward)
+    assert np.abs(forward - back).max() > 1e-6
+    total = sum(
+        kernels.log_abs_det(layer, np.asarray(layers[:place].flatten(x))) for place, layer in enumerate(layers.single())
+    )
+    np.testing.assert_allclose(layers.log_abs_det_jacobian(x), total, atol=1e-11)
+
+
+def test_no_layers_are_the_identity():
+    layers, x = Layers.of([], 3), np.ones((2, 3))
+    assert len(layers) == 0
+    for method in (layers.flatten, layers.reconstruct, layers.exact_inverse):
+        np.testing.assert_array_equal(method(x), x)
+    np.testing.assert_array_equal(layers.log_abs_det_jacobian(x), np.zeros(2))
+
+
+KAPPA_GRADIENT = jax.jit(jax.vmap(jax.grad(solve_kappa, argnums=(0, 1))))
+
+
+@given(st.floats(0.05, 0.9), st.floats(0, 3))
+def test_kappas_derivative_is_that_of_the_implicit_function(constant, squared):
+    c, n = np.array([constant]), np.array([squared])
+    found = KAPPA_GRADIENT(c, n)
+    step = 1e-5
+    for place, (first, second) in enumerate((((c + step, n), (c - step, n)), ((c, n + step), (c, np.maximum(n - step, 0))))):
+        width = float((first[place] - second[place])[0])
+        secant = (kernels.kappa(*first) - kernels.kappa(*second)) / width
+        assert abs(float(found[place][0]) - secant[0]) <= 1e-3 * (1 + abs(secant[0]) ** 3) * (1 if width > step else 10)
+
+
+def test_float32_is_float32_and_widths_are_checked():
+    layers, x = Layers.of([random_layer(0, 0.5)], DIM), random_points(0)
+    z = layers.flatten(x.astype(np.float32))
+    assert z.dtype == jnp.float32
+    np.testing.assert_allclose(z, layers.flatten(x), atol=1e-5)
+    with pytest.raises(InputError, match="points: found shape"):
+        layers.flatten(x[:, :3])
+    with pytest.raises(InputError, match="pass a slice"):
+        layers[0]  # pyright: ignore[reportArgumentType]

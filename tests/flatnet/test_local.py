@@ -1,0 +1,128 @@
+"""The fit around one point: tangent space, quadratic, radius."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mcr2_landscape.flatnet import kernels, local_fit
+from mcr2_landscape.flatnet.local import fit_many, search_radius
+from mcr2_landscape.validation import InputError
+
+seeds = st.integers(0, 2**32 - 1)
+
+
+def graph(seed: int, cubic: float = 0.0, count: int = 80, dim: int = 4, d: int = 2):
+    """Points of a random quadratic (and cubic) graph over a random tangent space, its first point at the origin."""
+    random = np.random.default_rng(seed)
+    frame = np.linalg.qr(random.standard_normal((dim, dim)))[0]
+    c = random.uniform(-1, 1, (count, d))
+    c[0] = 0
+    bend = random.uniform(-0.4, 0.4, (dim - d, d * (d + 1) // 2))
+    normal = kernels.features(c)[:, 1 + d :] @ bend.T + cubic * c[:, :1] ** 3
+    return c @ frame[:, :d].T + normal @ frame[:, d:].T, frame[:, :d]
+
+
+def sine_of_angle(first, second):
+    return np.linalg.norm(second - first @ (first.T @ second), 2)
+
+
+@given(seeds, st.floats(0.4, 1), st.sampled_from([0.15, 0.5, 0.9]))
+def test_the_round_trip_is_exact_on_a_quadratic_graph(seed, radius, alpha):
+    """C5, and C11: refinement finds the tangent space itself."""
+    points, tangent = graph(seed)
+    model = local_fit(points, points[0], radius, 2, refinements=200, ridge=1e-15)
+    assert sine_of_angle(tangent, model.basis) < 1e-9
+    layer = model.layer(alpha)
+    back = kernels.reconstruct(layer, kernels.flatten(layer, points))
+    assert np.abs(back - points).max() < 1e-9
+    rough, _ = graph(seed, cubic=1.0)
+    model = local_fit(rough, rough[0], radius, 2)
+    layer = model.layer(alpha)
+    assert np.abs(kernels.reconstruct(layer, kernels.flatten(layer, rough)) - rough).max() > 1e-6
+
+
+@given(seeds, st.sampled_from([0.15, 0.5, 0.9]))
+def test_the_error_of_a_round_trip_is_alpha_squared_times_the_loss(seed, alpha):
+    """C4, whatever the points, the coefficients and where they came from."""
+    random = np.random.default_rng(seed)
+    points = random.standard_normal((40, 3))
+    model = local_fit(points, points[0], 1.5, 1)
+    layer = model.layer(alpha, random.standard_normal(3), 1.7)
+    error = kernels.reconstruct(layer, kernels.flatten(layer, points)) - points
+    centered = points - model.mean
+    kappa = alpha * np.exp(-model.gamma * np.sum(centered * centered, axis=1))
+    normal = centered - (centered @ model.basis) @ model.basis.T
+    expected = kernels.correction(layer, points, kappa) - kappa[:, None] * normal
+    np.testing.assert_allclose(error, expected, atol=1e-12)
+    np.testing.assert_allclose(np.mean(error**2) / 2, alpha**2 * model.loss, rtol=1e-9)
+    assert model.expected_loss >= model.loss
+    threshold = model.loss / 7
+    assert model.alpha(threshold, 0.9) ** 2 * model.loss <= threshold * (1 + 1e-12)
+    assert model.alpha(np.inf, 0.9) == 0.9
+    # Planted: a kernel about the center instead of the weighted mean.
+    wrong = layer._replace(mean=model.center)
+    error = kernels.reconstruct(layer, kernels.flatten(wrong, points)) - points
+    assert np.abs(error - expected).max() > 1e-3 * np.abs(expected).max()
+
+
+@pytest.mark.parametrize(("second", "least"), [(False, 1.95), (True, 2.95)])
+def test_the_residual_falls_with_the_cube_of_the_distance_once_the_quadratic_is_there(second, least):
+    """C1, on a curve with a cubic term."""
+    h = np.geomspace(1e-3, 1e-1, 9)
+    residual = np.abs(np.sin(h) + np.cos(h) - 1 - h + (h**2 / 2 if second else 0))
+    slope = np.polyfit(np.log(h), np.log(residual), 1)[0]
+    assert least <= slope <= least + 0.1
+
+
+def test_refinement_converges_linearly_to_the_tangent_space():
+    """C11, on quadratic graphs with most of the points on one side of the center."""
+    for seed in range(4):
+        random = np.random.default_rng(seed)
+        frame = np.linalg.qr(random.standard_normal((4, 4)))[0]
+        c = random.uniform(-0.3, 1, (200, 2))
+        points = np.hstack([c, kernels.features(c)[:, 3:] @ random.uniform(-1, 1, (2, 3)).T]) @ frame.T
+        fits = [local_fit(points, np.zeros(4), 0.6, 2, refinements=steps, ridge=1e-15) for steps in range(8)]
+        angles = np.array([sine_of_angle(fit.basis, frame[:, :2]) for fit in fits])
+        assert angles[0] > 0.1  # principal components alone
+        assert (angles[1:] < 0.3 * angles[:-1]).all()
+
+
+@given(seeds)
+def test_many_radii_and_centers_at_once_are_the_fits_one_by_one(seed):
+    points, _ = graph(seed, cubic=0.3)
+    centers, radii = points[[0, 3, 0]], np.array([0.5, 0.8, 1.3])
+    for model, center, radius in zip(fit_many(points, centers, radii, 2, 2), centers, radii, strict=True):
+        alone = local_fit(points, center, radius, 2, refinements=2)
+        np.testing.assert_allclose(model.loss, alone.loss, rtol=1e-6, atol=1e-14)
+        np.testing.assert_allclose(abs(np.linalg.det(model.basis.T @ alone.basis)), 1, atol=1e-8)
+
+
+def test_the_radius_is_where_the_loss_is_what_was_asked_for():
+    points, _ = graph(3, cubic=1.0, count=300)
+    for goal in (1e-7, 1e-6):
+        model = search_radius(points, points[:1], 2, (0.1, 3.0), goal, num_radii=12)
+        assert 0.1 < model.radius < 3.0
+        assert 0.2 < model.expected_loss / goal < 3
+    model = search_radius(points, points[:1], 2, (0.1, 3.0), 1e9, num_radii=12)
+    assert model.radius == 3.0
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"radius": 1e-9}, "radius: found 1e-09, which covers 1 points by weight, too few for 2 directions"),
+        ({"center": np.full(4, 1e6)}, "radius: found 1, which covers"),
+        ({"radius": 0}, "radius: found 0"),
+        ({"num_directions": 5}, "num_directions: found 5; points of 4"),
+        ({"center": np.zeros(3)}, "center: found shape"),
+        ({"points": np.full((5, 4), np.nan)}, "points: found NaN in 5 of 5 rows"),
+    ],
+)
+def test_impossible_fits_are_refused(change, says):
+    points, _ = graph(0)
+    given = {"points": points, "center": points[0], "radius": 1.0, "num_directions": 2, **change}
+    with pytest.raises(InputError, match=says):
+        local_fit(**given)
