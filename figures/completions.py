@@ -12,7 +12,7 @@ from mcr2_landscape.gallery.figure import Figure, Select, Table
 from mcr2_landscape.report.style import BLUE, GRAY, INK, SKY, VERMILION
 
 from .attention_maps import picture
-from .transformer_parts import differences, interval
+from .transformer_parts import differences, interval, trained
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -22,7 +22,7 @@ _LOOKS = {"CRATE-MAE": (BLUE, "o"), "CRATE-MAE, tied decoder": (SKY, "^"), "MAE"
 _ORDER = "CASE network " + " ".join(f"WHEN '{name}' THEN {k}" for k, name in enumerate(_LOOKS)) + " END"
 _ARRAYS = ("shown_images", "shown_masked", "shown_completions")
 _EXAMPLES = f"""
-    SELECT unit, data, network, mask_ratio, {", ".join(_ARRAYS)} FROM ordered_rows
+    SELECT unit, data, network, mask_ratio, {", ".join(_ARRAYS)} FROM {trained("ordered_rows")}
     WHERE autoencoder IN ('crate-mae', 'mae') AND width = 'equal'
     QUALIFY row_number() OVER (PARTITION BY data, network ORDER BY seed) = 1 ORDER BY data, {_ORDER}
 """
@@ -33,9 +33,10 @@ _BASELINES = {
 }
 _LOSSES = f"""
     SELECT count(*) AS units, data, network, width, CAST(avg(parameters) AS INTEGER) AS parameters,
-        {interval("test_loss", "loss")}, avg(initial_loss) AS initial_loss, {", ".join(f"avg({n}) AS {n}" for n in _BASELINES)},
+        {interval("test_loss", "loss")}, avg(initial_loss) AS initial_loss,
+        any_value(learning_rate) AS learning_rate, {", ".join(f"avg({n}) AS {n}" for n in _BASELINES)},
         {interval("probe_tokens[2]", "probe")}, avg(probe_tokens[1]) AS initial_probe, avg(probe_pixels) AS probe_pixels
-    FROM rows GROUP BY data, network, width ORDER BY data, {_ORDER}, width
+    FROM {trained()} GROUP BY data, network, width ORDER BY data, {_ORDER}, width
 """
 _DIFFERENCES = (
     differences(
@@ -172,7 +173,7 @@ FIGURE = Figure(
         "baselines (the last of which no network can know), the accuracy of a linear classifier on the mean token of whole "
         "images, beside that on pixels, and both less those of CRATE-MAE with the same seed: a seed is also the split of the "
         "images and what is hidden of them, so that networks are compared within seeds (means over seeds, with 95 % intervals "
-        "by Student's t where there are several)."
+        "by Student's t where there are several), each at that one of the learning rates tried that has the lowest training loss."
     ),
     size=(7.2, 6.8),
     tables={

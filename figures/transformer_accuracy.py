@@ -11,7 +11,7 @@ import numpy as np
 from mcr2_landscape.gallery.figure import Figure, Select, Table
 from mcr2_landscape.report.style import GRAY, INK
 
-from .transformer_parts import ORDER, TRAINED, differences, interval, look_of
+from .transformer_parts import ORDER, differences, interval, look_of, trained
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,7 +23,7 @@ _SQL = f"""
         CAST(avg(parameters) AS INTEGER) AS parameters,
         any_value(learning_rate) AS learning_rate, any_value(num_train) AS num_train, any_value(num_test) AS num_test,
         {interval("test_accuracy", "accuracy")}, avg(train_accuracy) AS train_accuracy
-    FROM {TRAINED} GROUP BY network, attention, sparsification, control, width, token_dim
+    FROM {trained()} GROUP BY network, attention, sparsification, control, width, token_dim
     ORDER BY {ORDER}, network, width, token_dim
 """
 _DIFFERENCES = (

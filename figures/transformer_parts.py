@@ -33,22 +33,24 @@ STAGES: dict[str, dict[str, Any]] = {
 _STAGE_OF = {"initial": 1, "trained": 2}
 ORDER = "CASE network " + " ".join(f"WHEN '{name}' THEN {k}" for k, name in enumerate(NETWORKS)) + " ELSE 99 END"
 
-# In SQL, the rows of each network at one learning rate: that with the most rows, and of several the one with the lowest mean
-# training loss. The test has no say in it.
-TRAINED = """(
-    SELECT * FROM rows SEMI JOIN (
-        SELECT data, network, width, token_dim, arg_min(learning_rate, [-units, loss]) AS learning_rate FROM (
-            SELECT data, network, width, token_dim, learning_rate, count(*)::DOUBLE AS units, avg(train_loss) AS loss
-            FROM rows GROUP BY ALL
-        ) GROUP BY ALL
-    ) USING (data, network, width, token_dim, learning_rate)
-)"""
-
 # 97.5 % quantiles of Student's t with 1, 2, … degrees of freedom.
 _QUANTILES = (
     *(12.7062, 4.3027, 3.1824, 2.7764, 2.5706, 2.4469, 2.3646, 2.306, 2.2622, 2.2281),
     *(2.201, 2.1788, 2.1604, 2.1448, 2.1314, 2.1199, 2.1098, 2.1009, 2.093, 2.086),
 )
+
+
+def trained(rows: str = "rows") -> str:
+    """In SQL, the rows of each network at one learning rate: that with the most rows, and of several the one with the lowest
+    mean training loss. The test has no say in it."""
+    return f"""(
+        SELECT * FROM {rows} SEMI JOIN (
+            SELECT data, network, width, token_dim, arg_min(learning_rate, [-units, loss]) AS learning_rate FROM (
+                SELECT data, network, width, token_dim, learning_rate, count(*)::DOUBLE AS units, avg(train_loss) AS loss
+                FROM rows GROUP BY ALL
+            ) GROUP BY ALL
+        ) USING (data, network, width, token_dim, learning_rate)
+    )"""
 
 
 def interval(number: str, name: str) -> str:
@@ -74,7 +76,7 @@ def differences(numbers: Mapping[str, str], columns: str, reference: str, *, wit
     there = " AND ".join(f"less_{name} IS NOT NULL" for name in numbers.values())
     return (
         f"SELECT count(*) AS units, {columns}, CAST(avg(parameters) AS INTEGER) AS parameters, {means} "
-        f"FROM (SELECT *, {less} FROM {TRAINED}) WHERE NOT ({reference}) AND {there} GROUP BY {columns}"
+        f"FROM (SELECT *, {less} FROM {trained()}) WHERE NOT ({reference}) AND {there} GROUP BY {columns}"
     )
 
 
@@ -86,7 +88,7 @@ def by_layer(names: Sequence[str], where: str, **more: str) -> str:
     parts = " UNION ALL ".join(
         f"SELECT network, depth, '{stage}' AS stage, unnest(range(1, depth + 1)) AS layer, "
         + ", ".join(f"{sql.format(stage=place)} AS {name}" for name, sql in numbers.items())
-        + f" FROM {TRAINED} WHERE {where}"
+        + f" FROM {trained()} WHERE {where}"
         for stage, place in _STAGE_OF.items()
     )
     means = ", ".join(interval(name, name) for name in numbers)

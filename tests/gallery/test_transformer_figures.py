@@ -13,7 +13,7 @@ from scipy.stats import t
 from mcr2_landscape.figures import load
 from mcr2_landscape.figures.attention_maps import picture
 from mcr2_landscape.figures.denoising_alignment import precision_of
-from mcr2_landscape.figures.transformer_parts import TRAINED
+from mcr2_landscape.figures.transformer_parts import trained
 from mcr2_landscape.gallery.figure import Table
 from mcr2_landscape.report import style
 from mcr2_landscape.study.store import Store
@@ -220,7 +220,7 @@ def test_each_network_is_shown_at_the_rate_that_trains_it_best():
     with duckdb.connect() as connection:
         values = ", ".join(f"('digits', 'equal', 8, {', '.join(map(repr, line))})" for line in lines)
         connection.sql(f"CREATE TABLE rows AS SELECT * FROM (VALUES {values}) t(data, width, token_dim, {', '.join(names)})")
-        found = connection.sql(f"SELECT network, learning_rate, count(*) FROM {TRAINED} GROUP BY ALL ORDER BY ALL").fetchall()
+        found = connection.sql(f"SELECT network, learning_rate, count(*) FROM {trained()} GROUP BY ALL ORDER BY ALL").fetchall()
     assert [(name, float(rate), count) for name, rate, count in found] == [("A", 0.01, 2), ("B", 0.01, 2), ("C", 0.01, 1)]
 
 
