@@ -173,7 +173,7 @@ FIGURE = Figure(
         "baselines (the last of which no network can know), the accuracy of a linear classifier on the mean token of whole "
         "images, beside that on pixels, and both less those of CRATE-MAE with the same seed: a seed is also the split of the "
         "images and what is hidden of them, so that networks are compared within seeds (means over seeds, with 95 % intervals "
-        "by Student's t where there are several), each at that one of the learning rates tried that has the lowest training loss."
+        "by Student's t where there are several), each at the learning rate tried that has the lowest training loss."
     ),
     size=(7.2, 6.8),
     tables={
