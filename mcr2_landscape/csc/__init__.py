@@ -18,3 +18,4 @@ from mcr2_landscape.csc.programs import lambda_max as lambda_max
 from mcr2_landscape.csc.programs import objective as objective
 from mcr2_landscape.csc.solver import Solution as Solution
 from mcr2_landscape.csc.solver import solve as solve
+from mcr2_landscape.csc.transcriber import ConvTranscriber as ConvTranscriber

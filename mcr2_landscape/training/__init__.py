@@ -2,6 +2,8 @@
 
 from mcr2_landscape.training.class_tokens import ClassTokenPosition as ClassTokenPosition
 from mcr2_landscape.training.class_tokens import class_token_positions as class_token_positions
+from mcr2_landscape.training.closed_loop import ClosedLoop as ClosedLoop
+from mcr2_landscape.training.closed_loop import train_closed_loop as train_closed_loop
 from mcr2_landscape.training.features import FeatureTraining as FeatureTraining
 from mcr2_landscape.training.features import train_features as train_features
 from mcr2_landscape.training.image_examination import ImageExamination as ImageExamination
@@ -25,6 +27,7 @@ from mcr2_landscape.training.results import Stopped as Stopped
 from mcr2_landscape.training.results import Training as Training
 from mcr2_landscape.training.transcribers import TranscriptionTraining as TranscriptionTraining
 from mcr2_landscape.training.transcribers import train_transcription as train_transcription
+from mcr2_landscape.training.transcription import ClosedLoopLoss as ClosedLoopLoss
 from mcr2_landscape.training.transcription import LinearVAE as LinearVAE
 from mcr2_landscape.training.transcription import Transcriber as Transcriber
 from mcr2_landscape.training.transcription import TranscriptionLoss as TranscriptionLoss

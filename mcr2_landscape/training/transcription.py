@@ -90,6 +90,12 @@ class TranscriptionLoss(eqx.Module):
 
     def __call__(self, model: Transcriber, batch: dict[str, jax.Array], key: Any = None) -> tuple[jax.Array, dict[str, Any]]:
         """The loss of a batch, and its metrics. A class without samples in the batch adds nothing."""
+        return self.played(model, batch)[:2]
+
+    def played(
+        self, model: Any, batch: dict[str, jax.Array]
+    ) -> tuple[jax.Array, dict[str, Any], tuple[jax.Array, jax.Array, jax.Array]]:
+        """The loss, its metrics, and f(X), gf(X) and fgf(X) of the batch."""
         inputs = batch["inputs"]
         memberships = jax.nn.one_hot(batch["labels"], self.num_classes, axis=0, dtype=inputs.dtype)
         still = jax.tree.map(lambda leaf: jax.lax.stop_gradient(leaf) if eqx.is_inexact_array(leaf) else leaf, model)
@@ -100,13 +106,35 @@ class TranscriptionLoss(eqx.Module):
             return value, jnp.sum(distances)
 
         # The encoder moves, the decoder stands still …
-        image = model.encode(still.decode(features))
+        decoded = still.decode(features)
+        image = model.encode(decoded)
         expressiveness, distance = utilities(features, image)
         # … and the other way round.
         fixed = jax.lax.stop_gradient(features)
         _, answered = utilities(fixed, still.encode(model.decode(fixed)))
         loss = answered - distance - expressiveness
-        return loss, {"expressiveness": expressiveness, "distance": distance}
+        return loss, {"expressiveness": expressiveness, "distance": distance}, (features, decoded, image)
+
+
+class ClosedLoopLoss(TranscriptionLoss):
+    """The same with what becomes of single samples among the metrics: "consistency", the mean of ‖f(x) − fgf(x)‖², and
+    "pixels", the mean squared error of gf(x), which no player sees.
+
+    With one class the game is the binary one: ΔR(f(X)) is zero, and both play for ΔR(f(X), fgf(X)).
+
+    Source: Dai et al., *CTRL: Closed-Loop Transcription to an LDR via Minimaxing Rate Reduction* (2022).
+    """
+
+    def __init__(self, num_classes: int, epsilon: float):
+        self.num_classes = positive_integer("num_classes", num_classes)
+        self.epsilon = np.asarray(positive_real("epsilon", epsilon))
+
+    def __call__(self, model: Any, batch: dict[str, jax.Array], key: Any = None) -> tuple[jax.Array, dict[str, Any]]:
+        """The loss of a batch, and its metrics."""
+        loss, metrics, (features, decoded, image) = self.played(model, batch)
+        metrics["consistency"] = jnp.mean(jnp.sum((features - image) ** 2, axis=1))
+        metrics["pixels"] = jnp.mean((batch["inputs"] - decoded) ** 2)
+        return loss, metrics
 
 
 def transcription_utilities(
@@ -210,11 +238,11 @@ def two_rates(encoder_rate: float, decoder_rate: float) -> Any:
     except ImportError:
         raise missing_extra("training", "optax", "solvers") from None
     rates = {"encoder": positive_real("encoder_rate", encoder_rate), "decoder": positive_real("decoder_rate", decoder_rate)}
-    return optax.multi_transform({name: optax.adam(rate) for name, rate in rates.items()}, _players)
+    return optax.multi_transform({name: optax.adam(rate) for name, rate in rates.items()}, players_of)
 
 
-def _players(parameters: Any) -> Any:
-    """Whose each parameter is."""
+def players_of(parameters: Any) -> Any:
+    """Whose each parameter is, of a model with an `encoder` and a `decoder`."""
 
     def named(name: str, part: Any) -> Any:
         return jax.tree.map(lambda _: name, part)

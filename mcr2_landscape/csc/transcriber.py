@@ -1,0 +1,167 @@
+"""An encoder of several stages of convolutional sparse coding and a decoder of as many, for closed-loop transcription.
+
+Stage l takes what the one before it gives, at root mean square one, and makes a few proximal gradient steps from zero on
+
+    min_c  λ‖c‖₁ + ½‖x − D_l c‖²      (c ≥ 0 but for the last stage);
+
+the last kernel covers all that is left, so that its code is one vector, which is brought to length one. The decoder goes the
+other way: c ↦ D'_l c, negative entries cut off and brought to root mean square one, but for the last, which has a gain and an
+offset.
+
+Source: Dai et al., *Closed-Loop Transcription via Convolutional Sparse Coding* (2023), as recalled; the layer is that of the
+public SDNet code, with the scale of a sample's own code where that has batch normalization.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from mcr2_landscape.csc.dictionary import ConvDictionary
+from mcr2_landscape.csc.geometry import Geometry, pair
+from mcr2_landscape.csc.iterations import check_method, unrolled
+from mcr2_landscape.precision import traced_array
+from mcr2_landscape.validation import InputError, positive_integer, positive_real
+
+_POWER_STEPS, _SAFETY = 8, 0.9  # power iterations are a lower bound of the norm
+_TINY = 1e-12
+
+
+class Decoder(eqx.Module):
+    """`atoms` of each stage, the last one first, or `None` for the encoder's; `gain` and `offset` of each channel."""
+
+    atoms: tuple[jax.Array, ...] | None
+    gain: jax.Array
+    offset: jax.Array
+
+
+class ConvTranscriber(eqx.Module):
+    """Encoder and decoder.
+
+    **Arguments:** `image_shape`: (C, H, W). `dim`: d of the features. `channels`: atoms of each stage but the last; `kernel`,
+    `stride`, `padding` of these stages. `sparsity`: λ; `steps`: of each stage, by `method` (see `unrolled`). `tied`: whether
+    the decoder has the encoder's atoms, so that it learns its gain and offset alone. `key`: of the atoms.
+
+    `encoder` are the atoms of each stage, scaled to norm one where they are used; `decoder` a `Decoder`.
+
+    **Raises:** `InputError` for numbers out of range, or images that are too small for so many stages.
+    """
+
+    encoder: tuple[jax.Array, ...]
+    decoder: Decoder
+    geometries: tuple[Geometry, ...] = eqx.field(static=True)
+    sizes: tuple[tuple[int, int], ...] = eqx.field(static=True)
+    sparsity: float = eqx.field(static=True)
+    steps: int = eqx.field(static=True)
+    method: str = eqx.field(static=True)
+
+    def __init__(
+        self,
+        image_shape: tuple[int, int, int],
+        dim: int,
+        *,
+        channels: tuple[int, ...] = (32, 64),
+        kernel: Any = 4,
+        stride: Any = 2,
+        padding: Any = 1,
+        sparsity: float = 0.1,
+        steps: int = 2,
+        method: str = "fista",
+        tied: bool = False,
+        key: Any,
+        dtype: Any = jnp.float32,
+    ):
+        if len(image_shape) != 3:
+            raise InputError(f"image_shape: found {image_shape!r}; pass (channels, height, width)")
+        first, *sides = (positive_integer("image_shape", int(side)) for side in image_shape)
+        dim = positive_integer("dim", dim)
+        if not channels:
+            raise InputError("channels: found none; pass the number of atoms of one stage at least")
+        widths = [positive_integer("channels", width) for width in channels]
+        check_method(method)
+        self.sparsity, self.method = positive_real("sparsity", sparsity), method
+        self.steps = positive_integer("steps", steps)
+        own = Geometry(
+            pair("kernel", kernel, minimum=1), pair("stride", stride, minimum=1), pair("padding", padding, minimum=0)
+        )
+        sizes, geometries = [(sides[0], sides[1])], []
+        for _ in widths:
+            sizes.append(own.code_shape(sizes[-1]))
+            geometries.append(own)
+        geometries.append(Geometry(sizes[-1], (1, 1), (0, 0)))
+        self.geometries, self.sizes = tuple(geometries), tuple(sizes)
+        shapes = list(zip([*widths, dim], [first, *widths], geometries, strict=True))
+        keys = jax.random.split(key, 2 * len(shapes))
+        drawn = [
+            jax.random.normal(one, (new, old, *geometry.kernel), dtype)
+            for one, (new, old, geometry) in zip(keys, [*shapes, *shapes[::-1]], strict=True)
+        ]
+        self.encoder = tuple(map(unit, drawn[: len(shapes)]))
+        atoms = None if tied else tuple(map(unit, drawn[len(shapes) :]))
+        self.decoder = Decoder(atoms, jnp.ones(first, dtype), jnp.zeros(first, dtype))
+
+    def encode(self, inputs: Float[Array, "n c height width"]) -> Float[Array, "n d"]:
+        """f of each image, of length one."""
+        code = traced_array("inputs", inputs)
+        for place, (atoms, geometry) in enumerate(zip(self.encoder, self.geometries, strict=True)):
+            dictionary = ConvDictionary.normalized(atoms, geometry.stride, geometry.padding)
+            code = unrolled(
+                dictionary,
+                at_one(code),
+                self.steps,
+                sparsity=self.sparsity,
+                nonnegative=place + 1 < len(self.encoder),
+                method=self.method,
+                step=safe_step(dictionary.atoms, geometry.stride),
+            )
+        features = jnp.reshape(code, (code.shape[0], -1))
+        norms = jnp.sqrt(jnp.sum(features**2, axis=1, keepdims=True) + _TINY)
+        return features / jnp.broadcast_to(norms, features.shape)
+
+    def decode(self, features: Float[Array, "n d"]) -> Float[Array, "n c height width"]:
+        """g of each feature."""
+        code = features[:, :, None, None]
+        stages = self.encoder[::-1] if self.decoder.atoms is None else self.decoder.atoms
+        for place, (atoms, geometry, size) in enumerate(zip(stages, self.geometries[::-1], self.sizes[::-1], strict=True)):
+            code = ConvDictionary.normalized(atoms, geometry.stride, geometry.padding).synthesize(code, size)
+            if place + 1 < len(stages):
+                code = at_one(jax.nn.relu(code))
+        gain, offset = (part[None, :, None, None] for part in (self.decoder.gain, self.decoder.offset))
+        return code * jnp.broadcast_to(gain, code.shape) + jnp.broadcast_to(offset, code.shape)
+
+
+def unit(atoms: jax.Array) -> jax.Array:
+    """Atoms of norm one."""
+    norms = jnp.sqrt(jnp.sum(atoms**2, axis=(1, 2, 3), keepdims=True))
+    return atoms / jnp.broadcast_to(norms, atoms.shape)
+
+
+def at_one(code: jax.Array) -> jax.Array:
+    """Each sample divided by its root mean square."""
+    size = jnp.sqrt(jnp.mean(code**2, axis=(1, 2, 3), keepdims=True) + _TINY)
+    return code / jnp.broadcast_to(size, code.shape)
+
+
+def safe_step(atoms: jax.Array, stride: tuple[int, int] = (1, 1)) -> jax.Array:
+    """Nine tenths of the inverse of an estimate of ‖D‖²: the largest of the norms of the symbol at a grid of frequencies, each
+    by power iteration; with a stride, frequencies that it takes for one another are stacked. No gradient goes through it, and
+    nothing certifies it (`lipschitz_bound` does, on the host)."""
+    atoms = jax.lax.stop_gradient(jnp.asarray(atoms))
+    (num_atoms, channels, *kernel), (down, across) = atoms.shape, stride
+    rows, columns = (-(-2 * side // step) for side, step in zip(kernel, stride, strict=True))
+    found = jnp.fft.fft2(atoms, s=(down * rows, across * columns))
+    split = jnp.reshape(found, (num_atoms, channels, down, rows, across, columns))
+    symbol = jnp.reshape(jnp.transpose(split, (3, 5, 0, 1, 2, 4)), (rows * columns, num_atoms, -1))
+    start = np.random.default_rng(0).standard_normal((rows * columns, num_atoms, 1))
+    vectors = jnp.asarray(start / np.linalg.norm(start, axis=1, keepdims=True), dtype=symbol.dtype)
+    value = jnp.ones((rows * columns, 1, 1), dtype=atoms.dtype)
+    for _ in range(_POWER_STEPS):
+        image = jnp.matmul(symbol, jnp.matmul(jnp.conj(jnp.swapaxes(symbol, 1, 2)), vectors))
+        value = jnp.sqrt(jnp.sum(jnp.abs(image) ** 2, axis=1, keepdims=True))
+        vectors = image / jnp.broadcast_to(value + _TINY, image.shape).astype(image.dtype)
+    return _SAFETY * down * across / jnp.max(value)

@@ -1,0 +1,85 @@
+"""Encoder and decoder of several stages: lengths and scales, shapes of any size, and the steps that are taken."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mcr2_landscape.csc.geometry import Geometry
+from mcr2_landscape.csc.patches import analysis
+from mcr2_landscape.csc.transcriber import ConvTranscriber, safe_step, unit
+from mcr2_landscape.validation import InputError
+
+KEY = jax.random.key(0)
+# One with sides that the stride does not divide, several channels and an even kernel; one of squares, tied.
+MODELS = (
+    ConvTranscriber((2, 7, 9), 5, channels=(3, 4), kernel=4, stride=2, padding=1, key=KEY, dtype=jnp.float64),
+    ConvTranscriber((1, 6, 6), 4, channels=(3,), kernel=3, stride=2, padding=1, tied=True, key=KEY, dtype=jnp.float64),
+)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_features_have_length_one_and_do_not_know_the_scale(model):
+    shape = (3, model.encoder[0].shape[1], *model.sizes[0])
+    images = jax.random.normal(jax.random.key(1), shape, jnp.float64)
+    encode = eqx.filter_jit(model.encode)
+    features = encode(images)
+    assert features.shape == (3, model.encoder[-1].shape[0])
+    np.testing.assert_allclose(jnp.sum(features**2, axis=1), 1, rtol=1e-9)
+    np.testing.assert_allclose(encode(7.5 * images), features, atol=1e-9)
+    # Each sample by itself: no statistics of the batch.
+    np.testing.assert_allclose(encode(images[::-1]), features[::-1], atol=1e-12)
+    np.testing.assert_allclose(encode(images.at[0].set(1.0))[1:], features[1:], atol=1e-12)
+    decoded = eqx.filter_jit(model.decode)(features)
+    assert decoded.shape == shape
+    assert bool(jnp.isfinite(decoded).all())
+    assert float(jnp.abs(features[0] - features[1]).max()) > 0.01
+
+
+def test_a_tied_decoder_has_the_atoms_of_the_encoder():
+    untied, tied = MODELS
+    assert tied.decoder.atoms is None
+    assert untied.decoder.atoms is not None
+    assert [atoms.shape for atoms in untied.decoder.atoms] == [atoms.shape for atoms in untied.encoder[::-1]]
+    features = jnp.eye(4, dtype=jnp.float64)[:1]
+    # The first synthesis of a unit vector is its atom, of which what is negative is cut off.
+    atom = jax.nn.relu(tied.encoder[-1][0])
+    scaled = atom / jnp.sqrt(jnp.mean(atom**2))
+    geometry = tied.geometries[0]
+    codes = jax.ShapeDtypeStruct((1, 1, 6, 6), jnp.float64)
+    synthesis = jax.linear_transpose(lambda x: analysis(x, tied.encoder[0], geometry, False), codes)
+    np.testing.assert_allclose(tied.decode(features), synthesis(scaled[None])[0], atol=1e-9)
+
+
+@given(st.sampled_from([((3, 2, 3, 3), (1, 1)), ((4, 1, 4, 4), (2, 2)), ((2, 3, 2, 3), (2, 1))]), st.integers(0, 99))
+def test_steps_are_short_enough(form, seed):
+    """Against the largest singular value of the dictionary as a matrix, on an image that no border spoils."""
+    shape, stride = form
+    atoms = np.random.default_rng(seed).standard_normal(shape)
+    atoms /= np.linalg.norm(atoms.reshape(shape[0], -1), axis=1)[:, None, None, None]
+    geometry = Geometry(shape[2:], stride, (0, 0))
+    pixels = jnp.eye(shape[1] * 64, dtype=jnp.float64).reshape(-1, shape[1], 8, 8)
+    matrix = np.asarray(analysis(pixels, jnp.asarray(atoms), geometry, False)).reshape(len(pixels), -1)
+    norm = np.linalg.norm(matrix, 2) ** 2
+    step = float(safe_step(jnp.asarray(atoms), stride))
+    assert step * norm < 1
+    assert step * norm > 0.4, "not much too short either"
+
+
+def test_atoms_are_used_at_norm_one():
+    atoms = 3 * jax.random.normal(KEY, (2, 1, 3, 3), jnp.float64)
+    np.testing.assert_allclose(np.linalg.norm(unit(atoms).reshape(2, -1), axis=1), 1)
+
+
+def test_bad_input():
+    with pytest.raises(InputError, match="kernels of 4 × 4"):
+        ConvTranscriber((1, 3, 3), 4, channels=(4, 4), padding=0, key=KEY)
+    with pytest.raises(InputError, match="channels: found none"):
+        ConvTranscriber((1, 8, 8), 4, channels=(), key=KEY)
+    with pytest.raises(InputError, match="sparsity"):
+        ConvTranscriber((1, 8, 8), 4, sparsity=0.0, key=KEY)
+    with pytest.raises(InputError, match="image_shape: found"):
+        ConvTranscriber((8, 8), 4, key=KEY)  # type: ignore[arg-type]

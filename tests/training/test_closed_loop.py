@@ -1,0 +1,138 @@
+"""The closed loop on images: who moves when, what is measured on the test images, and that a training can be interrupted."""
+
+import dataclasses
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from mcr2_landscape.csc.transcriber import ConvTranscriber
+from mcr2_landscape.data import digit_images
+from mcr2_landscape.training import closed_loop
+from mcr2_landscape.training.closed_loop import train_closed_loop
+from mcr2_landscape.training.transcription import ClosedLoopLoss
+from mcr2_landscape.validation import InputError
+from mcr2_landscape.verdict import Verdict
+
+TRAIN, TEST = digit_images().subset(slice(0, 80)).split(0.25, key=0)
+SMALL = {"dim": 4, "channels": (4,), "batch_size": 32, "num_steps": 6, "decoder_steps": 2, "record_every": 1, "key": 3}
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory):
+    return train_closed_loop(TRAIN, TEST, checkpoint=tmp_path_factory.mktemp("whole"), **SMALL)
+
+
+def test_numbers_are_those_of_the_test_images(found):
+    inputs = found.prepare(TEST.images)
+    model = found.model
+    features = np.asarray(model.encode(jnp.asarray(inputs)), np.float64)
+    decoded = np.asarray(model.decode(jnp.asarray(features, jnp.float32)), np.float64)
+    image = np.asarray(model.encode(jnp.asarray(decoded, jnp.float32)), np.float64)
+    scale = 4 / found.epsilon**2
+
+    def rate(*parts):
+        Z = np.concatenate(parts)
+        return 0.5 * np.linalg.slogdet(np.eye(4) + scale / len(Z) * Z.T @ Z)[1]
+
+    assert found.distance == pytest.approx(rate(features, image) - (rate(features) + rate(image)) / 2, rel=1e-3)
+    assert found.expressiveness == pytest.approx(0, abs=1e-9)
+    assert found.consistency == pytest.approx(np.mean(np.sum((features - image) ** 2, axis=1)), rel=1e-4)
+    errors = np.mean((inputs - decoded) ** 2, axis=(1, 2, 3))
+    assert found.pixels == pytest.approx(errors.mean(), rel=1e-5)
+    means = np.mean((inputs - found.prepare(TRAIN.images).mean(axis=0)) ** 2, axis=(1, 2, 3))
+    assert found.mean_image == pytest.approx(means.mean(), rel=1e-5)
+    middle, low, high = found.difference
+    assert middle == pytest.approx((errors - means).mean(), rel=1e-4)
+    assert high - low == pytest.approx(2 * 1.96 * (errors - means).std(ddof=1) / len(errors) ** 0.5, rel=1e-3)
+    assert found.verdict is Verdict.REFUTED, "six steps are none"
+    # The batches' metrics are there too.
+    assert set(found.training.metrics) == {"expressiveness", "distance", "consistency", "pixels"}
+    assert found.initial["pixels"] != found.pixels
+
+
+def test_the_verdict_is_that_of_the_interval(found):
+    for difference, verdict in (((-0.2, -0.3, -0.1), "holds"), ((0.2, 0.1, 0.3), "refuted"), ((0.0, -0.1, 0.1), "undecided")):
+        assert dataclasses.replace(found, difference=difference).verdict == verdict
+
+
+def test_an_interrupted_training_ends_in_the_same_bits(found, tmp_path):
+    first = train_closed_loop(TRAIN, TEST, checkpoint=tmp_path, stop=lambda status: True, **SMALL)
+    again = train_closed_loop(TRAIN, TEST, checkpoint=tmp_path, resume=True, **SMALL)
+    assert again.training.step == found.training.step == 6
+    assert first.training.step <= 6
+    for one, other in zip(jax.tree.leaves(found.model), jax.tree.leaves(again.model), strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert again.pixels == found.pixels
+
+
+@pytest.mark.parametrize("every", [1, 3])
+def test_the_encoder_moves_at_every_so_many_steps_of_the_decoder(every):
+    class Players(eqx.Module):
+        encoder: jax.Array
+        decoder: jax.Array
+
+    players = Players(jnp.ones(2, jnp.float32), jnp.ones(2, jnp.float32))
+    optimizer = closed_loop._two_players(0.1, 12, every)
+    plain = optax.adam(optax.linear_schedule(0.1, 0.0, 12 // every), b1=0.5, b2=0.999)
+    with jax.numpy_dtype_promotion("standard"):  # as `fit` has it for optax
+        _check_moves(players, optimizer, plain, every)
+
+
+def _check_moves(players, optimizer, plain, every):
+    state, alone, expected = optimizer.init(players), plain.init(players.encoder), players.encoder
+    for step in range(7):
+        gradient = jnp.asarray([1.0 + step, -2.0], jnp.float32)
+        before = players
+        updates, state = optimizer.update(type(players)(gradient, gradient), state, players)
+        players = optax.apply_updates(players, updates)
+        if step % every == 0:
+            moved, alone = plain.update(gradient, alone)
+            expected = expected + moved
+        np.testing.assert_allclose(players.encoder, expected, rtol=1e-6)
+        assert bool((players.encoder != before.encoder).all()) == (step % every == 0)
+        assert bool((players.decoder != before.decoder).all())
+
+
+def test_players_pull_in_opposite_directions():
+    """A small step of the decoder alone lowers the distance, and one of the encoder alone raises it: the binary game."""
+    model = ConvTranscriber((1, 4, 4), 3, channels=(2,), steps=1, key=jax.random.key(2), dtype=jnp.float64)
+    batch = {
+        "inputs": jax.random.normal(jax.random.key(5), (12, 1, 4, 4), jnp.float64),
+        "labels": jnp.zeros(12, jnp.int32),
+    }
+    loss = ClosedLoopLoss(1, 0.7)
+    (_, metrics), gradient = eqx.filter_jit(eqx.filter_value_and_grad(loss, has_aux=True))(model, batch)
+    measured = eqx.filter_jit(lambda own: loss(own, batch)[1]["distance"])
+
+    def moved(part, size):
+        def step(leaf, slope):
+            return leaf - size * slope
+
+        return eqx.tree_at(
+            lambda tree: getattr(tree, part), model, jax.tree.map(step, getattr(model, part), getattr(gradient, part))
+        )
+
+    distances = {part: measured(moved(part, 1e-4)) for part in ("encoder", "decoder")}
+    assert distances["encoder"] > metrics["distance"] > distances["decoder"]
+    assert measured(moved("decoder", -1e-4)) > metrics["distance"], "the other way it rises"
+    assert metrics["expressiveness"] == pytest.approx(0, abs=1e-12)
+
+
+def test_bad_input():
+    unlabeled = dataclasses.replace(TRAIN, labels=None)
+    with pytest.raises(InputError, match='train: found no labels; pass labels, or mode="binary"'):
+        train_closed_loop(unlabeled, TEST, mode="classes", **SMALL)
+    with pytest.raises(InputError, match="mode: found 'both'"):
+        train_closed_loop(TRAIN, TEST, mode="both", **SMALL)
+    with pytest.raises(InputError, match="test: found images of shape"):
+        train_closed_loop(TRAIN, dataclasses.replace(TEST, images=TEST.images[:, :, :4]), **SMALL)
+    with pytest.raises(InputError, match="single class"):
+        train_closed_loop(TRAIN.subset(TRAIN.labels == 3), TEST, mode="classes", **SMALL)
+    with pytest.raises(InputError, match="decoder_steps"):
+        train_closed_loop(TRAIN, TEST, **{**SMALL, "decoder_steps": 0})
+    with pytest.raises(InputError, match="of one value"):
+        train_closed_loop(dataclasses.replace(TRAIN, images=np.zeros_like(TRAIN.images)), TEST, **SMALL)
