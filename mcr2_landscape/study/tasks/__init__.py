@@ -111,4 +111,11 @@ TASKS = (
         3 << 29,
         "float32",
     ),
+    Task(
+        "csc_loop",
+        "Trains the closed loop of convolutional sparse coding on images, and says whether pixels follow.",
+        f"{_HERE}.csc_loop:csc_loop",
+        3 << 29,
+        "float32",
+    ),
 )

@@ -21,6 +21,7 @@ EXPECTED = {
     "claims",
     "completion",
     "constrained",
+    "csc_loop",
     "ctrl_degeneracy",
     "ctrl_dimension",
     "ctrl_images",
@@ -70,7 +71,7 @@ def test_both_sizes_are_valid(name):
 
 
 # Their trainings take long to compile, and test_transformer.py has the same tasks at a smaller size.
-LONG = ("completion", "transformer_mnist", "transformer_shapes")
+LONG = ("csc_loop", "completion", "transformer_mnist", "transformer_shapes")
 
 
 @pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow) if n in LONG else n for n in sorted(EXPECTED)])
