@@ -13,7 +13,18 @@ from typing import NamedTuple
 import pytest
 
 README = Path(__file__).resolve().parent.parent / "README.md"
-GUIDES = ("ctrl.md", "curvature.md", "devices.md", "figures.md", "markov.md", "studies.md", "training.md", "whitebox.md")
+GUIDES = (
+    "csc.md",
+    "ctrl.md",
+    "curvature.md",
+    "devices.md",
+    "figures.md",
+    "flatnet.md",
+    "markov.md",
+    "studies.md",
+    "training.md",
+    "whitebox.md",
+)
 # Before a block that needs a network, a GPU or the reader's own files: <!-- not run: the reason -->
 NOT_RUN = "<!-- not run"
 

@@ -13,7 +13,7 @@ from mcr2_landscape.validation import InputError, float64_matrix, positive_integ
 
 #: The least and the greatest radius, as parts of the diameter, as the public code has them.
 RADII = (0.15, 1.1)
-REFINEMENTS = 3  # of the tangent space; each divides its error by about six
+REFINEMENTS = 3  # of the tangent space
 RIDGE = 1e-10  # of the least squares, whose features have length one
 _MANY = 32  # dimensions
 _ENTRIES = 1 << 22  # of the arrays of one batch of radii
@@ -61,7 +61,7 @@ def local_fit(
 
     The weights are exp(−γ‖z − μ‖²) with γ = ln 2/r², about the mean μ by the weights exp(−γ‖z − z_c‖²). A refinement regresses
     the normal part on (1, c, q(c)) and turns U by the linear coefficients found, U ← qr(U + B): principal components alone are
-    tilted by curvature, and each step divides what is left by about six.
+    tilted by curvature, and each step divides what is left, by the more the smaller the radius is beside that of curvature.
 
     **Arguments:** `points`, (N, D); `center` z_c, (D,); `radius` r; `num_directions` d, at most D; `refinements`, zero or more;
     `ridge`, relative to the squared lengths of the weighted features.

@@ -26,7 +26,7 @@ from paper_checks.pai_2022.joint_checks import equilibrium
 from paper_checks.wang_2024.checks import corrected_form
 from paper_checks.yu_2020.checks import exchange_curvature, predicted_maximizer
 
-from . import crate_plants, denoising_plants, network_plants
+from . import crate_plants, denoising_plants, flatnet_plants, network_plants
 from .planting import (
     CLAIMS,
     REGISTRY,
@@ -317,7 +317,13 @@ def game_plants(keyword: Callable[..., tuple[str, str, Plant]], cases: Callable[
     )
 
 
-PLANTS = [*plants(), *crate_plants.plants(), *denoising_plants.plants(), *network_plants.plants()]
+PLANTS = [
+    *plants(),
+    *crate_plants.plants(),
+    *denoising_plants.plants(),
+    *network_plants.plants(),
+    *flatnet_plants.plants(),
+]
 
 
 # Slow, since .ci/run asks the same of the built package: `verify --profile quick` fails where a verdict is another.

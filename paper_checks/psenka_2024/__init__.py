@@ -1,0 +1,1 @@
+"""Psenka, Pai, Raman, Sastry, Ma, *Representation Learning via Manifold Flattening and Reconstruction* (JMLR 2024)."""
