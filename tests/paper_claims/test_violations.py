@@ -26,7 +26,7 @@ from paper_checks.pai_2022.joint_checks import equilibrium
 from paper_checks.wang_2024.checks import corrected_form
 from paper_checks.yu_2020.checks import exchange_curvature, predicted_maximizer
 
-from . import crate_plants, denoising_plants, flatnet_plants, network_plants
+from . import crate_plants, csc_plants, denoising_plants, flatnet_plants, network_plants
 from .planting import (
     CLAIMS,
     REGISTRY,
@@ -323,6 +323,7 @@ PLANTS = [
     *denoising_plants.plants(),
     *network_plants.plants(),
     *flatnet_plants.plants(),
+    *csc_plants.plants(),
 ]
 
 # Each has another plant that takes less time.
