@@ -348,7 +348,7 @@ def test_the_verdict_is_the_expected_one(claim_id):
     assert proved == {case.name for case in claim.cases}, "a case without a certificate"
 
 
-@pytest.mark.parametrize(("claim_id", "name", "plant"), _planted())
+@pytest.mark.parametrize(("claim_id", "name", "plant"), list(_planted()))
 def test_a_planted_violation_changes_the_verdict(claim_id, name, plant):
     assert plant().verdict is not CLAIMS[claim_id].expected
 
