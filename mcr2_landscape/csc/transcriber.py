@@ -5,8 +5,8 @@ Stage l takes what the one before it gives, at root mean square one, and makes a
     min_c  λ‖c‖₁ + ½‖x − D_l c‖²      (c ≥ 0 but for the last stage);
 
 the last kernel covers all that is left, so that its code is one vector, which is brought to length one. The decoder goes the
-other way: c ↦ D'_l c, negative entries cut off and brought to root mean square one, but for the last, which has a gain and an
-offset.
+other way: c ↦ D'_l c, negative entries cut off, and brought to root mean square one; the last has a gain and an offset of each
+channel instead of the cut. Since f does not know the scale of an image, all that comes back has root mean square one too.
 
 Source: Dai et al., *Closed-Loop Transcription via Convolutional Sparse Coding* (2023), as recalled; the layer is that of the
 public SDNet code, with the scale of a sample's own code where that has batch normalization.
@@ -132,7 +132,8 @@ class ConvTranscriber(eqx.Module):
             if place + 1 < len(stages):
                 code = at_one(jax.nn.relu(code))
         gain, offset = (part[None, :, None, None] for part in (self.decoder.gain, self.decoder.offset))
-        return code * jnp.broadcast_to(gain, code.shape) + jnp.broadcast_to(offset, code.shape)
+        # f does not know the scale of an image, so that no player could learn it: it is that of standardized images.
+        return at_one(code * jnp.broadcast_to(gain, code.shape) + jnp.broadcast_to(offset, code.shape))
 
 
 def unit(atoms: jax.Array) -> jax.Array:
@@ -153,7 +154,7 @@ def safe_step(atoms: jax.Array, stride: tuple[int, int] = (1, 1)) -> jax.Array:
     nothing certifies it (`lipschitz_bound` does, on the host)."""
     atoms = jax.lax.stop_gradient(jnp.asarray(atoms))
     (num_atoms, channels, *kernel), (down, across) = atoms.shape, stride
-    rows, columns = (-(-2 * side // step) for side, step in zip(kernel, stride, strict=True))
+    rows, columns = (-(-4 * side // step) for side, step in zip(kernel, stride, strict=True))
     found = jnp.fft.fft2(atoms, s=(down * rows, across * columns))
     split = jnp.reshape(found, (num_atoms, channels, down, rows, across, columns))
     symbol = jnp.reshape(jnp.transpose(split, (3, 5, 0, 1, 2, 4)), (rows * columns, num_atoms, -1))

@@ -19,7 +19,7 @@ from mcr2_landscape.extras import missing_extra
 from mcr2_landscape.record import Record
 from mcr2_landscape.training.inputs import check_key, check_precision
 from mcr2_landscape.training.loop import fit
-from mcr2_landscape.training.results import Status, Training
+from mcr2_landscape.training.results import Status, Stopped, Training
 from mcr2_landscape.training.transcription import ClosedLoopLoss, players_of, transcription_utilities
 from mcr2_landscape.validation import InputError, positive_integer, positive_real
 from mcr2_landscape.verdict import Verdict
@@ -28,6 +28,7 @@ from mcr2_landscape.whitebox.rows import in_rows
 MODES = ("binary", "classes")
 _MOMENTUM, _SQUARES = 0.5, 0.999  # of both Adams
 _NORMAL, _NEIGHBORS = 1.959963984540054, 5
+_FIRST = 32  # images that a network is tried on
 
 
 @dataclass(frozen=True)
@@ -40,9 +41,9 @@ class ClosedLoop(Record):
     Of the test images, in float64, in the units that go in: `distance`, Σ_j ΔR(f(X_j), fgf(X_j)), which the decoder lowers;
     `expressiveness` ΔR(f(X)) of the classes (zero for one); `consistency`, the mean of ‖f(x) − fgf(x)‖², at most 4;
     `pixels`, the mean squared error of gf(x), `mean_image` that of the training images' mean, and `difference`, the first less
-    the second, image by image: mean and both ends of the normal 95 % interval over images. `neighbors`: how many test images a
-    vote of the five nearest training features names rightly (`None` without labels). `initial`: the same numbers before
-    training, by name.
+    the second, image by image: mean and both ends of the normal 95 % interval over images. `neighbors`: the share of test
+    images that a vote of the five nearest training features names rightly (`None` without labels). `initial`: the same numbers
+    before training, by name.
     """
 
     training: Training
@@ -69,16 +70,19 @@ class ClosedLoop(Record):
 
     @property
     def verdict(self) -> Verdict:
-        """Whether pixels follow without a pixel loss: that test images come back nearer than the mean image is. Holds if the
-        interval of the difference is below zero, refuted if it is above."""
+        """Whether pixels followed in this training without a pixel loss: that test images come back nearer than the mean image
+        is. Holds if the interval of the difference is below zero, refuted if it is above; undecided where it is neither, or
+        where the training did not make all its steps. The interval is over images: what another seed does is not in it."""
         _, low, high = self.difference
+        if self.training.stopped is not Stopped.FINISHED:
+            return Verdict.UNDECIDED
         if high < 0:
             return Verdict.HOLDS
         return Verdict.REFUTED if low > 0 else Verdict.UNDECIDED
 
     def prepare(self, images: np.ndarray) -> np.ndarray:
         """Images (n, C, H, W) in [0, 1] as the network takes them."""
-        return _standardized(images, self.center, self.spread)
+        return _standardized(images, self.center, self.spread, self.model.encoder[0].dtype)
 
 
 def train_closed_loop(
@@ -154,11 +158,16 @@ def train_closed_loop(
             key=start,
             dtype=real,
         )
-    inputs = _standardized(train.images, center, spread)
+    inputs = _standardized(train.images, center, spread, real)
+    with jax.enable_x64(real == np.float64):
+        if not np.asarray(_stages(model, jnp.asarray(inputs[:_FIRST]))[0]).any():
+            raise InputError(
+                f"sparsity: found {sparsity:g}, at which every feature is zero: it is above λ_max in some stage; lower it"
+            )
     training = fit(
         model,
         ClosedLoopLoss(num_classes, epsilon),
-        {"inputs": inputs.astype(real), "labels": _codes(train, mode)},
+        {"inputs": inputs, "labels": _codes(train, mode)},
         optimizer=_two_players(rate, num_steps, decoder_steps),
         num_steps=num_steps,
         key=order,
@@ -181,8 +190,9 @@ def train_closed_loop(
             "tied": tied,
         },
     )
-    others = _standardized(test.images, center, spread)
-    before, after = (_seen(network, inputs, others, train, test, mode, epsilon) for network in (model, training.model))
+    others = _standardized(test.images, center, spread, real)
+    with jax.enable_x64(real == np.float64):
+        before, after = (_seen(network, inputs, others, train, test, mode, epsilon) for network in (model, training.model))
     errors = after.pop("errors")
     before.pop("errors")
     means = np.mean((others - inputs.mean(axis=0, dtype=np.float64)) ** 2, axis=(1, 2, 3))
@@ -205,6 +215,8 @@ def train_closed_loop(
 
 def _checked(train: LabeledImages, test: LabeledImages, mode: str) -> int:
     """The number of classes that play."""
+    if not len(test.images):
+        raise InputError("test: found no images; pass one at least")
     if train.shape[1:] != test.shape[1:]:
         raise InputError(
             f"test: found images of shape {test.shape[1:]}, those for training have {train.shape[1:]}; pass the same"
@@ -231,8 +243,8 @@ def _codes(data: LabeledImages, mode: str) -> np.ndarray:
     return np.unique(data.labels, return_inverse=True)[1].astype(np.int32)
 
 
-def _standardized(images: np.ndarray, center: np.ndarray, spread: np.ndarray) -> np.ndarray:
-    return ((images - center[:, None, None]) / spread[:, None, None]).astype(np.float32)
+def _standardized(images: np.ndarray, center: np.ndarray, spread: np.ndarray, dtype: Any) -> np.ndarray:
+    return ((images - center[:, None, None]) / spread[:, None, None]).astype(dtype)
 
 
 def _seen(
@@ -303,7 +315,7 @@ def _two_players(rate: float, num_steps: int, decoder_steps: int) -> Any:
     def adam(steps: int) -> Any:
         return optax.adam(optax.linear_schedule(rate, 0.0, steps), b1=_MOMENTUM, b2=_SQUARES)
 
-    inner = adam(max(1, num_steps // decoder_steps))
+    inner = adam(-(-num_steps // decoder_steps))
 
     def begin(params: Any) -> _Every:
         return _Every(jnp.zeros((), jnp.int32), inner.init(params))

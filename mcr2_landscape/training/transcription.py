@@ -83,6 +83,7 @@ class TranscriptionLoss(eqx.Module):
 
     num_classes: int = eqx.field(static=True)
     epsilon: np.ndarray
+    plays_images: bool = eqx.field(static=True, default=False)  # whether ΔR(fgf(X)) is part of both utilities
 
     def __init__(self, num_classes: int, epsilon: float):
         self.num_classes = positive_integer("num_classes", num_classes, minimum=2)
@@ -101,31 +102,38 @@ class TranscriptionLoss(eqx.Module):
         still = jax.tree.map(lambda leaf: jax.lax.stop_gradient(leaf) if eqx.is_inexact_array(leaf) else leaf, model)
         features = model.encode(inputs)
 
-        def utilities(features: jax.Array, image: jax.Array) -> tuple[jax.Array, jax.Array]:
+        def utilities(features: jax.Array, image: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
             value, distances = transcription_utilities(features, image, memberships, self.epsilon)
-            return value, jnp.sum(distances)
+            distance = jnp.sum(distances)
+            if not self.plays_images:
+                return value, distance, distance
+            return value, distance, distance + transcription_utilities(image, image, memberships, self.epsilon)[0]
 
         # The encoder moves, the decoder stands still …
         decoded = still.decode(features)
         image = model.encode(decoded)
-        expressiveness, distance = utilities(features, image)
-        # … and the other way round.
+        expressiveness, distance, played = utilities(features, image)
+        # … and the other way round. A decoder that is tied to the encoder has its parameters, which stand still here too.
         fixed = jax.lax.stop_gradient(features)
-        _, answered = utilities(fixed, still.encode(model.decode(fixed)))
-        loss = answered - distance - expressiveness
+        answering = eqx.tree_at(lambda own: own.encoder, model, still.encoder)
+        _, _, answered = utilities(fixed, still.encode(answering.decode(fixed)))
+        loss = answered - played - expressiveness
         return loss, {"expressiveness": expressiveness, "distance": distance}, (features, decoded, image)
 
 
 class ClosedLoopLoss(TranscriptionLoss):
-    """The same with what becomes of single samples among the metrics: "consistency", the mean of ‖f(x) − fgf(x)‖², and
-    "pixels", the mean squared error of gf(x), which no player sees.
+    """Both play for ΔR(f(X)) + ΔR(fgf(X)) + Σ_j ΔR(f(X_j), fgf(X_j)): the encoder raises it, the decoder lowers what depends on
+    it. With one class the game is the binary one: the first two are zero. The public code takes gf(X) as given in the
+    encoder's step; here that step goes through g, which stands still.
 
-    With one class the game is the binary one: ΔR(f(X)) is zero, and both play for ΔR(f(X), fgf(X)).
+    Further metrics are of single samples: "consistency", the mean of ‖f(x) − fgf(x)‖², and "pixels", the mean squared error of
+    gf(x), which no player sees.
 
     Source: Dai et al., *CTRL: Closed-Loop Transcription to an LDR via Minimaxing Rate Reduction* (2022).
     """
 
     def __init__(self, num_classes: int, epsilon: float):
+        self.plays_images = True
         self.num_classes = positive_integer("num_classes", num_classes)
         self.epsilon = np.asarray(positive_real("epsilon", epsilon))
 

@@ -51,7 +51,17 @@ def test_a_tied_decoder_has_the_atoms_of_the_encoder():
     geometry = tied.geometries[0]
     codes = jax.ShapeDtypeStruct((1, 1, 6, 6), jnp.float64)
     synthesis = jax.linear_transpose(lambda x: analysis(x, tied.encoder[0], geometry, False), codes)
-    np.testing.assert_allclose(tied.decode(features), synthesis(scaled[None])[0], atol=1e-9)
+    found = np.asarray(synthesis(scaled[None])[0])
+    np.testing.assert_allclose(tied.decode(features), found / np.sqrt(np.mean(found**2)), atol=1e-9)
+
+
+def test_images_come_back_at_one_scale():
+    """The encoder does not know the scale of an image, so that no player could learn the decoder's."""
+    model = MODELS[1]
+    features = model.encode(jax.random.normal(KEY, (2, 1, 6, 6), jnp.float64))
+    louder = eqx.tree_at(lambda own: own.decoder.gain, model, 10 * model.decoder.gain)
+    np.testing.assert_allclose(louder.decode(features), model.decode(features), atol=1e-9)
+    np.testing.assert_allclose(jnp.mean(model.decode(features) ** 2, axis=(1, 2, 3)), 1, rtol=1e-9)
 
 
 @given(st.sampled_from([((3, 2, 3, 3), (1, 1)), ((4, 1, 4, 4), (2, 2)), ((2, 3, 2, 3), (2, 1))]), st.integers(0, 99))
@@ -67,6 +77,15 @@ def test_steps_are_short_enough(form, seed):
     step = float(safe_step(jnp.asarray(atoms), stride))
     assert step * norm < 1
     assert step * norm > 0.4, "not much too short either"
+
+
+def test_steps_are_short_enough_for_waves_between_the_frequencies_of_a_grid():
+    wave = np.cos(3 * np.pi / 8 * np.arange(4))
+    atoms = np.repeat(np.outer(wave, wave)[None, None] / np.sum(wave**2), 3, axis=0)
+    from mcr2_landscape.csc import ConvDictionary
+
+    bound = ConvDictionary(atoms).lipschitz_bound()
+    assert float(safe_step(jnp.asarray(atoms))) * bound < 1.02
 
 
 def test_atoms_are_used_at_norm_one():
