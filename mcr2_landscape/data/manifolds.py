@@ -104,7 +104,8 @@ def gaussian_process_manifold(
     length_scale: float = 1.0,
     num_held_out: int = 0,
 ) -> Manifold:
-    """The graph of D independent Gaussian processes on the cube [0, 1]^d, each with covariance exp(−‖p − p'‖²/2ℓ²)/D.
+    """The image of p → X(p), p in the cube [0, 1]^d, with D independent Gaussian processes as features of X, each with
+    covariance exp(−‖p − p'‖²/2ℓ²)/D.
 
     All features share the covariance of the points, so that one eigendecomposition, with negative eigenvalues and those of
     rounding set to zero, serves them all. A process is no function that could be evaluated later: held-out points are drawn

@@ -4,24 +4,22 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-import hashlib
-import io
 import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from mcr2_landscape import files
 from mcr2_landscape.flatnet import kernels
+from mcr2_landscape.flatnet.checkpoints import State, fingerprint
 from mcr2_landscape.flatnet.kernels import Layer
 from mcr2_landscape.flatnet.local import RADII, REFINEMENTS, RIDGE, search_radius
 from mcr2_landscape.randomness import generator
 from mcr2_landscape.record import Record
-from mcr2_landscape.validation import InputError, check_shape, float64_matrix, positive_integer, positive_real
+from mcr2_landscape.validation import InputError, float64_matrix, positive_integer, positive_real, real
 
 _BLOCK = 256  # centers drawn at once; each block has its own stream, so that a resumed build draws the same
 _LARGE = 200_000  # numbers in the arrays of one radius, beyond which fewer radii are tried at once
@@ -151,7 +149,8 @@ def build_layers(
 
     **Arguments:** `points`, (N, D), centered, of greatest norm one; `num_directions` d; `key`: a JAX key, an integer seed or a
     NumPy generator; `checkpoint`: a file to go on from if it is there, written every half minute and at the end: an interrupted
-    build gives the same bits as one that was not; `time_limit` in seconds of the clock; `watch`: called after each iteration.
+    build gives the same bits as one that was not, wherever it was interrupted; `time_limit` in seconds of the clock, zero or
+    more, looked at between iterations; `watch`: called after each iteration.
 
     **Raises:** `InputError` for numbers out of range, and a checkpoint of another build.
     """
@@ -160,23 +159,22 @@ def build_layers(
     d = positive_integer("num_directions", num_directions)
     if d > points.shape[1]:
         raise InputError(f"num_directions: found {d}; points of {points.shape[1]} dimensions have no more")
+    time_limit = checked_limit(time_limit)
     seed = int(generator(key).integers(2**63))
-    state = _State.begin(points, d)
+    state = State(points, [spectral_tail(points, d)])
     path = None if checkpoint is None else files.check_writable(checkpoint, "checkpoint")
-    print_of_build = _fingerprint(points, d, seed, options) if path else ""
+    print_of_build = fingerprint(points, d, seed, options) if path else ""
     if path is not None and path.exists():
-        state.restore(path, print_of_build)
+        state = state.restored(path, print_of_build)
     clock, saved = time.monotonic(), time.monotonic()
     try:
-        stop = state.stop(options)
+        stop = _stop(state, options)
         while stop is None:
             if time_limit is not None and time.monotonic() - clock >= time_limit:
                 stop = Stop.TIME
                 break
-            started = time.process_time()
-            _iterate(state, d, seed, options)
-            state.seconds += time.process_time() - started
-            stop = state.stop(options)
+            state = _iterate(state, d, seed, options)  # at once: an interruption leaves the old state or the new one
+            stop = _stop(state, options)
             if watch is not None:
                 watch(Progressed(state.iterations, len(state.layers), state.tails[-1]))
             if path is not None and time.monotonic() - saved >= _SAVE_SECONDS:
@@ -185,17 +183,27 @@ def build_layers(
     finally:  # what was reached is kept, whatever ends it
         if path is not None:
             state.save(path, print_of_build)
-    return state.built(stop)
+    return _built(state, stop)
 
 
-def _iterate(state: _State, d: int, seed: int, options: BuildOptions) -> None:
-    points = state.points
+def checked_limit(time_limit: float | None) -> float | None:
+    """A limit of the clock in seconds, zero or more, or none.
+
+    **Raises:** `InputError` otherwise.
+    """
+    if time_limit is None or real("time_limit", time_limit) >= 0:
+        return time_limit
+    raise InputError(f"time_limit: found {time_limit:g}; pass seconds, zero or more, or None for no limit")
+
+
+def _iterate(state: State, d: int, seed: int, options: BuildOptions) -> State:
+    """The state after another iteration; the given one stays as it is."""
+    started, points = time.process_time(), state.points
     block, place = divmod(state.iterations, _BLOCK)
     centers, parts = _draws(seed, block, options.candidates, len(points))
     centers, part = centers[place], 1.0
     if len(state.layers) % 2:
         centers, part = centers[:1], options.spread + (1 - options.spread) * parts[place]
-    state.iterations += 1
     diameter = _diameter(points)
     bounds = (options.least_radius * diameter, max(options.least_radius, part * options.most_radius) * diameter)
     square = float(np.mean(points * points))
@@ -213,19 +221,30 @@ def _iterate(state: _State, d: int, seed: int, options: BuildOptions) -> None:
     )
     alpha = model.alpha(threshold, options.most_alpha)
     move = alpha * model.normal
+    done = dataclasses.replace(state, iterations=state.iterations + 1)
     if move < options.least_move * np.sqrt(square):
-        state.failures = state.failures + 1 if model.radius >= bounds[1] * (1 - 1e-9) else 0
-        return
-    state.failures = 0
+        # Where the expected loss is infinite at every radius, no layer is possible at all.
+        widest = model.radius >= bounds[1] * (1 - 1e-9) or not np.isfinite(model.expected_loss)
+        return dataclasses.replace(done, failures=state.failures + 1 if widest else 0, seconds=_since(state, started))
     layer = model.layer(alpha)
     moved = kernels.flatten(layer, points)
     shift = moved.mean(axis=0)
     moved -= shift
     scale = np.sqrt(np.sum(moved * moved, axis=1).max())
-    state.points = moved / scale
-    state.layers.append(layer._replace(shift=shift, scale=scale))
-    state.tails.append(spectral_tail(state.points, d))
-    state.rows.append((model.loss, model.radius, alpha, move, threshold))
+    moved /= scale
+    return dataclasses.replace(
+        done,
+        points=moved,
+        layers=[*state.layers, layer._replace(shift=shift, scale=scale)],
+        tails=[*state.tails, spectral_tail(moved, d)],
+        rows=[*state.rows, (model.loss, model.radius, alpha, move, threshold)],
+        failures=0,
+        seconds=_since(state, started),
+    )
+
+
+def _since(state: State, started: float) -> float:
+    return state.seconds + time.process_time() - started
 
 
 def _draws(seed: int, block: int, candidates: int, count: int) -> tuple[np.ndarray, np.ndarray]:
@@ -240,76 +259,27 @@ def _diameter(points: np.ndarray) -> float:
     return float(np.sqrt(np.sum((points - far) ** 2, axis=1).max()))
 
 
-@dataclass
-class _State:
-    points: np.ndarray
-    tails: list[float]
-    layers: list[Layer] = field(default_factory=list)
-    rows: list[tuple[float, ...]] = field(default_factory=list)
-    iterations: int = 0
-    failures: int = 0
-    seconds: float = 0.0
-
-    @staticmethod
-    def begin(points: np.ndarray, d: int) -> _State:
-        return _State(points, [spectral_tail(points, d)])
-
-    def stop(self, options: BuildOptions) -> Stop | None:
-        if self.tails[-1] <= options.flatness:
-            return Stop.FLAT
-        if self.failures >= options.patience:
-            return Stop.STALLED
-        return Stop.ITERATIONS if self.iterations >= options.max_iterations else None
-
-    def built(self, stop: Stop) -> Built:
-        losses, radii, alphas, moves, thresholds = np.array(self.rows).reshape(-1, 5).T
-        tails = np.array(self.tails)
-        return Built(
-            tuple(self.layers),
-            self.points,
-            tails,
-            losses,
-            radii,
-            alphas,
-            moves,
-            thresholds,
-            self.iterations,
-            stop,
-            self.seconds,
-        )
-
-    def save(self, path: Path, print_of_build: str) -> None:
-        stacked = kernels.stack(self.layers, self.points.shape[1])
-        buffer = io.BytesIO()
-        arrays = {f"layer_{name}": part for name, part in stacked._asdict().items()}
-        numbers = {"iterations": self.iterations, "failures": self.failures, "seconds": self.seconds}
-        np.savez(buffer, fingerprint=print_of_build, points=self.points, tails=self.tails, rows=self.rows, **arrays, **numbers)
-        files.write_bytes(path, buffer.getvalue(), "checkpoint")
-
-    def restore(self, path: Path, print_of_build: str) -> None:
-        try:
-            with np.load(path, allow_pickle=False) as file:
-                found = dict(file)
-            same = str(found["fingerprint"]) == print_of_build
-            if same:
-                stacked = [found[f"layer_{name}"] for name in Layer._fields]
-                count = len(found["rows"])
-                check_shape("points", found["points"].shape, self.points.shape)
-                self.points, self.tails = found["points"], found["tails"].tolist()
-                self.rows = [tuple(row) for row in found["rows"].tolist()]
-                self.layers = [Layer(*(part[place] for part in stacked)) for place in range(count)]
-                self.iterations, self.failures = int(found["iterations"]), int(found["failures"])
-                self.seconds = float(found["seconds"])
-        except (OSError, ValueError, KeyError, EOFError) as error:
-            raise InputError(f"checkpoint {path}: is no checkpoint of a build, or damaged ({error}); remove it") from None
-        if not same:
-            raise InputError(
-                f"checkpoint {path}: is of other points, options or another seed; give the same ones, or another file"
-            )
+def _stop(state: State, options: BuildOptions) -> Stop | None:
+    if state.tails[-1] <= options.flatness:
+        return Stop.FLAT
+    if state.failures >= options.patience:
+        return Stop.STALLED
+    return Stop.ITERATIONS if state.iterations >= options.max_iterations else None
 
 
-def _fingerprint(points: np.ndarray, d: int, seed: int, options: BuildOptions) -> str:
-    # A build may go on for more iterations than were asked for at first.
-    plain = {**dataclasses.asdict(options), "max_iterations": None}
-    text = f"{points.shape} {d} {seed} {sorted(plain.items())!r}"
-    return hashlib.sha256(text.encode() + np.ascontiguousarray(points).tobytes()).hexdigest()
+def _built(state: State, stop: Stop) -> Built:
+    losses, radii, alphas, moves, thresholds = np.array(state.rows).reshape(-1, 5).T
+    tails = np.array(state.tails)
+    return Built(
+        tuple(state.layers),
+        state.points,
+        tails,
+        losses,
+        radii,
+        alphas,
+        moves,
+        thresholds,
+        state.iterations,
+        stop,
+        state.seconds,
+    )

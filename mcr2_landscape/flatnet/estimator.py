@@ -19,6 +19,9 @@ try:
 except ImportError:
     raise missing_extra("the estimator FlatNet", "scikit-learn", "data") from None
 
+#: Parameters of `fit_network` and `BuildOptions` whose names differ here.
+_OWN_NAMES = {"points": "X", "num_components": "n_components", "most_alpha": "max_alpha", "max_iterations": "max_iter"}
+
 
 class FlatNet(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     """Flatten a manifold to a plane of its dimension, layer by layer, with a decoder and a verdict.
@@ -27,8 +30,9 @@ class FlatNet(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     layer's round trip, relative to the mean square of the entries; `max_alpha`: the strongest flattening of a layer, below one;
     `flatness`: the part of the variance that may stay outside the d dimensions; `tolerance`: the relative error of decoding
     that the verdict allows; `max_iter`: layers tried; `candidates`: centers tried for every other layer; `refit`: whether the
-    decoder is refitted in closed form, and `ridge` (`None`: chosen); `time_limit`, in seconds; `checkpoint`: a file, to go on
-    from if it is there; `random_state`.
+    decoder is refitted in closed form, and `ridge` (`None`: chosen); `time_limit` of the build, in seconds (the dimension, the
+    refit and the report come on top); `checkpoint`: a file, to go on from if it is there, which takes an integer
+    `random_state`; `random_state`.
 
     **Attributes:** `n_components_`; `network_`, a `FlatNetwork`; `report_`, a `FlatReport` whose `verdict` says whether the
     data are flattenable at this tolerance, and why not; `embedding_`, the codes of the points fitted; `n_iter_`.
@@ -36,8 +40,8 @@ class FlatNet(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     `transform` gives codes (N, d), `inverse_transform` points (N, D), both in float64 on the host. `network_.encode` and
     `network_.decode` do the same in JAX.
 
-    **Raises:** by `fit`, `ValueError` for NaN, numbers out of range, no more than d distinct points, or points that are all the
-    same.
+    **Raises:** by `fit`, `ValueError` for NaN, numbers out of range, no more than d distinct points, points that are all the
+    same, or a `checkpoint` without an integer `random_state`.
 
     >>> import numpy as np
     >>> angles = np.linspace(0, 2, 60)
@@ -79,26 +83,34 @@ class FlatNet(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     def fit(self, X: Any, y: Any = None) -> FlatNet:
         """Fit to the rows of X, (N, D)."""
         X = validate_data(self, X, dtype=np.float64, ensure_min_samples=2)
+        if self.checkpoint is not None and not isinstance(self.random_state, (int, np.integer)):
+            raise InputError(
+                f"random_state: found {self.random_state!r}, by which no later fit goes on from the checkpoint; pass an integer"
+            )
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         options = BuildOptions(
             threshold=self.threshold,
             most_alpha=self.max_alpha,
-            flatness=self.flatness / 10,
+            flatness=self.flatness,
             max_iterations=self.max_iter,
             candidates=self.candidates,
         )
-        found = fit_network(
-            X,
-            self.n_components,
-            key=seed,
-            options=options,
-            refit=self.refit,
-            ridge=self.ridge,
-            flatness=self.flatness,
-            tolerance=self.tolerance,
-            checkpoint=self.checkpoint,
-            time_limit=self.time_limit,
-        )
+        try:
+            found = fit_network(
+                X,
+                self.n_components,
+                key=seed,
+                options=options,
+                refit=self.refit,
+                ridge=self.ridge,
+                flatness=self.flatness,
+                tolerance=self.tolerance,
+                checkpoint=self.checkpoint,
+                time_limit=self.time_limit,
+            )
+        except InputError as error:  # by the names that the caller knows
+            name, colon, rest = str(error).partition(":")
+            raise InputError(_OWN_NAMES.get(name, name) + colon + rest) from None
         self.network_, self.report_, self.embedding_ = found.network, found.report, found.codes
         self.n_components_, self.n_iter_ = found.report.dimension, max(1, found.report.iterations)
         self._n_features_out = self.n_components_

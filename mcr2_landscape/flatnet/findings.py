@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -42,17 +43,20 @@ class FlatReport(Record):
     Errors are relative: Σ‖x − x̂‖²/Σ‖x − x̄‖², with x̂ decoded from the code of d dimensions. A tail is the part of the variance
     that lies outside those d dimensions after the layers.
 
-    **Fields:** `verdict`: `holds` where all that follow do, `refuted` where one is, with `reasons` in words; `flat`: the tail
-    (held-out points' too) is at most `flatness`, `refuted` where layers stopped to help before that, `undecided` where the
-    build was cut short; `unfolded`: no order inversion for d = 1; for more, trustworthiness at least 0.99, `refuted` below
-    0.98; `certified`: `RoundTrips`; `decodable`: the error is at most `tolerance`, on held-out points, or else on points left
-    out of the refit, or else on all.
+    **Fields:** `verdict`: `holds` where all that follow do and the data are one piece, `refuted` where one is, with `reasons`
+    in words; `flat`: the tail (held-out points' too, with what of them leaves the span of those fitted) is at most `flatness`,
+    `refuted` where layers stopped to help before that, `undecided` where the build was cut short; `unfolded`: for d = 1 neither
+    an order inversion nor different points of one code; for any d, no fold seen by trustworthiness, at least 0.99 (for d > 1),
+    `refuted` below 0.98: no proof, since a fold that brings few points together hardly shows in it; `certified`:
+    `RoundTrips`; `decodable`: the error is at most `tolerance`, on held-out points, or else on points left out of the refit;
+    where neither was measured, `undecided`, or `refuted` where even that on the points fitted is more. A build that was cut
+    short before the points were flat does not refute `unfolded` or `decodable`: more layers change both.
 
     `dimension` d, and `estimate`, how it was found (`None` where it was given); `data`; `num_layers`, `iterations`, `stop`;
     `tails` before the first layer and after each, `held_out_tail`; `order` (`None` for d > 1) and `neighborhoods`; `trips`;
     `local_error`, by the layers' own quadratics, `error`, by the decoder in use, `left_out_error`, of a decoder refitted
     without every fifth point on those, `held_out_error`; `ridge` of the decoder's refit (`None` without one);
-    `processor_seconds` of the whole fit.
+    `processor_seconds` of the whole fit, this report and what a resumed build had taken before included.
     """
 
     verdict: Verdict
@@ -104,9 +108,10 @@ def examine(
     refitted: Refitted | None,
     held_out: np.ndarray | None,
     positions: np.ndarray | None,
-    processor_seconds: float,
+    began: float,
 ) -> FlatReport:
-    """The verdicts on a fit. `points` and `decoded`, (N, D), and `codes`, (N, d), are those of the fit, as they came."""
+    """The verdicts on a fit. `points` and `decoded`, (N, D), and `codes`, (N, d), are those of the fit, as they came; `began`:
+    the processor time from which its seconds count."""
     error, d = relative_error(points, decoded), network.num_components
     held_tail = held_error = None
     if held_out is not None and len(held_out):
@@ -114,37 +119,54 @@ def examine(
         # About the mean of the points that were fitted: a few held-out points have little spread of their own.
         held_error = relative_error(held_out, network.decode_rows(network.encode_rows(held_out)), points)
     order = order_along(points, codes[:, 0], positions) if d == 1 else None
-    near = neighborhoods(points, codes) if len(points) >= 4 else None
+    near = neighborhoods(points, codes) if data.samples - data.duplicates >= 4 else None
     trips = round_trips(network.layers, (points - network.offset) @ network.frame / network.extent, built.thresholds)
     flat = _flat(built, held_tail, flatness)
-    unfolded = _unfolded(order, near)
+    # More layers would change the code and what is decoded from it.
+    early = flat is Verdict.UNDECIDED
+    unfolded = _unless(early, _unfolded(order, near))
     left_out = None if refitted is None else refitted.error
     judged = next(found for found in (held_error, left_out, error) if found is not None)
     where = " on held-out points" if held_error is not None else "" if left_out is None else " on points left out of the refit"
-    decodable = Verdict.HOLDS if judged <= tolerance else Verdict.REFUTED
+    decodable = Verdict.REFUTED
+    if judged <= tolerance:
+        decodable = Verdict.UNDECIDED if held_error is None and left_out is None else Verdict.HOLDS
+    decodable = _unless(early, decodable)
     reasons = _reasons(built, flat, unfolded, order, near, held_tail, flatness, data)
-    if decodable is Verdict.REFUTED:
-        reasons.append(f"decoded with a relative error of {judged:.2g}{where}, {tolerance:g} is allowed")
+    if not judged <= tolerance:
+        so_far = " so far" if early else ""
+        reasons.append(f"decoded{so_far} with a relative error of {judged:.2g}{where}, {tolerance:g} is allowed")
+    elif decodable is Verdict.UNDECIDED:
+        reasons.append("decoding was measured on no points but those fitted; pass held_out, or refit ten or more")
     if trips.verdict is Verdict.REFUTED:
         reasons.append("a layer's round trip exceeds its threshold or its identity")
     parts = (flat, unfolded, trips.verdict, decodable)
     verdict = Verdict.HOLDS
-    if any(part is not Verdict.HOLDS for part in parts):
+    if data.pieces > 1 or any(part is not Verdict.HOLDS for part in parts):
         verdict = Verdict.REFUTED if Verdict.REFUTED in parts else Verdict.UNDECIDED
     if verdict is Verdict.REFUTED:
         reasons.insert(0, f"not flattenable to {d} dimension{'s' if d > 1 else ''} at this tolerance")
     return FlatReport(
         verdict, tuple(reasons), flat, unfolded, trips.verdict, decodable, flatness, tolerance, d, estimate, data,
         len(built.layers), built.iterations, built.stop, built.tails, held_tail, order, near, trips, local_error, error,
-        left_out, held_error, None if refitted is None else refitted.ridge, processor_seconds,
+        left_out, held_error, None if refitted is None else refitted.ridge,
+        time.process_time() - began,
     )  # fmt: skip
+
+
+def _unless(early: bool, verdict: Verdict) -> Verdict:
+    return Verdict.UNDECIDED if early and verdict is Verdict.REFUTED else verdict
 
 
 def _outside(network: FlatNetwork, points: np.ndarray) -> float:
     centered = network.flatten_rows(points) - network.code_mean
+    # Layers leave alone what is outside the span that they were fitted in, but for the scaling.
+    start = (points - network.offset) / network.extent
+    beyond = (start - (start @ network.frame) @ network.frame.T) / np.prod(network.layers.stacked.scale)
+    beyond = np.sum(beyond * beyond)
     total = np.sum(centered * centered)
     inside = np.sum((centered @ network.code_basis) ** 2)
-    return float(max(total - inside, 0) / total) if total > 0 else 0.0
+    return float((max(total - inside, 0) + beyond) / (total + beyond)) if total + beyond > 0 else 0.0
 
 
 def _flat(built: Built, held_tail: float | None, flatness: float) -> Verdict:
@@ -160,7 +182,9 @@ def _unfolded(order: Order | None, near: Neighborhoods | None) -> Verdict:
         return Verdict.UNDECIDED
     if near.trustworthiness < FOLDED:
         return Verdict.REFUTED
-    return Verdict.HOLDS if near.trustworthiness >= UNFOLDED or order is not None else Verdict.UNDECIDED
+    if order is not None:
+        return Verdict.UNDECIDED if order.ties else Verdict.HOLDS
+    return Verdict.HOLDS if near.trustworthiness >= UNFOLDED else Verdict.UNDECIDED
 
 
 def _reasons(
@@ -177,18 +201,23 @@ def _reasons(
     if flat is not Verdict.HOLDS:
         tail = max(built.tails[-1], held_tail or 0.0)
         ended = {
-            Stop.STALLED: "no layer moves the points any more",
             Stop.ITERATIONS: "the build ended at its number of iterations; allow more",
             Stop.TIME: "the build ended at its time limit; allow more",
-            Stop.FLAT: "held-out points are not as flat as those that were fitted; take more points",
-        }[built.stop]
+        }.get(built.stop, "no layer moves the points any more")
+        if flat is Verdict.REFUTED and built.tails[-1] <= flatness:
+            ended = "held-out points are not as flat as those that were fitted; take more points"
         reasons.append(f"not flat: a part of {tail:.2g} of the variance is left outside, {flatness:g} is allowed, and {ended}")
     if unfolded is not Verdict.HOLDS:
         if order is not None and order.inversions:
-            reasons.append(f"folded: {order.inversions} of {order.steps} steps along the curve go back in the code")
+            what = "folded" if unfolded is Verdict.REFUTED else "folded so far"
+            reasons.append(f"{what}: {order.inversions} of {order.steps} steps along the curve go back in the code")
+        elif order is not None and order.ties:
+            reasons.append(f"perhaps folded: {order.ties} of {order.steps} steps along the curve do not change the code")
         elif near is not None:
-            what = "folded" if unfolded is Verdict.REFUTED else "perhaps folded"
-            reasons.append(f"{what}: trustworthiness {near.trustworthiness:.4f} of neighborhoods, {UNFOLDED:g} is asked for")
+            what = "a fold" if unfolded is Verdict.REFUTED else "perhaps a fold"
+            reasons.append(
+                f"{what} seen by trustworthiness: {near.trustworthiness:.4f} of neighborhoods, {UNFOLDED:g} is asked for"
+            )
         else:
             reasons.append("too few points to tell a fold")
     if data.pieces > 1:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import time
 from collections.abc import Callable
@@ -11,13 +12,14 @@ from typing import Any
 import numpy as np
 
 from mcr2_landscape.flatnet import kernels
-from mcr2_landscape.flatnet.build import BuildOptions, Built, Progressed, build_layers
+from mcr2_landscape.flatnet.build import BuildOptions, Built, Progressed, build_layers, checked_limit
 from mcr2_landscape.flatnet.dimension import DimensionEstimate, estimate_dimension
 from mcr2_landscape.flatnet.findings import DataNotes, FlatReport, examine
-from mcr2_landscape.flatnet.folding import connected_pieces
+from mcr2_landscape.flatnet.folding import connected_pieces, distinct
 from mcr2_landscape.flatnet.layers import Layers
 from mcr2_landscape.flatnet.network import FlatNetwork
-from mcr2_landscape.flatnet.refitting import refit_decoder, relative_error
+from mcr2_landscape.flatnet.refitting import left_out, refit_decoder, relative_error
+from mcr2_landscape.flatnet.scaling import exponent
 from mcr2_landscape.randomness import generator
 from mcr2_landscape.record import Record
 from mcr2_landscape.validation import InputError, float64_matrix, positive_integer, positive_real
@@ -57,11 +59,13 @@ def fit_network(
     integer seed or a NumPy generator; `options` of `build_layers`; `refit`: the closed-form refit of the decoder, with `ridge`
     (see `refit_decoder`); `flatness`, `tolerance`: what the verdicts allow, a spectral tail and a relative error; `held_out`,
     (M, D), points that are only looked at; `positions`, (N,): where each point lies along its curve, if that is known;
-    `checkpoint`, `time_limit`, `watch`: see `build_layers`.
+    `checkpoint`, `time_limit` (of the build alone: the dimension, the refit and the report come on top), `watch`: see
+    `build_layers`, which here goes on until the tail is a tenth of `flatness`, or `options.flatness` if that is less: held-out
+    points are not quite as flat as those that were fitted.
 
     **Raises:** `InputError` for NaN, numbers out of range, no more than d distinct points, and points that are all the same.
     """
-    started = time.process_time()
+    began = time.process_time()
     points = float64_matrix("points", points, (None, None), refuse_float32=False)
     count, dim = points.shape
     if held_out is not None:
@@ -70,11 +74,15 @@ def fit_network(
         positions = float64_matrix("positions", positions, (count,), refuse_float32=False)
     flatness, tolerance = positive_real("flatness", flatness), positive_real("tolerance", tolerance)
     options = (BuildOptions() if options is None else options).checked()
+    options = dataclasses.replace(options, flatness=min(options.flatness, flatness / 10))
+    ridge, time_limit = None if ridge is None else positive_real("ridge", ridge), checked_limit(time_limit)
     for_dimension, for_layers = (int(seed) for seed in generator(key).integers(2**63, size=2))
     offset, frame, extent, data = _first_step(points)
     start = (points - offset) @ frame / extent
     d, estimate = _dimension(num_components, start, data, for_dimension)
+    before = time.process_time()
     built = build_layers(start, d, key=for_layers, options=options, checkpoint=checkpoint, time_limit=time_limit, watch=watch)
+    began += time.process_time() - before - built.processor_seconds  # some before an interruption
     layers, span = Layers.of(built.layers, data.span), data.span
     mean = built.flat.mean(axis=0)
     basis = _principal(built.flat - mean, d)
@@ -84,8 +92,10 @@ def fit_network(
     for layer in reversed(built.layers):
         local = kernels.reconstruct(layer, local)
     decoder, decoded, refitted = layers, local, None
-    if refit and built.layers:
+    if refit:
         refitted = refit_decoder(built.layers, start, rank_d, ridge)
+        if not built.layers and refitted.error is not None:
+            refitted = refitted._replace(error=_left_out_of_the_plane((points - offset) / extent, d))
         decoder, decoded = Layers.of(refitted.layers, span), refitted.decoded
     network = FlatNetwork(offset, frame, np.float64(extent), layers, decoder, mean, basis)
     report = examine(
@@ -102,7 +112,7 @@ def fit_network(
         refitted=refitted,
         held_out=held_out,
         positions=positions,
-        processor_seconds=time.process_time() - started,
+        began=began,
     )
     return FlatFit(network, report, codes, built)
 
@@ -112,19 +122,21 @@ def _first_step(points: np.ndarray) -> tuple[np.ndarray, np.ndarray, float, Data
     count, dim = points.shape
     if not count or not dim:
         raise InputError(f"points: found shape {points.shape}; pass at least two points of at least one feature")
-    offset = points.mean(axis=0)
+    power = exponent(points)
+    offset = np.ldexp(np.ldexp(points, -power).mean(axis=0), power)
     centered = points - offset
-    extent = float(np.sqrt(np.sum(centered * centered, axis=1).max()))
-    if extent <= 1e-14 * np.abs(points).max():
+    power = exponent(centered)
+    extent = np.ldexp(np.sqrt(np.sum(np.ldexp(centered, -power) ** 2, axis=1).max()), power)
+    if not 1e-14 * np.abs(points).max() < extent < np.inf:
         raise InputError(f"points: found the same point {count} times; pass points that differ")
     _, values, rows = np.linalg.svd(centered / extent, full_matrices=False)
     span = max(1, int(np.sum(values > _SPAN * values[0])))
     # With all directions the points keep their own coordinates.
     frame = np.eye(dim) if span == dim else rows[:span].T
-    distinct = len(np.unique(points, axis=0))
+    first = distinct(points)
     constant = int(np.sum(np.ptp(points, axis=0) == 0))
-    pieces = connected_pieces(centered @ frame / extent)
-    return offset, frame, extent, DataNotes(count, dim, span, count - distinct, constant, pieces)
+    pieces = connected_pieces(centered[first] / extent @ frame)
+    return offset, frame, float(extent), DataNotes(count, dim, span, count - len(first), constant, pieces)
 
 
 def _dimension(given: int | None, start: np.ndarray, data: DataNotes, seed: int) -> tuple[int, DimensionEstimate | None]:
@@ -147,6 +159,14 @@ def _dimension(given: int | None, start: np.ndarray, data: DataNotes, seed: int)
         return 1, None
     estimate = estimate_dimension(start, key=seed, most=min(data.span, distinct - 1))
     return estimate.dimension, estimate
+
+
+def _left_out_of_the_plane(points: np.ndarray, d: int) -> float:
+    """Without layers the principal directions are the decoder: what those of the other points miss of every fifth one."""
+    out = left_out(len(points))
+    mean = points[~out].mean(axis=0)
+    basis, centered = np.linalg.svd(points[~out] - mean, full_matrices=False)[2][:d].T, points[out] - mean
+    return relative_error(points[out], mean + (centered @ basis) @ basis.T, points)
 
 
 def _principal(centered: np.ndarray, d: int) -> np.ndarray:

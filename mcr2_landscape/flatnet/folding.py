@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from mcr2_landscape.flatnet.scaling import scaled
 from mcr2_landscape.record import Record
-from mcr2_landscape.validation import InputError, check_shape, float64_matrix
+from mcr2_landscape.validation import InputError, check_shape, float64_matrix, positive_integer
 
 NEIGHBORS = 5
 _MOST = 2500  # points whose mutual distances are looked at; of more, as many are drawn
@@ -36,27 +37,32 @@ class Order(Record):
 
     **Fields:** `inversions`: steps from one point of the curve to the next that go against the code's prevailing direction;
     `steps`, how many there are; `known`: whether the order along the curve was given, or found as the distance from one end
-    along nearest neighbors; `places`, (inversions,): the rows of the points at which the steps begin.
+    along nearest neighbors; `places`, (inversions,): the rows of the points at which the steps begin; `ties`: steps between
+    different points that have the same code.
     """
 
     inversions: int
     steps: int
     known: bool
     places: np.ndarray = field(repr=False)
+    ties: int = 0
 
 
 def neighborhoods(points: np.ndarray, codes: np.ndarray, neighbors: int = NEIGHBORS) -> Neighborhoods:
     """Trustworthiness and continuity of `codes`, (N, d), for `points`, (N, D); of 2,500 evenly taken rows where there are more.
+    Of rows that repeat a point the first one counts.
 
-    **Raises:** `InputError` for numbers of rows that differ, or fewer than four.
+    **Raises:** `InputError` for NaN, numbers of rows that differ, or fewer than four different points.
     """
     points, codes = (
         float64_matrix(name, value, (None, None), refuse_float32=False)
         for name, value in (("points", points), ("codes", codes))
     )
     check_shape("codes", codes.shape, (len(points), None))
+    neighbors, rows = positive_integer("neighbors", neighbors), distinct(points)
+    points, codes = points[rows], codes[rows]
     if len(points) < 4:
-        raise InputError(f"points: found {len(points)}; neighborhoods take at least four")
+        raise InputError(f"points: found {len(points)} different ones; neighborhoods take at least four")
     if len(points) > _MOST:
         rows = np.linspace(0, len(points) - 1, _MOST).astype(int)
         points, codes = points[rows], codes[rows]
@@ -70,25 +76,47 @@ def order_along(points: np.ndarray, codes: np.ndarray, positions: np.ndarray | N
     """Compare a one-dimensional code, (N,), with the order of the points along their curve.
 
     **Arguments:** `positions`, (N,): where each point lies along the curve; left out, the distance along neighbors from the
-    point that is farthest from the first one by the same distance; of several pieces, the first point's.
+    point that is farthest from the first one by the same distance; of several pieces, the first point's. Of rows that repeat a
+    point the first one counts.
+
+    **Raises:** `InputError` for NaN, and numbers of rows that differ.
     """
-    codes = np.asarray(codes, np.float64).reshape(-1)
-    known = positions is not None
-    along = np.asarray(positions, np.float64).reshape(-1) if known else _along(points)
-    check_shape("positions", along.shape, codes.shape)
+    points = float64_matrix("points", points, (None, None), refuse_float32=False)
+    codes = float64_matrix("codes", codes, refuse_float32=False).reshape(-1)
+    check_shape("codes", codes.shape, points.shape[:1])
+    first, known = distinct(points), positions is not None
+    if known:
+        positions = float64_matrix("positions", positions, refuse_float32=False).reshape(-1)
+        check_shape("positions", positions.shape, codes.shape)
+        along = positions[first]
+    else:
+        along = _along(points[first])
     rows = np.argsort(along, kind="stable")
-    rows = rows[np.isfinite(along[rows])]
+    rows = first[rows[np.isfinite(along[rows])]]
     steps = np.diff(codes[rows])
     up, down = int(np.sum(steps > 0)), int(np.sum(steps < 0))
     against = steps < 0 if up >= down else steps > 0
-    return Order(min(up, down), len(steps), known, rows[:-1][against])
+    return Order(min(up, down), len(steps), known, rows[:-1][against], len(steps) - up - down)
 
 
 def connected_pieces(points: np.ndarray, neighbors: int = _CONNECTED) -> int:
-    """Into how many pieces the graph of mutual nearest neighbors falls (each point hangs on its `neighbors` nearest)."""
+    """Into how many pieces the graph falls in which two points hang together where either is among the other's `neighbors`
+    nearest. Repeated points count once.
+
+    **Raises:** `InputError` for NaN, no points, and a number of neighbors below one.
+    """
     from scipy.sparse.csgraph import connected_components
 
-    return int(connected_components(_graph(points, neighbors), directed=False)[0])
+    points = float64_matrix("points", points, (None, None), refuse_float32=False)
+    if not len(points):
+        raise InputError("points: found none; pass at least one")
+    neighbors = positive_integer("neighbors", neighbors)
+    return int(connected_components(_graph(points[distinct(points)], neighbors), directed=False)[0])
+
+
+def distinct(points: np.ndarray) -> np.ndarray:
+    """The rows that repeat no earlier one, in order."""
+    return np.sort(np.unique(points, axis=0, return_index=True)[1])
 
 
 def _along(points: np.ndarray) -> np.ndarray:
@@ -109,18 +137,19 @@ def _graph(points: np.ndarray, neighbors: int):
     from scipy.sparse import coo_matrix
     from scipy.spatial import KDTree
 
-    count = len(points)
+    count, points = len(points), scaled(points)
     neighbors = min(neighbors, count - 1)
     distances, places = KDTree(points).query(points, k=neighbors + 1)
     rows = np.repeat(np.arange(count), neighbors + 1)
-    # An edge of length zero is none for the graph's algorithms: duplicates hang together by the least length there is.
+    # An edge of length zero is none for the graph's algorithms, and so near may points be.
     lengths = np.maximum(distances.reshape(-1), 1e-300)
     return coo_matrix((lengths, (rows, places.reshape(-1))), shape=(count, count)).tocsr()
 
 
 def _distances(points: np.ndarray) -> np.ndarray:
     """Squared, the diagonal infinite."""
-    points = points - points.mean(axis=0)
+    points = scaled(points)
+    points = scaled(points - points.mean(axis=0))
     squares = np.sum(points * points, axis=1)
     squared = squares[:, None] + squares[None, :] - 2 * points @ points.T
     np.fill_diagonal(squared, np.inf)

@@ -70,7 +70,14 @@ def local_fit(
     """
     points = float64_matrix("points", points, (None, None), refuse_float32=False)
     center = float64_matrix("center", center, (points.shape[1],), refuse_float32=False)
-    radius = positive_real("radius", radius)
+    if not len(points):
+        raise InputError("points: found none; pass at least one more than num_directions")
+    radius, ridge = positive_real("radius", radius), positive_real("ridge", ridge)
+    positive_integer("refinements", refinements, minimum=0)
+    with np.errstate(over="ignore", under="ignore", divide="ignore"):
+        gamma = np.log(2) / np.square(radius)
+    if not 0 < gamma < np.inf:
+        raise InputError(f"radius: found {radius:g}, whose γ = ln 2/r² is {gamma:g}; scale the points and the radius")
     if positive_integer("num_directions", num_directions) > points.shape[1]:
         raise InputError(f"num_directions: found {num_directions}; points of {points.shape[1]} dimensions have no more")
     model = fit_many(points, center[None], np.array([radius]), num_directions, refinements, ridge)[0]
@@ -130,7 +137,9 @@ def _fit_batch(
     normals = np.sqrt(np.einsum("rnd,rnd->r", normal, normal) / points.size)
     squares = weights * weights
     fitted = num_features(d) * np.sum(squares * squares, axis=1) / np.maximum(np.sum(squares, axis=1) ** 2, 1e-300)
-    expected = losses / np.maximum(1 - fitted, 1e-150) ** 2 if len(points) > num_features(d) else losses
+    # With no more points than features any normal part is fitted exactly: the loss on the points says nothing.
+    enough = (fitted < 1) & (len(points) > num_features(d))
+    expected = np.where(enough, losses / np.where(enough, 1 - fitted, 1.0) ** 2, np.inf)
     numbers = (radii, gamma[:, 0], losses, expected, normals, weights.sum(axis=1))
     return [
         LocalModel(*arrays, *map(float, own))

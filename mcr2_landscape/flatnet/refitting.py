@@ -10,6 +10,8 @@ import numpy as np
 from mcr2_landscape.flatnet import kernels
 from mcr2_landscape.flatnet.kernels import Layer
 from mcr2_landscape.flatnet.local import RIDGE, least_squares
+from mcr2_landscape.flatnet.scaling import exponent
+from mcr2_landscape.validation import positive_real
 
 RIDGES = (RIDGE, 1e-3, 1e-2, 1e-1, 1.0)
 _FEW = 10  # points for each feature: with fewer, the ridge is chosen on points left out
@@ -39,7 +41,10 @@ def refit_decoder(layers: Sequence[Layer], points: np.ndarray, codes: np.ndarray
 
     **Arguments:** `points`, (N, D), and `codes`, (N, D), what the decoder starts from for each; `ridge`, relative; left out, it
     is tiny, or chosen among five on every fifth point where there are fewer than ten points for a feature.
+
+    **Raises:** `InputError` for a ridge that is not above zero.
     """
+    ridge = None if ridge is None else positive_real("ridge", ridge)
     targets = [points]
     for layer in layers[:-1]:
         targets.append(kernels.flatten(layer, targets[-1]))
@@ -48,13 +53,18 @@ def refit_decoder(layers: Sequence[Layer], points: np.ndarray, codes: np.ndarray
     ridges = ridges if ridge is None else (ridge,)
     error = None
     if len(points) >= _LEAST:
-        out = np.arange(len(codes)) % _EACH == 0
+        out = left_out(len(codes))
         decoded = [_refit(layers, targets, codes, ridge, ~out)[1][out] for ridge in ridges]
         errors = [relative_error(points[out], found, points) for found in decoded]
         place = int(np.argmin(np.where(np.isfinite(errors), errors, np.inf)))
         ridges, error = (ridges[place],), errors[place]
     fitted, decoded = _refit(layers, targets, codes, ridges[0])
     return Refitted(fitted, decoded, ridges[0], error)
+
+
+def left_out(count: int) -> np.ndarray:
+    """Which of the points are left out, (N,)."""
+    return np.arange(count) % _EACH == 0
 
 
 def _refit(
@@ -75,5 +85,9 @@ def _refit(
 
 def relative_error(points: np.ndarray, decoded: np.ndarray, about: np.ndarray | None = None) -> float:
     """Σ‖x − x̂‖²/Σ‖x − x̄‖², with x̄ the mean of `about` (of the points themselves if left out)."""
-    spread = np.sum((points - (points if about is None else about).mean(axis=0)) ** 2)
-    return float(np.sum((points - decoded) ** 2) / spread) if spread > 0 else 0.0
+    power = exponent(points)
+    points, decoded, about = (np.ldexp(part, -power) for part in (points, decoded, points if about is None else about))
+    centered = points - about.mean(axis=0)
+    power = exponent(centered)
+    spread = np.sum(np.ldexp(centered, -power) ** 2)
+    return float(np.sum(np.ldexp(points - decoded, -power) ** 2) / spread) if spread > 0 else 0.0

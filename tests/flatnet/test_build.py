@@ -13,6 +13,7 @@ from mcr2_landscape.data import manifolds
 from mcr2_landscape.flatnet import (
     BuildOptions,
     Stop,
+    build,
     build_layers,
     fit_network,
     kernels,
@@ -26,6 +27,7 @@ from mcr2_landscape.verdict import Verdict
 
 SINE = manifolds.sine_curve(50, key=1, num_held_out=60)
 CAP = manifolds.sphere_cap(np.pi / 3, 300, key=1, num_held_out=60)
+UNIT = (CAP.points[:60] - CAP.points[:60].mean(axis=0)) / 2
 PLAIN = BuildOptions(candidates=1, spread=1.0)  # random centers alone
 
 
@@ -133,6 +135,71 @@ def test_an_interrupted_build_goes_on_with_the_same_bits(tmp_path_factory, key, 
         build_layers(points, 2, key=key, checkpoint=path)
 
 
+@pytest.mark.parametrize("place", ["search_radius", "spectral_tail"])
+def test_a_build_interrupted_within_an_iteration_goes_on_with_the_same_bits(tmp_path, monkeypatch, place):
+    """Whether the iteration had found its layer or not."""
+    path, options = tmp_path / "state.npz", BuildOptions(max_iterations=6)
+    whole = build_layers(UNIT, 2, key=0, options=options)
+    work, calls = getattr(build, place), []
+
+    def interrupted(*args, **kwargs):
+        calls.append(None)
+        if len(calls) == 4:
+            raise KeyboardInterrupt
+        return work(*args, **kwargs)
+
+    monkeypatch.setattr(build, place, interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        build_layers(UNIT, 2, key=0, options=options, checkpoint=path)
+    monkeypatch.undo()
+    resumed = build_layers(UNIT, 2, key=0, options=options, checkpoint=path)
+    assert resumed.iterations == whole.iterations
+    assert len(resumed.layers) == len(whole.layers) == len(resumed.tails) - 1
+    for first, second in zip(whole.layers, resumed.layers, strict=True):
+        for name, one, other in zip(first._fields, first, second, strict=True):
+            np.testing.assert_array_equal(one, other, err_msg=name)
+    for name in ("flat", "tails", "losses", "thresholds"):
+        np.testing.assert_array_equal(getattr(whole, name), getattr(resumed, name), err_msg=name)
+
+
+def _less(name):
+    return lambda found: {**found, name: found[name][:-1]}
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        *map(_less, ("tails", "rows", "layer_mean", "layer_alpha", "points")),
+        lambda found: {**found, "iterations": 1},
+        lambda found: {**found, "iterations": np.array("x")},
+        lambda found: {**found, "points": found["points"] * np.nan},
+        lambda found: {"fingerprint": found["fingerprint"]},
+    ],
+)
+def test_a_checkpoint_whose_parts_do_not_fit_is_refused(tmp_path, damage):
+    path, options = tmp_path / "state.npz", BuildOptions(max_iterations=3)
+    build_layers(UNIT, 2, key=0, options=options, checkpoint=path)
+    with np.load(path) as file:
+        found = dict(file)
+    assert len(found["rows"]) > 1
+    np.savez(path, **damage(found))
+    with pytest.raises(InputError, match=r"checkpoint .*damaged"):
+        build_layers(UNIT, 2, key=0, options=options, checkpoint=path)
+
+
+@pytest.mark.parametrize("cut", [0, 200, -30])
+def test_a_checkpoint_that_is_no_archive_is_refused(tmp_path, cut):
+    path, options = tmp_path / "state.npz", BuildOptions(max_iterations=1)
+    build_layers(UNIT, 2, key=0, options=options, checkpoint=path)
+    path.write_bytes(path.read_bytes()[:cut])
+    with pytest.raises(InputError, match=r"checkpoint .*damaged"):
+        build_layers(UNIT, 2, key=0, options=options, checkpoint=path)
+    with open(path, "wb") as file:
+        np.save(file, np.ones(3))
+    with pytest.raises(InputError, match=r"checkpoint .*damaged"):
+        build_layers(UNIT, 2, key=0, options=options, checkpoint=path)
+
+
 def test_a_build_can_be_watched_stopped_and_runs_out_of_time(tmp_path):
     seen = []
 
@@ -153,17 +220,58 @@ def test_a_build_can_be_watched_stopped_and_runs_out_of_time(tmp_path):
     assert any("ended at its time limit" in reason for reason in report.reasons)
 
 
-def test_noise_that_cannot_be_decoded_is_refuted():
-    """Full-dimensional points are flattened to nothing that decodes; held-out points say so."""
+def test_noise_that_does_not_decode_is_refuted_unless_the_build_was_cut_short():
+    """Held-out points say so; more layers might decode, if the build had not ended before the points were flat."""
     random = np.random.default_rng(0)
-    report = fit_network(
-        random.standard_normal((60, 3)),
-        1,
-        key=0,
-        held_out=random.standard_normal((20, 3)),
-        options=BuildOptions(max_iterations=60),
-    ).report
-    assert report.verdict is report.decodable is Verdict.REFUTED
+    points, later = random.standard_normal((60, 3)), random.standard_normal((20, 3))
+    cut = fit_network(points, 1, key=0, held_out=later, options=BuildOptions(max_iterations=20)).report
+    assert cut.stop is Stop.ITERATIONS
+    assert cut.verdict is cut.flat is cut.unfolded is cut.decodable is Verdict.UNDECIDED
+    assert any("decoded so far with a relative error of" in reason for reason in cut.reasons)
+    done = fit_network(points, 1, key=0, held_out=later, flatness=10, options=BuildOptions(flatness=0.9)).report
+    assert (done.stop, done.flat) == (Stop.FLAT, Verdict.HOLDS)
+    assert done.verdict is done.unfolded is done.decodable is Verdict.REFUTED
+    assert any("decoded with a relative error of" in reason for reason in done.reasons)
+
+
+def test_held_out_points_off_the_plane_are_not_flat():
+    """The layers see no direction that the points fitted do not reach; the verdict does."""
+    points, later = (np.column_stack([x, np.zeros(len(x))]) for x in (SINE.points, SINE.held_out))
+    inside = fit_network(points, 1, key=0, held_out=later).report
+    assert inside.data.span == 2
+    assert inside.flat is inside.verdict is Verdict.HOLDS
+    later[:, 2] = 0.1 * np.random.default_rng(0).standard_normal(len(later))
+    report = fit_network(points, 1, key=0, held_out=later).report
+    assert report.flat is report.verdict is Verdict.REFUTED
+    assert report.held_out_tail > 1e-4
+    assert "held-out points are not as flat" in report.reasons[1]
+
+
+def test_the_build_goes_on_until_the_verdict_can_be_that_of_flat_points():
+    """However little the options ask for."""
+    report = fit_network(SINE.points, 1, key=0, options=BuildOptions(flatness=0.5)).report
+    assert report.flat is Verdict.HOLDS
+    assert report.stop is Stop.FLAT
+    assert report.tail <= 1e-7
+
+
+def test_decoding_holds_only_where_other_points_say_so():
+    """Not on those that were fitted, nor with as many coefficients as points."""
+    report = fit_network(SINE.points, 1, key=0, refit=False, tolerance=0.5).report
+    assert report.error < 0.5
+    assert report.decodable is report.verdict is Verdict.UNDECIDED
+    assert any("no points but those fitted" in reason for reason in report.reasons)
+    assert fit_network(SINE.points, 1, key=0, refit=False, tolerance=1e-3).report.decodable is Verdict.REFUTED
+    few = np.random.default_rng(0).standard_normal((9, 4))  # ten features
+    built = fit_network(few, 3, key=0)
+    assert built.report.verdict is not Verdict.HOLDS
+    assert (built.built.stop, built.report.num_layers) == (Stop.STALLED, 0)
+    # Ten points lie in some plane of nine dimensions, which says nothing of others.
+    few = fit_network(np.random.default_rng(0).standard_normal((10, 20)), 9, key=0).report
+    assert (few.num_layers, few.flat) == (0, Verdict.HOLDS)
+    assert few.decodable is Verdict.REFUTED
+    line = np.outer(np.arange(20.0), [1, 2])
+    assert fit_network(line, key=0).report.verdict is Verdict.HOLDS
 
 
 @given(st.integers(0, 100))
@@ -203,6 +311,29 @@ class TestInput:
         assert (data.duplicates, data.constant, data.pieces) == (5, 1, 2)
         assert any("2 pieces" in reason for reason in report.reasons)
 
+    def test_a_fit_in_pieces_does_not_hold(self):
+        """Though every part of the verdict does."""
+        line = np.outer(np.arange(20.0), [1, 2])
+        report = fit_network(np.vstack([line, line + np.array([900, 1800])]), 1, key=0).report
+        assert report.data.pieces == 2
+        assert report.flat is report.unfolded is report.certified is report.decodable is Verdict.HOLDS
+        assert report.verdict is Verdict.UNDECIDED
+        assert report.reasons == ("the data fall into 2 pieces that no neighbors connect; fit each on its own",)
+
+    def test_repeated_points_are_no_pieces_and_no_folds(self):
+        report = fit_network(np.repeat(SINE.points, 12, axis=0), 1, key=0).report
+        assert (report.data.duplicates, report.data.pieces, report.order.steps) == (550, 1, 49)
+        assert report.unfolded is report.verdict is Verdict.HOLDS
+
+    @pytest.mark.parametrize("exponent", [-700, 600])
+    def test_units_do_not_matter(self, exponent):
+        """However great or small their squares."""
+        options = BuildOptions(max_iterations=2)
+        plain, scaled = (fit_network(np.ldexp(SINE.points, power), 1, key=0, options=options) for power in (0, exponent))
+        np.testing.assert_array_equal(plain.codes, scaled.codes)
+        assert plain.report.error == scaled.report.error > 0
+        assert plain.report.neighborhoods == scaled.report.neighborhoods
+
     def test_as_many_directions_as_there_are_need_no_layer(self):
         report = fit_network(SINE.points, 2, key=0).report
         assert (report.num_layers, report.stop, report.error < 1e-20) == (0, Stop.FLAT, True)
@@ -234,6 +365,8 @@ class TestInput:
             ({"least_radius": 2.0}, "least_radius: found 2, no less than"),
             ({"num_radii": 1}, "num_radii: found 1"),
             ({"candidates": 0}, "candidates"),
+            ({"refinements": -1}, "refinements: found -1"),
+            ({"ridge": 0.0}, "ridge: found 0"),
         ],
     )
     def test_options_are_checked(self, change, says):

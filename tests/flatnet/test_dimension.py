@@ -88,6 +88,49 @@ def test_neighborhoods_that_survive_and_such_as_do_not():
         neighborhoods(points, points[:9])
 
 
+@given(st.integers(0, 2**32 - 1), st.integers(-1000, 1000))
+def test_repeated_points_and_units_change_nothing(seed, exponent):
+    """Twelve times each: more than neighbors are looked at."""
+    random = np.random.default_rng(seed)
+    t = np.sort(random.random(30)) * 0.3 + np.arange(30) * 0.1
+    points, codes = np.column_stack([np.cos(t), np.sin(t)]), t + 0.2 * random.standard_normal(30)
+    often = np.ldexp(np.tile(points, (12, 1)), exponent // 2)
+    once, again = order_along(points, codes), order_along(often, np.tile(codes, 12))
+    assert once.inversions > 0
+    assert (once.inversions, once.steps, set(once.places)) == (again.inversions, again.steps, set(again.places))
+    known = order_along(often, np.tile(codes, 12), np.tile(t, 12))
+    assert (known.inversions, known.steps) == (once.inversions, once.steps)
+    assert neighborhoods(points, codes[:, None]) == neighborhoods(often, np.tile(codes, 12)[:, None])
+    assert connected_pieces(often) == 1
+    assert connected_pieces(np.vstack([often, often + np.ldexp(50.0, exponent // 2)])) == 2
+
+
+def test_codes_that_do_not_tell_points_apart_are_ties():
+    points = manifolds.sine_curve(20, key=0).points
+    assert (order_along(points, np.ones(20)).ties, order_along(points, np.ones(20)).inversions) == (19, 0)
+    codes = points[:, 0].copy()
+    assert order_along(points, codes).ties == 0
+    codes[7] = codes[8]
+    assert order_along(points, codes).ties == 1
+
+
+@pytest.mark.parametrize(
+    ("work", "says"),
+    [
+        (lambda x: order_along(x, np.where(x[:, 0] > 3, np.nan, x[:, 0])), "codes: found NaN in 10 of 20 rows"),
+        (lambda x: order_along(x, x[:5, 0]), "codes: found shape"),
+        (lambda x: order_along(x, x[:, 0], x[:5, 0]), "positions: found shape"),
+        (lambda x: neighborhoods(x, x, 0), "neighbors: found 0"),
+        (lambda x: neighborhoods(np.repeat(x[:3], 4, axis=0), np.repeat(x[:3], 4, axis=0)), "points: found 3 different ones"),
+        (lambda x: connected_pieces(x, 0), "neighbors: found 0"),
+        (lambda x: connected_pieces(x[:0]), "points: found none"),
+    ],
+)
+def test_what_has_no_order_and_no_neighborhoods_is_refused(work, says):
+    with pytest.raises(InputError, match=says):
+        work(manifolds.sine_curve(20, key=0).points)
+
+
 @given(st.integers(1, 4))
 def test_pieces_are_counted(pieces):
     points = np.concatenate([np.random.default_rng(k).random((20, 2)) + 50 * k for k in range(pieces)])

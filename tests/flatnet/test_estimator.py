@@ -58,8 +58,39 @@ def test_it_lives_in_a_pipeline_and_parameters_reach_the_fit():
     assert flat.n_iter_ == 2
     assert str(flat.report_.flat) == "undecided"
     assert pipeline.inverse_transform(pipeline.transform(CAP.points)).shape == (200, 3)
-    with pytest.raises(ValueError, match="most_alpha: found 2"):
+    with pytest.raises(ValueError, match="max_alpha: found 2"):
         FlatNet(max_alpha=2).fit(CAP.points)
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"max_iter": -1}, "max_iter: found -1"),
+        ({"n_components": 4}, "n_components: found 4 for points of 3"),
+        ({"time_limit": -1}, "time_limit: found -1"),
+        ({"ridge": 0}, "ridge: found 0"),
+        ({"flatness": 0}, "flatness: found 0"),
+        ({"checkpoint": "state.npz"}, "random_state: found None.*pass an integer"),
+    ],
+)
+def test_errors_name_the_estimators_own_parameters(tmp_path, monkeypatch, change, says):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match=says):
+        FlatNet(**change).fit(CAP.points)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_fit_goes_on_from_its_checkpoint(tmp_path):
+    path, given = tmp_path / "state.npz", {"n_components": 2, "random_state": 3}
+    whole = FlatNet(max_iter=4, **given).fit(CAP.points)
+    first = FlatNet(max_iter=2, checkpoint=path, **given).fit(CAP.points)
+    resumed = FlatNet(max_iter=4, checkpoint=path, **given).fit(CAP.points)
+    np.testing.assert_array_equal(resumed.embedding_, whole.embedding_)
+    again = FlatNet(max_iter=4, checkpoint=path, **given).fit(CAP.points)
+    with np.load(path) as file:
+        spent = float(file["seconds"])
+    assert first.report_.processor_seconds > 0
+    assert again.report_.processor_seconds > spent > 0
 
 
 @pytest.mark.parametrize("neighbors", [3, 5])

@@ -68,6 +68,14 @@ def test_the_error_of_a_round_trip_is_alpha_squared_times_the_loss(seed, alpha):
     assert np.abs(error - expected).max() > 1e-3 * np.abs(expected).max()
 
 
+@pytest.mark.parametrize("count", [3, 6, 7])
+def test_no_more_points_than_features_say_nothing(count):
+    """Six features fit six points exactly, whatever they are."""
+    model = local_fit(np.random.default_rng(0).standard_normal((count, 4)), np.zeros(4), 50.0, 2)
+    assert np.isfinite(model.expected_loss) == (count > 6)
+    assert (model.alpha(1.0, 0.5) > 0) == (count > 6)
+
+
 @pytest.mark.parametrize(("second", "least"), [(False, 1.95), (True, 2.95)])
 def test_the_residual_falls_with_the_cube_of_the_distance_once_the_quadratic_is_there(second, least):
     """C1, on a curve with a cubic term."""
@@ -116,6 +124,11 @@ def test_the_radius_is_where_the_loss_is_what_was_asked_for():
         ({"radius": 1e-9}, "radius: found 1e-09, which covers 1 points by weight, too few for 2 directions"),
         ({"center": np.full(4, 1e6)}, "radius: found 1, which covers"),
         ({"radius": 0}, "radius: found 0"),
+        ({"radius": 1e-200}, "radius: found 1e-200, whose γ = ln 2/r² is inf"),
+        ({"radius": 1e200}, r"radius: found 1e\+200, whose γ = ln 2/r² is 0"),
+        ({"ridge": 0}, "ridge: found 0"),
+        ({"refinements": -1}, "refinements: found -1"),
+        ({"points": np.zeros((0, 4))}, "points: found none"),
         ({"num_directions": 5}, "num_directions: found 5; points of 4"),
         ({"center": np.zeros(3)}, "center: found shape"),
         ({"points": np.full((5, 4), np.nan)}, "points: found NaN in 5 of 5 rows"),
