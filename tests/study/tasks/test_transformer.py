@@ -85,8 +85,9 @@ def test_every_unit_of_the_studies_has_an_architecture(name, size):
         architectures[tuple(chosen.values())] = found
         # The landscape of each layer is small enough for its inertia in the quick sizes.
         assert size == "full" or found.dim * min(found.dim, found.num_patches + 1) <= 1200
-    cases = len(study) // len({unit.seed for unit in study.units()})
-    assert len(architectures) == cases
+    # Each with all seeds, at all learning rates.
+    others = {(unit.seed, unit.parameters.get("learning_rate")) for unit in study.units()}
+    assert len(architectures) * len(others) == len(study)
 
 
 @pytest.mark.parametrize(
