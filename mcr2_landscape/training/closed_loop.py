@@ -17,17 +17,20 @@ from mcr2_landscape.csc.transcriber import ConvTranscriber
 from mcr2_landscape.data import LabeledImages
 from mcr2_landscape.extras import missing_extra
 from mcr2_landscape.record import Record
+from mcr2_landscape.rows import in_rows
+from mcr2_landscape.training.image_completion import normal_interval
 from mcr2_landscape.training.inputs import check_key, check_precision
 from mcr2_landscape.training.loop import fit
 from mcr2_landscape.training.results import Status, Stopped, Training
+from mcr2_landscape.training.standardization import image_moments, standardized_images
 from mcr2_landscape.training.transcription import ClosedLoopLoss, players_of, transcription_utilities
 from mcr2_landscape.validation import InputError, positive_integer, positive_real
 from mcr2_landscape.verdict import Verdict
-from mcr2_landscape.whitebox.rows import in_rows
+from mcr2_landscape.whitebox.segmentation import Interval
 
 MODES = ("binary", "classes")
 _MOMENTUM, _SQUARES = 0.5, 0.999  # of both Adams
-_NORMAL, _NEIGHBORS = 1.959963984540054, 5
+_NEIGHBORS = 5
 _FIRST = 32  # images that a network is tried on
 
 
@@ -57,7 +60,7 @@ class ClosedLoop(Record):
     consistency: float
     pixels: float
     mean_image: float
-    difference: tuple[float, float, float]
+    difference: Interval
     neighbors: float | None
     initial: Mapping[str, float | None]
 
@@ -73,16 +76,15 @@ class ClosedLoop(Record):
         """Whether pixels followed in this training without a pixel loss: that test images come back nearer than the mean image
         is. Holds if the interval of the difference is below zero, refuted if it is above; undecided where it is neither, or
         where the training did not make all its steps. The interval is over images: what another seed does is not in it."""
-        _, low, high = self.difference
         if self.training.stopped is not Stopped.FINISHED:
             return Verdict.UNDECIDED
-        if high < 0:
+        if self.difference.high < 0:
             return Verdict.HOLDS
-        return Verdict.REFUTED if low > 0 else Verdict.UNDECIDED
+        return Verdict.REFUTED if self.difference.low > 0 else Verdict.UNDECIDED
 
     def prepare(self, images: np.ndarray) -> np.ndarray:
         """Images (n, C, H, W) in [0, 1] as the network takes them."""
-        return _standardized(images, self.center, self.spread, self.model.encoder[0].dtype)
+        return standardized_images(images, self.center, self.spread, self.model.encoder[0].dtype)
 
 
 def train_closed_loop(
@@ -116,10 +118,10 @@ def train_closed_loop(
     """Train an encoder and a decoder as players of a closed loop, by an Adam each, its rate falling to zero along a line.
 
     **Arguments:** `train`, `test`: images; `mode`: "binary" plays for ΔR(f(X), fgf(X)) of all images together, "classes" for
-    ΔR(f(X)) + Σ_j ΔR(f(X_j), fgf(X_j)), which needs labels. `dim`, `channels`, `kernel`, `stride`, `padding`, `sparsity`,
-    `tied`: of the `ConvTranscriber`, whose stages make `unrolled_steps` steps. `epsilon`: the coding precision, by default that
-    of the public code. `decoder_steps`: steps of the decoder for each one of the encoder; `num_steps` counts the decoder's.
-    `batch_size`: at most all images; it should be several times `dim`. All others are as for `fit`.
+    ΔR(f(X)) + ΔR(fgf(X)) + Σ_j ΔR(f(X_j), fgf(X_j)), which needs labels. `dim`, `channels`, `kernel`, `stride`, `padding`,
+    `sparsity`, `tied`: of the `ConvTranscriber`, whose stages make `unrolled_steps` steps. `epsilon`: the coding precision,
+    by default that of the public code. `decoder_steps`: steps of the decoder for each one of the encoder; `num_steps` counts
+    the decoder's. `batch_size`: at most all images; it should be several times `dim`. All others are as for `fit`.
 
     **Returns:** `ClosedLoop`. A loss that is not finite ends the training at the step before.
 
@@ -137,11 +139,7 @@ def train_closed_loop(
     settings = {"num_steps": num_steps, "decoder_steps": decoder_steps, "batch_size": batch_size, "dim": dim}
     settings = {name: positive_integer(name, value) for name, value in settings.items()}
     rate, epsilon = positive_real("learning_rate", learning_rate), positive_real("epsilon", epsilon)
-    pixels = train.images.astype(np.float64)
-    center, spread = pixels.mean(axis=(0, 2, 3)), pixels.std(axis=(0, 2, 3))
-    if not spread.any():
-        raise InputError(f"train: all {len(pixels)} images are of one value; there is nothing to train on")
-    spread = np.where(spread > 0, spread, 1.0)
+    center, spread = image_moments(train)
     real = np.dtype(np.float64 if precision == "float64" else np.float32)
     with jax.enable_x64(real == np.float64):
         start, order = jax.random.split(check_key(key))
@@ -158,7 +156,7 @@ def train_closed_loop(
             key=start,
             dtype=real,
         )
-    inputs = _standardized(train.images, center, spread, real)
+    inputs = standardized_images(train.images, center, spread, real)
     with jax.enable_x64(real == np.float64):
         if not np.asarray(_stages(model, jnp.asarray(inputs[:_FIRST]))[0]).any():
             raise InputError(
@@ -190,15 +188,12 @@ def train_closed_loop(
             "tied": tied,
         },
     )
-    others = _standardized(test.images, center, spread, real)
+    others = standardized_images(test.images, center, spread, real)
     with jax.enable_x64(real == np.float64):
         before, after = (_seen(network, inputs, others, train, test, mode, epsilon) for network in (model, training.model))
     errors = after.pop("errors")
     before.pop("errors")
     means = np.mean((others - inputs.mean(axis=0, dtype=np.float64)) ** 2, axis=(1, 2, 3))
-    paired = errors - means
-    half = _NORMAL * float(paired.std(ddof=1)) / len(paired) ** 0.5 if len(paired) > 1 else float("inf")
-    middle = float(paired.mean())
     return ClosedLoop(
         training=training,
         mode=mode,
@@ -207,7 +202,7 @@ def train_closed_loop(
         center=center,
         spread=spread,
         mean_image=float(means.mean()),
-        difference=(middle, middle - half, middle + half),
+        difference=normal_interval(errors - means),
         initial=before,
         **after,
     )
@@ -241,10 +236,6 @@ def _codes(data: LabeledImages, mode: str) -> np.ndarray:
     if mode == "binary" or data.labels is None:
         return np.zeros(len(data.images), np.int32)
     return np.unique(data.labels, return_inverse=True)[1].astype(np.int32)
-
-
-def _standardized(images: np.ndarray, center: np.ndarray, spread: np.ndarray, dtype: Any) -> np.ndarray:
-    return ((images - center[:, None, None]) / spread[:, None, None]).astype(dtype)
 
 
 def _seen(

@@ -13,10 +13,10 @@ import numpy as np
 
 from mcr2_landscape.randomness import generator
 from mcr2_landscape.record import Record
+from mcr2_landscape.rows import in_rows
 from mcr2_landscape.verdict import Verdict
 from mcr2_landscape.whitebox import Architecture
 from mcr2_landscape.whitebox.autoencoder import Masking
-from mcr2_landscape.whitebox.rows import in_rows
 from mcr2_landscape.whitebox.segmentation import Interval
 
 #: What the loss is compared with: the same network before training, the mean of all patches of the images for training, and
@@ -75,9 +75,9 @@ def measure_completion(
     measures = CompletionMeasures(
         len(test),
         MASKINGS,
-        _interval(loss),
-        {name: _interval(values) for name, values in zip(COMPLETIONS, others, strict=True)},
-        {name: _interval(loss - values) for name, values in zip(COMPLETIONS, others, strict=True)},
+        normal_interval(loss),
+        {name: normal_interval(values) for name, values in zip(COMPLETIONS, others, strict=True)},
+        {name: normal_interval(loss - values) for name, values in zip(COMPLETIONS, others, strict=True)},
     )
     first = predictions[0][0][shown].astype(np.float64)
     if a.normalized_targets:  # a patch's own mean and deviation, which no network has seen, make a picture of it
@@ -144,7 +144,8 @@ def hidden_losses(predictions: list[np.ndarray], targets: np.ndarray, masked: li
     return np.mean(each, axis=0)
 
 
-def _interval(values: np.ndarray) -> Interval:
+def normal_interval(values: np.ndarray) -> Interval:
+    """The mean over images, and the ends of its normal 95 % interval: infinite for a single image."""
     mean = float(values.mean())
     half = _NORMAL * float(values.std(ddof=1)) / len(values) ** 0.5 if len(values) > 1 else float("inf")
     return Interval(mean, mean - half, mean + half)

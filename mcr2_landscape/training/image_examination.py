@@ -21,6 +21,7 @@ from mcr2_landscape.training.image_completion import CompletionMeasures, measure
 from mcr2_landscape.training.image_layers import STATES, LayerRow, layer_rows
 from mcr2_landscape.training.image_views import ImagePictures, evenly, mosaic, seen, segmented, visible
 from mcr2_landscape.training.images import ImageTraining, initial_network
+from mcr2_landscape.training.standardization import standardized_images
 from mcr2_landscape.validation import InputError, positive_integer, positive_real
 from mcr2_landscape.whitebox import Architecture, LayerPositions, count_parameters, layer_positions
 from mcr2_landscape.whitebox.halves import SubspaceAttention
@@ -123,7 +124,7 @@ def examine_images(
     initial = initial_network(a, key=key, precision="float64" if dtype == np.float64 else "float32")
 
     def prepared(images: np.ndarray) -> np.ndarray:
-        return ((images - center[:, None, None]) / spread[:, None, None]).astype(dtype)
+        return standardized_images(images, center, spread, dtype)
 
     inputs, said = prepared(test.images), list(notes)
     with jax.enable_x64(dtype == np.float64):

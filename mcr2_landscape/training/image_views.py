@@ -12,8 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from mcr2_landscape.data import LabeledImages
+from mcr2_landscape.rows import in_rows
 from mcr2_landscape.whitebox import evaluate_segmentation, normalized_cut
-from mcr2_landscape.whitebox.rows import in_rows
 from mcr2_landscape.whitebox.segmentation import Segmentation
 
 _SHOWN = 6

@@ -17,14 +17,15 @@ from mcr2_landscape.data import LabeledImages, check_images
 from mcr2_landscape.extras import missing_extra
 from mcr2_landscape.locking import FolderLock
 from mcr2_landscape.record import Record
+from mcr2_landscape.rows import in_rows
 from mcr2_landscape.training.image_losses import TASKS, Classification, ClassTokenRates, Completion
 from mcr2_landscape.training.inputs import check_key, check_precision
 from mcr2_landscape.training.loop import fit
 from mcr2_landscape.training.losses import mcr2
 from mcr2_landscape.training.results import Status, Training
+from mcr2_landscape.training.standardization import image_moments, standardized_images
 from mcr2_landscape.validation import InputError, positive_integer, positive_real, real
 from mcr2_landscape.whitebox import Architecture, build, count_parameters
-from mcr2_landscape.whitebox.rows import in_rows
 
 FROZEN = ("subspaces", "output", "dictionary")
 _ROWS = 256
@@ -65,7 +66,7 @@ class ImageTraining(Record):
         expected = (self.architecture.channels, *self.architecture.image_size)
         if checked.shape[1:] != expected:
             raise InputError(f"images: found shape {checked.shape}, expected (n, {', '.join(map(str, expected))})")
-        return _standardized(checked, self.center, self.spread)
+        return standardized_images(checked, self.center, self.spread, np.float32)
 
 
 def train_images(
@@ -126,8 +127,8 @@ def train_images(
     num_classes = _check_data("train", train, architecture, task)
     if test is not None:
         _check_data("test", test, architecture, task, num_classes)
-    center, spread = _moments(train)
-    inputs = _standardized(train.images, center, spread)
+    center, spread = image_moments(train)
+    inputs = standardized_images(train.images, center, spread, np.float32)
     real_type = np.dtype(np.float64 if precision == "float64" else np.float32)
     model = initial_network(architecture, key=key, precision=precision, unroll=unroll)
     with jax.enable_x64(real_type == np.float64):
@@ -248,18 +249,6 @@ def _check_data(name: str, data: LabeledImages, architecture: Architecture, task
     return most
 
 
-def _moments(data: LabeledImages) -> tuple[np.ndarray, np.ndarray]:
-    pixels = data.images.astype(np.float64)
-    center, spread = pixels.mean(axis=(0, 2, 3)), pixels.std(axis=(0, 2, 3))
-    if not spread.any():
-        raise InputError(f"train: all {len(pixels)} images are of one value; there is nothing to train on")
-    return center, np.where(spread > 0, spread, 1.0)
-
-
-def _standardized(images: np.ndarray, center: np.ndarray, spread: np.ndarray) -> np.ndarray:
-    return ((images - center[:, None, None]) / spread[:, None, None]).astype(np.float32)
-
-
 def _trainable(model: Any, frozen: Sequence[str]) -> Any:
     """Which arrays are trained, in the model's form. Fixed positions are not: they have no gradient, but would decay."""
     fixed = model.architecture.positions == "sincos"
@@ -303,7 +292,7 @@ def _tested(
 ) -> tuple[float | None, float | None, np.ndarray | None]:
     """Loss, accuracy and which images are classified rightly; `None` where there is none, or numbers are not finite."""
     double = training.precision == "float64"
-    inputs = _standardized(data.images, center, spread).astype(np.float64 if double else np.float32)
+    inputs = standardized_images(data.images, center, spread, np.float32).astype(np.float64 if double else np.float32)
     with jax.enable_x64(double), jax.default_matmul_precision("highest"):
         if isinstance(loss, Completion):
             return (

@@ -1,4 +1,4 @@
-"""Labeled data as the inputs of a network."""
+"""Labeled data and images as the inputs of a network."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mcr2_landscape.data import LabeledFeatures
+from mcr2_landscape.data import LabeledFeatures, LabeledImages
 from mcr2_landscape.mcr2.features import encode_labels
 from mcr2_landscape.validation import InputError, check_finite
 
@@ -50,3 +50,20 @@ def standardized(data: LabeledFeatures, *, centered: bool = True) -> Standardize
     if not (spread > 0 and np.isfinite(spread) and np.isfinite(found).all()):
         raise InputError(f"{what}: found numbers up to {np.abs(inputs).max():.3g}, whose spread is {spread:g}; rescale them")
     return Standardized(found, codes, names, center, spread)
+
+
+def image_moments(data: LabeledImages) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation of each channel, the latter one where a channel never changes.
+
+    **Raises:** `InputError` for images of a single value.
+    """
+    pixels = data.images.astype(np.float64)
+    center, spread = pixels.mean(axis=(0, 2, 3)), pixels.std(axis=(0, 2, 3))
+    if not spread.any():
+        raise InputError(f"train: all {len(pixels)} images are of one value; there is nothing to train on")
+    return center, np.where(spread > 0, spread, 1.0)
+
+
+def standardized_images(images: np.ndarray, center: np.ndarray, spread: np.ndarray, dtype: Any) -> np.ndarray:
+    """Images (n, C, H, W) less the center, over the spread, channel by channel."""
+    return ((images - center[:, None, None]) / spread[:, None, None]).astype(dtype)

@@ -23,12 +23,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from mcr2_landscape.record import Record
+from mcr2_landscape.rows import in_rows
 from mcr2_landscape.validation import InputError, check_finite, positive_integer, positive_real
 from mcr2_landscape.whitebox.halves import Norm, Sparsification, SubspaceAttention
 from mcr2_landscape.whitebox.layers import Layer, Trace
 from mcr2_landscape.whitebox.patches import check_images
 from mcr2_landscape.whitebox.rates import rate_given, rate_given_gradient
-from mcr2_landscape.whitebox.rows import in_rows
 
 METRICS = ("as derived", "sphere", "as hooked")
 _HOOKED = 0.1  # the published code's eps = 0.01 stands where eps² belongs

@@ -17,6 +17,7 @@ from mcr2_landscape.training.results import Stopped
 from mcr2_landscape.training.transcription import ClosedLoopLoss, transcription_utilities
 from mcr2_landscape.validation import InputError
 from mcr2_landscape.verdict import Verdict
+from mcr2_landscape.whitebox.segmentation import Interval
 
 TRAIN, TEST = digit_images().subset(slice(0, 80)).split(0.25, key=0)
 SMALL = {"dim": 4, "channels": (4,), "batch_size": 32, "num_steps": 6, "decoder_steps": 2, "record_every": 1, "key": 3}
@@ -46,7 +47,7 @@ def test_numbers_are_those_of_the_test_images(found):
     assert found.pixels == pytest.approx(errors.mean(), rel=1e-5)
     means = np.mean((inputs - found.prepare(TRAIN.images).mean(axis=0)) ** 2, axis=(1, 2, 3))
     assert found.mean_image == pytest.approx(means.mean(), rel=1e-5)
-    middle, low, high = found.difference
+    middle, low, high = found.difference.mean, found.difference.low, found.difference.high
     assert middle == pytest.approx((errors - means).mean(), rel=1e-4)
     assert high - low == pytest.approx(2 * 1.96 * (errors - means).std(ddof=1) / len(errors) ** 0.5, rel=1e-3)
     # The batches' metrics are there too.
@@ -62,7 +63,7 @@ def test_an_unfinished_training_has_no_verdict(found):
 
 def test_the_verdict_is_that_of_the_interval(found):
     for difference, verdict in (((-0.2, -0.3, -0.1), "holds"), ((0.2, 0.1, 0.3), "refuted"), ((0.0, -0.1, 0.1), "undecided")):
-        assert dataclasses.replace(found, difference=difference).verdict == verdict
+        assert dataclasses.replace(found, difference=Interval(*difference)).verdict == verdict
 
 
 def test_an_interrupted_training_ends_in_the_same_bits(found, tmp_path):

@@ -184,7 +184,7 @@ def _features(model: Any, inputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The class token of whole images, and the mean of their patch tokens."""
     import equinox as eqx
 
-    from mcr2_landscape.whitebox.rows import in_rows
+    from mcr2_landscape.rows import in_rows
 
     first, second = in_rows(lambda images: eqx.filter_jit(_summaries)(model, images), inputs, rows=_ROWS)
     return first.astype(np.float64), second.astype(np.float64)

@@ -114,7 +114,7 @@ def csc_loop(
         **{name: getattr(found, name) for name in (*names, "neighbors")},
         **{f"initial_{name}": found.initial[name] for name in (*names, "neighbors")},
         mean_image_pixels=found.mean_image,
-        pixel_difference=found.difference,
+        pixel_difference=(found.difference.mean, found.difference.low, found.difference.high),
         verdict=str(found.verdict),
         parameters=sum(leaf.size for leaf in leaves),
         training_seconds=found.training.seconds,

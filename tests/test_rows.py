@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mcr2_landscape.whitebox.rows import in_rows
+from mcr2_landscape.rows import in_rows
 
 
 @pytest.mark.parametrize("count", [1, 5, 6, 7])
