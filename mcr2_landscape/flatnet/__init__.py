@@ -1,6 +1,6 @@
 """Manifold flattening and reconstruction: layers that flatten data to a plane of their dimension, a decoder, and a verdict.
 
-The names are lazy: `FlatNet` needs scikit-learn, `Layers` and `FlatNetwork` load JAX, all else is NumPy.
+The names are lazy: `FlatNet` needs scikit-learn, `Layers`, `FlatNetwork` and its files load JAX, all else is NumPy.
 """
 
 import importlib
@@ -20,6 +20,7 @@ _NAMES = {
     "local": ("LocalModel", "local_fit"),
     "network": ("FlatNetwork",),
     "refitting": ("Refitted", "refit_decoder", "relative_error"),
+    "storage": ("load_network", "network_metadata", "save_network"),
 }
 _HOMES = {name: module for module, names in _NAMES.items() for name in names}
 

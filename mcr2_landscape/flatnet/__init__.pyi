@@ -26,3 +26,6 @@ from mcr2_landscape.flatnet.network import FlatNetwork as FlatNetwork
 from mcr2_landscape.flatnet.refitting import Refitted as Refitted
 from mcr2_landscape.flatnet.refitting import refit_decoder as refit_decoder
 from mcr2_landscape.flatnet.refitting import relative_error as relative_error
+from mcr2_landscape.flatnet.storage import load_network as load_network
+from mcr2_landscape.flatnet.storage import network_metadata as network_metadata
+from mcr2_landscape.flatnet.storage import save_network as save_network

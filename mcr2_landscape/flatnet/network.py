@@ -17,6 +17,11 @@ from mcr2_landscape.validation import float64_matrix
 _ROWS = 4096  # that go through the layers together on the host
 
 
+def _row_major(part: Any) -> Any:
+    # The order of an array in memory decides the last bits of products; a network that was saved and loaded gives the same.
+    return jax.tree.map(lambda leaf: np.asarray(leaf, order="C") if isinstance(leaf, np.ndarray) else leaf, part)
+
+
 class FlatNetwork(eqx.Module):
     """Encoder and decoder between R^D and R^d.
 
@@ -31,13 +36,13 @@ class FlatNetwork(eqx.Module):
     `decoder`, the same layers with the coefficients that are decoded with; `code_mean` (r,) and `code_basis` (r, d).
     """
 
-    offset: Any
-    frame: Any
-    extent: Any
-    layers: Layers
-    decoder: Layers
-    code_mean: Any
-    code_basis: Any
+    offset: Any = eqx.field(converter=_row_major)
+    frame: Any = eqx.field(converter=_row_major)
+    extent: Any = eqx.field(converter=_row_major)
+    layers: Layers = eqx.field(converter=_row_major)
+    decoder: Layers = eqx.field(converter=_row_major)
+    code_mean: Any = eqx.field(converter=_row_major)
+    code_basis: Any = eqx.field(converter=_row_major)
 
     @property
     def num_features(self) -> int:

@@ -102,21 +102,18 @@ class TranscriptionLoss(eqx.Module):
         still = jax.tree.map(lambda leaf: jax.lax.stop_gradient(leaf) if eqx.is_inexact_array(leaf) else leaf, model)
         features = model.encode(inputs)
 
-        def utilities(features: jax.Array, image: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
-            value, distances = transcription_utilities(features, image, memberships, self.epsilon)
-            distance = jnp.sum(distances)
-            if not self.plays_images:
-                return value, distance, distance
-            return value, distance, distance + transcription_utilities(image, image, memberships, self.epsilon)[0]
-
         # The encoder moves, the decoder stands still …
         decoded = still.decode(features)
         image = model.encode(decoded)
-        expressiveness, distance, played = utilities(features, image)
         # … and the other way round. A decoder that is tied to the encoder has its parameters, which stand still here too.
         fixed = jax.lax.stop_gradient(features)
         answering = eqx.tree_at(lambda own: own.encoder, model, still.encoder)
-        _, _, answered = utilities(fixed, still.encode(answering.decode(fixed)))
+        answer = still.encode(answering.decode(fixed))
+        values, distances, image_values = _utilities([(features, image), (fixed, answer)], memberships, self.epsilon)
+        expressiveness, (distance, answered) = values[0], jnp.sum(distances, axis=1)
+        played = distance
+        if self.plays_images:
+            played, answered = distance + image_values[0], answered + image_values[1]
         loss = answered - played - expressiveness
         return loss, {"expressiveness": expressiveness, "distance": distance}, (features, decoded, image)
 
@@ -152,15 +149,31 @@ def transcription_utilities(
 
     **Arguments:** all of one dtype; `memberships`: one where the sample is the class's, zero elsewhere.
     """
-    epsilon = jnp.asarray(epsilon, dtype=features.dtype)
-    samples, dim = features.shape
+    values, distances, _ = _utilities([(features, image)], memberships, epsilon)
+    return values[0], distances[0]
+
+
+def _utilities(
+    pairs: list[tuple[jax.Array, jax.Array]], memberships: jax.Array, epsilon: Any
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """ΔR(f(X)) (p,), ΔR(f(X_j), fgf(X_j)) of each class (p, k), and ΔR(fgf(X)) (p,) of p pairs of features and images."""
+    samples, dim = pairs[0][0].shape
+    epsilon = jnp.asarray(epsilon, dtype=pairs[0][0].dtype)
     sizes = jnp.sum(memberships, axis=1)
     scales = (dim / (jnp.maximum(sizes, 1) * epsilon**2))[:, None, None]
-    P, images = _moments(features, memberships), _moments(image, memberships)
-    whole = logdet_one_plus(dim / (samples * epsilon**2) * jnp.sum(P, axis=0))
-    # one stacked factorization of all classes
-    own, other, both = logdet_one_plus(jnp.stack([scales * P, scales * images, scales / 2 * (P + images)]))
-    return 0.5 * (whole - jnp.sum(sizes / samples * own)), 0.5 * both - 0.25 * (own + other)
+    # One stacked factorization of everything: several in one program can wait for one another for ever where a processor has
+    # few threads (jaxlib 0.10).
+    stacks = []
+    for features, image in pairs:
+        P, images = _moments(features, memberships), _moments(image, memberships)
+        whole = dim / (samples * epsilon**2) * jnp.stack([jnp.sum(P, axis=0), jnp.sum(images, axis=0)])
+        stacks.append(jnp.concatenate([whole, scales * P, scales * images, scales / 2 * (P + images)]))
+    logdets = logdet_one_plus(jnp.stack(stacks))
+    own, other, both = jnp.moveaxis(logdets[:, 2:].reshape(len(pairs), 3, len(sizes)), 1, 0)
+    shares = (sizes / samples)[None, :]
+    values = 0.5 * (logdets[:, 0] - jnp.sum(shares * own, axis=1))
+    image_values = 0.5 * (logdets[:, 1] - jnp.sum(shares * other, axis=1))
+    return values, 0.5 * both - 0.25 * (own + other), image_values
 
 
 def _moments(features: jax.Array, memberships: jax.Array) -> jax.Array:
