@@ -24,7 +24,8 @@ from jaxtyping import Array, Float
 
 from mcr2_landscape.csc.dictionary import ConvDictionary
 from mcr2_landscape.csc.geometry import Geometry, pair
-from mcr2_landscape.csc.iterations import check_method, unrolled
+from mcr2_landscape.csc.iterations import check_method, on_processor, unrolled
+from mcr2_landscape.csc.patches import synthesis
 from mcr2_landscape.precision import traced_array
 from mcr2_landscape.validation import InputError, positive_integer, positive_real
 
@@ -128,7 +129,8 @@ class ConvTranscriber(eqx.Module):
         code = features[:, :, None, None]
         stages = self.encoder[::-1] if self.decoder.atoms is None else self.decoder.atoms
         for place, (atoms, geometry, size) in enumerate(zip(stages, self.geometries[::-1], self.sizes[::-1], strict=True)):
-            code = ConvDictionary.normalized(atoms, geometry.stride, geometry.padding).synthesize(code, size)
+            atoms = ConvDictionary.normalized(atoms, geometry.stride, geometry.padding).atoms
+            code = synthesis(code, atoms, geometry, size, on_processor())
             if place + 1 < len(stages):
                 code = at_one(jax.nn.relu(code))
         gain, offset = (part[None, :, None, None] for part in (self.decoder.gain, self.decoder.offset))

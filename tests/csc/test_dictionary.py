@@ -19,7 +19,7 @@ from . import problems
 
 
 @pytest.mark.parametrize("geometry", problems.GEOMETRIES)
-def test_synthesis_and_analysis_are_the_dense_matrix_and_its_transpose(geometry):
+def test_synthesis_and_analysis_are_the_dense_matrix_and_its_transpose(geometry, monkeypatch):
     K, C, kernel, stride, padding, size = geometry
     random = np.random.default_rng(5)
     atoms = problems.unit_atoms(random, K, C, *kernel)
@@ -30,10 +30,11 @@ def test_synthesis_and_analysis_are_the_dense_matrix_and_its_transpose(geometry)
     @jax.jit  # one program a geometry
     def everything(x, z):
         transposed = jax.linear_transpose(dictionary.analyze, x)(z)[0]
-        products = (
-            patches.synthesis(z, jnp.asarray(atoms), dictionary.geometry, size, True),
-            patches.analysis(x, jnp.asarray(atoms), dictionary.geometry, True),
-        )
+        products = []
+        for areas in (0, 100):  # by windows, and by the matrix of small images
+            monkeypatch.setattr(patches, "_AREAS", areas)
+            products.append(patches.synthesis(z, jnp.asarray(atoms), dictionary.geometry, size, True))
+            products.append(patches.analysis(x, jnp.asarray(atoms), dictionary.geometry, True))
         return dictionary.synthesize(z, size), dictionary.analyze(x), transposed, *products
 
     found = everything(jnp.asarray(x), jnp.asarray(z))
@@ -43,8 +44,9 @@ def test_synthesis_and_analysis_are_the_dense_matrix_and_its_transpose(geometry)
     assert abs(np.sum(analyzed * z) - np.sum(x * synthesized)) <= 1e-13 * np.linalg.norm(analyzed) * np.linalg.norm(z)
     np.testing.assert_allclose(synthesized, transposed, atol=1e-14)
     # the products of matrices that the iterations use, and the columns that the second-order method uses
-    np.testing.assert_allclose(products[0], synthesized, atol=1e-13)
-    np.testing.assert_allclose(products[1], analyzed, atol=1e-13)
+    for synthesis, analysis in (products[:2], products[2:]):
+        np.testing.assert_allclose(synthesis, synthesized, atol=1e-13)
+        np.testing.assert_allclose(analysis, analyzed, atol=1e-13)
     columns = Columns(atoms, dictionary.geometry, size)
     flat = columns.flatten(x[0])
     np.testing.assert_allclose(columns.unflatten(columns.analyze(flat)), analyzed[0], atol=1e-13)
