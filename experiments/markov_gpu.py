@@ -17,15 +17,10 @@ a few seeds: nothing is then measured.
 
 from __future__ import annotations
 
-import argparse
-import datetime
-import json
 import os
 import statistics
-import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, NamedTuple
 
 if __name__ == "__main__":  # a program's settings, before JAX is imported
@@ -40,15 +35,14 @@ import numpy as np
 
 from mcr2_landscape import markov
 from mcr2_landscape.markov import runs, scan
-from mcr2_landscape.provenance import describe_device, versions
 from mcr2_landscape.record import to_plain
 from mcr2_landscape.report.tables import Table
 
-from .gpu import driver, markdown_table
+from .device_scripts import conditions, heading, run_on_device
+from .gpu import markdown_table
 from .markov_speed import distance
 
 TOLERANCE, SHARE = 1e-12, 0.999
-NOTHING = "no GPU: nothing measured"
 
 
 class Size(NamedTuple):
@@ -155,12 +149,7 @@ def measure_all(*, dry: bool, say: Callable[[str], None]) -> dict[str, Any]:
         rows.append(learning(size))
     return to_plain(
         {
-            "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-            "device": describe_device(),
-            "driver": driver(),
-            "versions": versions(),
-            "dry_run": dry,
-            "measured": jax.default_backend() == "gpu" and not dry,
+            **conditions(dry=dry),
             "learning": rows,
         }
     )
@@ -168,11 +157,7 @@ def measure_all(*, dry: bool, say: Callable[[str], None]) -> dict[str, Any]:
 
 def markdown(found: dict[str, Any]) -> str:
     """The figures for people."""
-    title = "# Learning on a device" + (" (dry run: the figures mean nothing)" if found["dry_run"] else "")
-    head = [f"- {name}: {found[name]}" for name in ("date", "device", "driver")]
-    head.append("- versions: " + ", ".join(f"{name} {version}" for name, version in found["versions"].items()))
-    if not found["measured"]:
-        head.append(f"- {NOTHING if jax.default_backend() != 'gpu' else 'a dry run: nothing measured'}")
+    head = heading("Learning on a device", found)
     columns = ("seeds", "device, /s", "one core, /s", "ratio", "first run, s", "right")
     rates = [
         (r["seeds"], *(f"{r[n]:.3g}" for n in ("device_rate", "processor_rate", "ratio", "first_run_seconds")), r["right"])
@@ -196,35 +181,20 @@ def markdown(found: dict[str, Any]) -> str:
         for r in found["learning"]
     ]
     tables.append(Table.of("Bytes a seed", columns, memory))
-    return "\n".join([title, "", *head, "", *(line for table in tables for line in markdown_table(table))])
+    return "\n".join([*head, "", *(line for table in tables for line in markdown_table(table))])
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Measure, and write both files."""
-    name = "python -m mcr2_landscape.experiments.markov_gpu"
-    parser = argparse.ArgumentParser(prog=name, description="Learning of many seeds on a device and on one core.")
-    parser.add_argument("--out", required=True, help="the folder for markov_gpu.json and markov_gpu.md")
-    parser.add_argument("--dry-run", action="store_true", help="a few seeds, on whatever device there is")
-    options = parser.parse_args(arguments)
-    if jax.default_backend() != "gpu":
-        if not options.dry_run:
-            print(
-                f"error: {NOTHING}; JAX computes on {jax.default_backend()} here; this needs a CUDA device and JAX for it: "
-                'pip install "mcr2_landscape[cuda]" (or --dry-run, to see that it runs)',
-                file=sys.stderr,
-            )
-            return 2
-        print(f"{NOTHING}; a few seeds, to see that it runs", file=sys.stderr)
-    if not jax.config.read("jax_enable_x64"):
-        print("error: JAX's 64-bit mode is off; set JAX_ENABLE_X64=1", file=sys.stderr)
-        return 2
-    folder = Path(options.out)
-    folder.mkdir(parents=True, exist_ok=True)
-    found = measure_all(dry=options.dry_run, say=lambda words: print(words, file=sys.stderr, flush=True))
-    (folder / "markov_gpu.json").write_text(json.dumps(found, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-    (folder / "markov_gpu.md").write_text(markdown(found), encoding="utf-8")
-    print(f"wrote {folder / 'markov_gpu.json'} and {folder / 'markov_gpu.md'}")
-    return 0 if all(row["right"] for row in found["learning"]) else 1
+    return run_on_device(
+        "markov_gpu",
+        "Learning of many seeds on a device and on one core.",
+        arguments,
+        measure=lambda dry, say: measure_all(dry=dry, say=say),
+        markdown=lambda found: markdown(found),
+        right=lambda found: all(row["right"] for row in found["learning"]),
+        double=True,
+    )
 
 
 if __name__ == "__main__":

@@ -16,16 +16,11 @@ whatever device there is: nothing is then measured.
 
 from __future__ import annotations
 
-import argparse
-import datetime
-import json
 import math
 import os
 import statistics
-import sys
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 if __name__ == "__main__":  # a program's settings, before JAX is imported
@@ -41,16 +36,15 @@ from scipy.stats import t as student
 from mcr2_landscape import whitebox as wb
 from mcr2_landscape.bench.oracle import difference
 from mcr2_landscape.data import LabeledImages, shapes
-from mcr2_landscape.provenance import describe_device, versions
 from mcr2_landscape.record import to_plain
 from mcr2_landscape.report.tables import Table
 from mcr2_landscape.training.images import ImageTraining, initial_network, train_images
 from mcr2_landscape.training.results import Stopped
 
-from .gpu import driver, markdown_table, seconds_in_a_row
+from .device_scripts import conditions, heading, run_on_device
+from .gpu import markdown_table, seconds_in_a_row
 
 PARITY, LAW, HALF = 1e-4, 0.02, 0.05
-NOTHING = "no GPU: nothing measured"
 ARCHITECTURES: dict[str, dict[str, Any]] = {
     "CRATE": {"family": "crate"},
     "CRATE-α": {"family": "crate-alpha"},
@@ -222,12 +216,7 @@ def measure_all(plan: Plan, *, dry: bool, say: Callable[[str], None]) -> dict[st
     """Everything, as plain data."""
     began = time.perf_counter()
     found = {
-        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "device": describe_device(),
-        "driver": driver(),
-        "versions": versions(),
-        "dry_run": dry,
-        "measured": jax.default_backend() == "gpu" and not dry,
+        **conditions(dry=dry),
         "plan": plan._asdict(),
     }
     for name, part in (("forward", forward), ("law", law)):
@@ -251,12 +240,8 @@ def _shown(one: dict[str, Any] | None, digits: int = 3) -> str | None:
 
 def markdown(found: dict[str, Any]) -> str:
     """The figures for people."""
-    title = "# White-box transformers on a device" + (" (dry run: the figures mean nothing)" if found["dry_run"] else "")
-    head = [f"- {name}: {found[name]}" for name in ("date", "device", "driver")]
-    head.append("- versions: " + ", ".join(f"{name} {version}" for name, version in found["versions"].items()))
+    head = heading("White-box transformers on a device", found)
     head.append(f"- {found['seconds']:.0f} s in all; {found['plan']['images']} images, {found['plan']['num_steps']} steps")
-    if not found["measured"]:
-        head.append(f"- {NOTHING if jax.default_backend() != 'gpu' else 'a dry run: nothing measured'}")
     rows, gains = [], []
     for one in found["trainings"]["summaries"]:
         rates = _shown(one.get("steps_per_second"), 1)
@@ -279,32 +264,19 @@ def markdown(found: dict[str, Any]) -> str:
     words.append((f"device off the processor, at most {PARITY:g}", f"{own['device_off_processor']:.1e}"))
     words.append((f"bfloat16 off float32, at most {HALF:g}", f"{own['bfloat16_off_float32']:.1e}"))
     tables.append(Table.of(f"Forward pass of {own['network']}, {own['batch']} images", ("what", "value"), words))
-    return "\n".join([title, "", *head, "", *(line for table in tables for line in markdown_table(table))])
+    return "\n".join([*head, "", *(line for table in tables for line in markdown_table(table))])
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Measure, and write both files."""
-    name = "python -m mcr2_landscape.experiments.whitebox_gpu"
-    parser = argparse.ArgumentParser(prog=name, description="White-box transformers on a device.")
-    parser.add_argument("--out", required=True, help="the folder for whitebox_gpu.json and whitebox_gpu.md")
-    parser.add_argument("--dry-run", action="store_true", help="tiny sizes, on whatever device there is")
-    options = parser.parse_args(arguments)
-    if jax.default_backend() != "gpu":
-        if not options.dry_run:
-            print(
-                f"error: {NOTHING}; JAX computes on {jax.default_backend()} here; this needs a CUDA device and JAX for it: "
-                'pip install "mcr2_landscape[cuda]" (or --dry-run, to see that it runs)',
-                file=sys.stderr,
-            )
-            return 2
-        print(f"{NOTHING}; tiny sizes, to see that it runs", file=sys.stderr)
-    folder, plan = Path(options.out), TINY if options.dry_run else Plan()
-    folder.mkdir(parents=True, exist_ok=True)
-    found = measure_all(plan, dry=options.dry_run, say=lambda words: print(words, file=sys.stderr, flush=True))
-    (folder / "whitebox_gpu.json").write_text(json.dumps(found, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-    (folder / "whitebox_gpu.md").write_text(markdown(found), encoding="utf-8")
-    print(f"wrote {folder / 'whitebox_gpu.json'} and {folder / 'whitebox_gpu.md'}")
-    return 0 if right(found) else 1
+    return run_on_device(
+        "whitebox_gpu",
+        "White-box transformers on a device.",
+        arguments,
+        measure=lambda dry, say: measure_all(TINY if dry else Plan(), dry=dry, say=say),
+        markdown=lambda found: markdown(found),
+        right=lambda found: right(found),
+    )
 
 
 if __name__ == "__main__":

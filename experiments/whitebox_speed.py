@@ -15,14 +15,11 @@ The exit status is 1 if a result is wrong or a goal missed, 2 if all is well but
 
 from __future__ import annotations
 
-import argparse
 import importlib.util
-import json
 import os
 import sys
 import time
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 if __name__ == "__main__":
@@ -42,10 +39,10 @@ from mcr2_landscape.bench.oracle import difference
 from mcr2_landscape.bench.timing import Quartiles, in_turns, ratios
 from mcr2_landscape.bench.transformer_limits import forward_products, rate_products
 from mcr2_landscape.data import digit_images
-from mcr2_landscape.provenance import versions
-from mcr2_landscape.record import to_plain
 from mcr2_landscape.training.images import train_images
 from mcr2_landscape.whitebox.parameters import parameters, with_parameters
+
+from .measured_rows import Row, all_rows, row, run_table
 
 LIMIT_GOAL, TORCH_GOAL = 0.8, 0.9
 SINGLE, DOUBLE = 1e-4, 1e-12
@@ -54,37 +51,6 @@ INSTALL = 'pip install "mcr2_landscape[peers]"'
 _SECONDS = 0.02
 _SMALL = {"dim": 8, "depth": 2, "heads": 2, "image_size": (8, 12), "patch": 4, "channels": 2, "num_classes": 3}
 FAMILIES = ("crate", "crate-alpha", "crate-mae")
-
-Row = dict[str, Any]
-
-
-def row(what: str, found: Any, *, unit: str = "", least: float | None = None, most: float | None = None, **more: Any) -> Row:
-    """A figure: a number or `Quartiles` (`None`: not measured), the goal if there is one, and whether the result behind it is
-    right."""
-    return {"what": what, "found": found, "unit": unit, "least": least, "most": most, "right": True, "note": "", **more}
-
-
-def kept(one: Row) -> bool:
-    """Whether the result is right and the goal reached, as far as it was measured."""
-    if one["found"] is None:
-        return one["right"]
-    value = one["found"].median if isinstance(one["found"], Quartiles) else one["found"]
-    above, below = one["least"] is None or value >= one["least"], one["most"] is None or value < one["most"]
-    return one["right"] and above and below
-
-
-def line(one: Row) -> str:
-    """A row in words."""
-    found, figure = one["found"], "not measured"
-    if isinstance(found, Quartiles):
-        figure = f"{found.median:.3g} ({found.lower:.3g} to {found.upper:.3g})"
-    elif found is not None:
-        figure = f"{found:.4g}"
-    goal = "" if one["least"] is None else f"goal: at least {one['least']:g}"
-    goal = goal if one["most"] is None else f"goal: below {one['most']:.4g}"
-    verdict = "WRONG" if not one["right"] else "" if not goal or found is None else "ok" if kept(one) else "MISSED"
-    return f"{one['what']:46} {figure + ' ' + one['unit']:30} {goal:24} {verdict:7} {one['note']}".rstrip()
-
 
 def has_torch() -> bool:
     """Whether PyTorch is installed."""
@@ -233,46 +199,30 @@ def training_rows(num_steps: int, rounds: int, sizes: Mapping[str, Any], accurac
 
 def measure(rounds: int) -> list[Row]:
     """All figures, each said as it is found."""
-    rows = []
     model = wb.Crate.from_name("CRATE-B/16", key=jax.random.key(0))
     images = np.random.default_rng(0).standard_normal((8, 3, 224, 224), np.float32)
-    for part in (
-        double_rows,
-        lambda: forward_rows(model, images, rounds, "CRATE-B/16, 8 images"),
-        lambda: rate_rows(768, 4096, 12, 64, rounds),
-        lambda: training_rows(440, rounds, {"dim": 48, "depth": 6, "heads": 4}),
-    ):
-        found = part()
-        print(*map(line, found), sep="\n", flush=True)
-        rows += found
-    return rows
+    return all_rows(
+        (
+            double_rows,
+            lambda: forward_rows(model, images, rounds, "CRATE-B/16, 8 images"),
+            lambda: rate_rows(768, 4096, 12, 64, rounds),
+            lambda: training_rows(440, rounds, {"dim": 48, "depth": 6, "heads": 4}),
+        )
+    )
 
 
-def status(rows: list[Row]) -> int:
-    """1 if a result is wrong or a goal missed, 2 if something was not measured."""
-    if not all(map(kept, rows)):
-        return 1
-    return 2 if any(one["found"] is None for one in rows) else 0
+def peer_versions() -> dict[str, str]:
+    """PyTorch's version, where it is installed."""
+    if not has_torch():
+        return {}
+    import torch  # pyright: ignore[reportMissingImports]
+
+    return {"torch": str(torch.__version__)}
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Print the table; write it as JSON where a path is given."""
-    parser = argparse.ArgumentParser(prog="python -m mcr2_landscape.experiments.whitebox_speed")
-    parser.add_argument("out", nargs="?", type=Path, help="a file for the figures as JSON")
-    parser.add_argument("--rounds", type=int, default=11, help="turns of each contestant (11)")
-    asked = parser.parse_args(arguments)
-    rows = measure(asked.rounds)
-    about = versions()
-    if has_torch():
-        import torch  # pyright: ignore[reportMissingImports]
-
-        about = {**about, "torch": str(torch.__version__)}
-    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
-    print(f"{os.cpu_count()} cores, load {load}; " + ", ".join(f"{name} {version}" for name, version in about.items()))
-    if asked.out:
-        plain = {"figures": rows, "versions": about, "cores": os.cpu_count(), "load": load, "rounds": asked.rounds}
-        asked.out.write_text(json.dumps(to_plain(plain), indent=1) + "\n", encoding="utf-8")
-    return status(rows)
+    return run_table("whitebox_speed", arguments, measure=lambda rounds: measure(rounds), rounds=11, peers=peer_versions)
 
 
 if __name__ == "__main__":

@@ -25,6 +25,8 @@ _COMMANDS = {
     "figures": "Draw the figures of the papers from the results of studies, with the numbers behind them and a gallery.",
     "train": "Train features on labeled data, and say how close to a maximizer they came.",
     "crate": "Train a white-box transformer on images, or read one, and say what each of its layers does.",
+    "flatten": "Flatten points to a plane of their dimension and decode them again, and say whether that can be done.",
+    "csc": "Learn a convolutional dictionary of images, or read one, and solve for sparse codes with certificates.",
     "bench": "Time Hessian products and the inertia against their own limit and against other libraries, on one core.",
     "info": "Show versions, devices, and which optional parts are installed.",
 }

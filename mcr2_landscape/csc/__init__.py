@@ -18,4 +18,9 @@ from mcr2_landscape.csc.programs import lambda_max as lambda_max
 from mcr2_landscape.csc.programs import objective as objective
 from mcr2_landscape.csc.solver import Solution as Solution
 from mcr2_landscape.csc.solver import solve as solve
+from mcr2_landscape.csc.stages import StageGaps as StageGaps
+from mcr2_landscape.csc.stages import stage_gaps as stage_gaps
+from mcr2_landscape.csc.storage import dictionary_metadata as dictionary_metadata
+from mcr2_landscape.csc.storage import load_dictionary as load_dictionary
+from mcr2_landscape.csc.storage import save_dictionary as save_dictionary
 from mcr2_landscape.csc.transcriber import ConvTranscriber as ConvTranscriber

@@ -72,9 +72,9 @@ def encoder_gap(
 
     **Raises:** `InputError` for bad input.
     """
-    wanted = tuple(positive_integer(f"depths[{i}]", depth) for i, depth in enumerate(depths))
-    if not wanted or any(b <= a for a, b in itertools.pairwise(wanted)):
-        raise InputError(f"depths: found {wanted}; pass increasing numbers of steps, such as (1, 2, 10, 100)")
+    wanted = check_depths(depths)
+    if isinstance(methods, str):
+        raise InputError(f"methods: found {methods!r}; pass a sequence of some of {METHODS}, such as ({methods!r},)")
     names = tuple(methods)
     if not names:
         raise InputError(f"methods: found none; pass some of {METHODS}")
@@ -96,6 +96,19 @@ def encoder_gap(
                 found[1, m, d] = _norms(codes - solution.codes) / np.where(norms > 0, norms, 1)
             bar.update(m + 1, 0)
     return EncoderGap(names, wanted, found[0], found[1], size, solution)
+
+
+def check_depths(depths: Any) -> tuple[int, ...]:
+    """Numbers of steps, if they are increasing integers.
+
+    **Raises:** `InputError` otherwise.
+    """
+    if isinstance(depths, (str, bytes)) or not isinstance(depths, (Sequence, np.ndarray)):
+        raise InputError(f"depths: found {depths!r}; pass a sequence of numbers of steps, such as (1, 2, 10, 100)")
+    wanted = tuple(positive_integer(f"depths[{i}]", depth) for i, depth in enumerate(depths))
+    if not wanted or any(b <= a for a, b in itertools.pairwise(wanted)):
+        raise InputError(f"depths: found {wanted}; pass increasing numbers of steps, such as (1, 2, 10, 100)")
+    return wanted
 
 
 def _norms(codes: np.ndarray) -> np.ndarray:

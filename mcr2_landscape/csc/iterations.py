@@ -25,16 +25,17 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
+from mcr2_landscape import memory
 from mcr2_landscape.csc.dictionary import ConvDictionary
 from mcr2_landscape.csc.geometry import Geometry
 from mcr2_landscape.csc.patches import analysis, synthesis
-from mcr2_landscape.csc.programs import Problem, Program, objectives, soft_threshold
+from mcr2_landscape.csc.programs import Problem, Program, check_nonnegative, objectives, soft_threshold
 from mcr2_landscape.csc.symbol import squared_norm_bound
 from mcr2_landscape.landscape.progress import Progress
 from mcr2_landscape.pace import Pace
 from mcr2_landscape.precision import positive_leaf, traced_array
 from mcr2_landscape.record import Record
-from mcr2_landscape.validation import InputError, positive_integer, positive_real, real
+from mcr2_landscape.validation import InputError, float64_matrix, positive_integer, positive_real, real
 
 METHODS = ("ista", "fista", "public layer")
 RESTARTED = "restarted fista"
@@ -114,7 +115,8 @@ def unrolled(
     Traced: differentiable in images, atoms, sparsity, ridge and step. How far it is from the solution of the program, at every
     depth, says `encoder_gap`.
 
-    **Arguments:** `steps`: static. `step`: the step size, by default 1/`lipschitz_bound()`, for which atoms must be known.
+    **Arguments:** `steps`: static. `sparsity`: λ > 0, one number, or one for each image. `step`: the step size, by
+    default 1/`lipschitz_bound()`, for which atoms must be known.
 
     **Raises:** `InputError` for bad input, and for traced atoms without a step.
     """
@@ -129,11 +131,23 @@ def unrolled(
     size = 1 / dictionary.lipschitz_bound() if step is None else positive_leaf("step", step)
     if not isinstance(ridge, Tracer) and real("ridge", ridge) < 0:
         raise InputError(f"ridge: found {ridge:g}; it must be zero or more")
-    lam = jnp.broadcast_to(jnp.asarray(positive_leaf("sparsity", sparsity), dtype=x.dtype), (x.shape[0],))
+    nonnegative = check_nonnegative(nonnegative)
+    lam = _sparsities(sparsity, x)
     mu, s = (jnp.asarray(value, dtype=x.dtype) for value in (ridge, size))
-    setting = Setting(dictionary.geometry, (x.shape[2], x.shape[3]), method, bool(nonnegative), on_processor())
+    setting = Setting(dictionary.geometry, (x.shape[2], x.shape[3]), method, nonnegative, on_processor())
     state = State.start(jnp.zeros(shape.shape, dtype=shape.dtype))
     return jax.lax.scan(lambda at, _: (advance(at, x, atoms, lam, mu, s, setting), None), state, length=steps)[0].codes
+
+
+def _sparsities(sparsity: Any, x: jax.Array) -> jax.Array:
+    """One for each image, (N,), in their dtype; values are looked at where they are known."""
+    traced = isinstance(sparsity, Tracer)
+    found = sparsity if traced else float64_matrix("sparsity", sparsity, refuse_float32=False)
+    if found.shape not in ((), (x.shape[0],)):
+        raise InputError(f"sparsity: found shape {found.shape}; pass one number, or one for each of the {x.shape[0]} images")
+    if not traced and found.min() <= 0:
+        raise InputError(f"sparsity: found {found.min():g}; it must be greater than zero")
+    return jnp.broadcast_to(jnp.asarray(found, dtype=x.dtype), (x.shape[0],))
 
 
 def iterate(
@@ -155,13 +169,15 @@ def iterate(
     layer". `step`: the step size, by default 1/`lipschitz_bound()`. `start`: codes (N, K, h, w), by default zero. `progress`:
     True for a bar, or a function of (done, total, 0).
 
-    **Raises:** `InputError` for bad input.
+    **Raises:** `InputError` for bad input, see `solve`.
     """
     steps = positive_integer("steps", steps)
     check_method(method)
     problem = Problem.of(dictionary, images)
     program = problem.program(sparsity, ridge, nonnegative)
     size = default_step(problem) if step is None else positive_real("step", step)
+    numbers = 8.0 * (6 * np.prod(problem.code_shape, dtype=float) + steps * len(problem.images))
+    memory.require("images", numbers, "pass fewer images at once, or make fewer steps")
     begin = np.zeros(problem.code_shape) if start is None else problem.codes("start", start)
     with jax.enable_x64(True), Progress.of(progress, steps, method) as bar:
         runner, state = Runner(problem, program, method, size), State.start(jnp.asarray(begin))

@@ -16,6 +16,7 @@ is lowered in turn, each move being kept only where F, evaluated anew, is not la
 
 from __future__ import annotations
 
+import os
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,13 +31,14 @@ from mcr2_landscape.csc.atom_moves import atom_gradient, dead_atoms, into_ball, 
 from mcr2_landscape.csc.dictionary import ConvDictionary
 from mcr2_landscape.csc.geometry import pair
 from mcr2_landscape.csc.iterations import RESTARTED, Runner, State, default_step, on_processor
-from mcr2_landscape.csc.learning_state import LearningState, identity, load_state, save_state
+from mcr2_landscape.csc.learning_state import LearningState, identity, save_state, state_to_go_on_from
 from mcr2_landscape.csc.patches import synthesis
 from mcr2_landscape.csc.programs import Problem, Program, measured
+from mcr2_landscape.files import check_writable
 from mcr2_landscape.landscape.progress import Progress
 from mcr2_landscape.randomness import generator
 from mcr2_landscape.record import Record
-from mcr2_landscape.validation import InputError, positive_integer, positive_real, real
+from mcr2_landscape.validation import InputError, float64_matrix, positive_integer, positive_real, real
 
 _LEAST_STEP = 1e-12
 _SAVE_SECONDS = 60.0
@@ -112,11 +114,13 @@ def learn_dictionary(
     `tolerance` of it, or at the end of the alternation in which `max_seconds` pass. `replace_dead`: give dead atoms new
     directions. `start`: atoms to begin with; by default random ones by `key` (a JAX key, an integer seed or a NumPy
     generator), which only they need. `state`: of an earlier result, to go on as if it had not stopped; `checkpoint`: an .npz
-    file that is written now and then, and gone on from if it is there. `progress`: True for a bar, or a function of
+    file that is written now and then, and gone on from if it is there. With both the one that is further on counts, if they
+    are of one run. `progress`: True for a bar, or a function of
     (alternations, max_alternations, 0).
 
     **Raises:** `InputError` for bad input, no key where atoms are random, a state or checkpoint of other images or another
-    program, and files that cannot be read or written. **Ctrl-C** ends it with what was reached.
+    program, a state beside a checkpoint of another run, and files that cannot be read or written, before anything is computed.
+    **Ctrl-C** ends it with what was reached.
     """
     kernel, stride, padding = (
         pair("kernel", kernel, minimum=1),
@@ -138,6 +142,11 @@ def learn_dictionary(
     lam = positive_real("sparsity", sparsity)
     if not isinstance(replace_dead, bool):
         raise InputError(f"replace_dead: found {replace_dead!r}; pass True or False")
+    if checkpoint is not None:
+        if not isinstance(checkpoint, (str, os.PathLike)):
+            raise InputError(f"checkpoint: found {type(checkpoint).__name__}; pass the path of an .npz file")
+        check_writable(checkpoint, "checkpoint")
+    images = float64_matrix("images", images, refuse_float32=False)
     template = _first_atoms(images, count, kernel, stride, padding, start, state, checkpoint, key)
     problem = Problem.of(template, images)
     program = problem.program(lam, ridge, nonnegative)
@@ -145,13 +154,11 @@ def learn_dictionary(
     settings = (count, kernel, stride, padding, lam, program.ridge, program.nonnegative, *limits[1:], replace_dead)
     name = identity(problem.images, settings)
     with jax.enable_x64(True):
-        begun = state if state is not None else load_state(checkpoint)
+        begun = state_to_go_on_from(state, checkpoint, name)
         if begun is None:
             codes = np.zeros(problem.code_shape)
             value = float(np.sum(measured(problem, program, codes).objective))
             begun = LearningState(problem.atoms, codes, np.array([value]), 1.0, 0, name)
-        elif begun.identity != name:
-            raise InputError("state: is of other images, another program or other steps; learn with those, or without it")
         learner = _Learner(problem, program, begun, limits[1], limits[2], replace_dead)
         stopped = _alternate(learner, limits[0], tolerance, seconds, checkpoint, progress)
         left = learner.residual(learner.state.atoms, learner.state.codes)
@@ -160,9 +167,9 @@ def learn_dictionary(
 
 
 def _first_atoms(
-    images: Any, count: int, kernel: Any, stride: Any, padding: Any, start: Any, state: Any, checkpoint: Any, key: Any
+    images: np.ndarray, count: int, kernel: Any, stride: Any, padding: Any, start: Any, state: Any, checkpoint: Any, key: Any
 ) -> ConvDictionary:
-    channels = np.shape(images)[1] if np.ndim(images) == 4 else 1
+    channels = images.shape[1] if images.ndim == 4 else 1
     if state is not None and not isinstance(state, LearningState):
         raise InputError(f"state: found {type(state).__name__}; pass the state of an earlier result")
     if start is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import zipfile
+import zlib
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
@@ -14,8 +15,9 @@ import numpy as np
 
 from mcr2_landscape.files import write_bytes
 from mcr2_landscape.record import Record
-from mcr2_landscape.validation import InputError
+from mcr2_landscape.validation import InputError, check_finite, check_shape
 
+_DAMAGED = (ValueError, EOFError, KeyError, TypeError, IndexError, RuntimeError, zipfile.BadZipFile, zlib.error)
 _NAMES = ("atoms", "codes", "objective", "step", "replaced", "identity")
 
 
@@ -66,11 +68,52 @@ def load_state(path: str | os.PathLike[str] | None) -> LearningState | None:
     if path is None or not Path(path).exists():
         return None
     try:
-        with open(path, "rb") as file, np.load(file, allow_pickle=False) as stored:
-            found = {name: stored[name] for name in _NAMES}
+        stored = np.load(BytesIO(Path(path).read_bytes()), allow_pickle=False)
+        if isinstance(stored, np.ndarray):
+            raise ValueError(f"found one array of shape {stored.shape}, as np.save writes it")
+        with stored:
+            return _checked({name: stored[name] for name in _NAMES})
     except OSError as error:
         raise InputError(f"checkpoint {path}: cannot be read ({error.strerror or error})") from None
-    except (ValueError, EOFError, zipfile.BadZipFile, KeyError) as error:
-        raise InputError(f"checkpoint {path}: is no complete state of dictionary learning ({error}); remove it") from None
+    except _DAMAGED as error:
+        raise InputError(
+            f"checkpoint {path}: is no complete state of dictionary learning ({error}); remove it, or give another path"
+        ) from None
+
+
+def state_to_go_on_from(state: LearningState | None, path: Any, wanted: str) -> LearningState | None:
+    """`state` or that of the file, whichever is further on; `None` where there is neither.
+
+    **Raises:** `InputError` for one whose identity is not the wanted one, or two that are not of one run: the file would be
+    written over.
+    """
+    stored = load_state(path)
+    for what, found in (("state", state), (f"checkpoint {path}", stored)):
+        if found is not None and found.identity != wanted:
+            raise InputError(f"{what}: is of other images, another program or other steps; learn with those, or without it")
+    if state is None or stored is None:
+        return stored if state is None else state
+    shared = min(len(state.objective), len(stored.objective))
+    if not np.array_equal(state.objective[:shared], stored.objective[:shared]):
+        raise InputError(
+            f"checkpoint {path}: holds another run than state, which would be written over it; give another path, or leave "
+            "state out to go on from the file"
+        )
+    return max(state, stored, key=lambda found: found.alternations)
+
+
+def _checked(found: dict[str, np.ndarray]) -> LearningState:
+    """The state of a file's arrays; whatever does not fit together raises `ValueError`."""
+    atoms, codes, objective = (found[name] for name in _NAMES[:3])
+    check_shape("codes", codes.shape, (None, len(atoms), None, None))
+    for name, array, axes in (
+        ("atoms", atoms, 4),
+        ("codes", codes, 4),
+        ("objective", objective, 1),
+        ("step", found["step"], 0),
+    ):
+        if array.dtype != np.float64 or array.ndim != axes or not array.size:
+            raise ValueError(f"{name} of dtype {array.dtype} and shape {array.shape}")
+        check_finite(name, array)
     step, replaced, name = float(found["step"]), int(found["replaced"]), str(found["identity"])
-    return LearningState(found["atoms"], found["codes"], found["objective"], step, replaced, name)
+    return LearningState(atoms, codes, objective, step, replaced, name)

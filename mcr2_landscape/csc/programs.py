@@ -32,6 +32,7 @@ from mcr2_landscape.record import Record
 from mcr2_landscape.validation import InputError, float64_matrix, real
 
 ROUNDING = 8 * np.finfo(np.float64).eps
+_SMALLEST, _LARGEST = 1e-140, 1e140  # numbers whose squares, summed over an image, leave room for gaps and their rounding
 
 
 class Program(NamedTuple):
@@ -112,7 +113,8 @@ class Problem(NamedTuple):
 
     @staticmethod
     def of(dictionary: Any, images: Any) -> Problem:
-        """**Raises:** `InputError` for what is no dictionary, and images of another shape or with NaN."""
+        """**Raises:** `InputError` for what is no dictionary, and images of another shape, with NaN, or beyond float64's range
+        of squares."""
         if not isinstance(dictionary, ConvDictionary):
             raise InputError(f"dictionary: found {type(dictionary).__name__}; pass a ConvDictionary")
         found = float64_matrix("images", images, refuse_float32=False)
@@ -125,6 +127,14 @@ class Problem(NamedTuple):
                 f"{dictionary.channels}" + ("; channels come first" if found.shape[3] == dictionary.channels else "")
             )
         dictionary.geometry.code_shape((found.shape[2], found.shape[3]))
+        largest = np.abs(found).max(axis=(1, 2, 3))
+        outside = np.flatnonzero((largest > _LARGEST) | ((largest > 0) & (largest < _SMALLEST)))
+        if outside.size:
+            raise InputError(
+                f"images: found the largest number {largest[outside[0]]:.3g} of image {outside[0]}, whose square is beyond "
+                f"float64's range, where gaps could not be told from zero or infinity; bring images to a scale between "
+                f"{_SMALLEST:g} and {_LARGEST:g}: codes of c·x at sparsity c·λ are c times those of x at λ"
+            )
         return Problem(found, float64_matrix("atoms", dictionary.atoms, refuse_float32=False), dictionary.geometry)
 
     @property
@@ -143,8 +153,8 @@ class Problem(NamedTuple):
         return 0.5 * np.sum(self.images**2, axis=(1, 2, 3))
 
     def program(self, sparsity: Any, ridge: Any, nonnegative: Any) -> Program:
-        """**Raises:** `InputError` for a sparsity that is not above zero or another number of them than images, a negative
-        ridge and a `nonnegative` that is no bool."""
+        """**Raises:** `InputError` for a sparsity that is not above zero, or so large that products overflow, or another number
+        of them than images, a negative ridge and a `nonnegative` that is no bool."""
         numbers = float64_matrix("sparsity", sparsity, refuse_float32=False)
         if numbers.shape not in ((), (len(self.images),)):
             raise InputError(
@@ -152,19 +162,35 @@ class Problem(NamedTuple):
             )
         if numbers.min() <= 0:
             raise InputError(f"sparsity: found {numbers.min():g}; it must be greater than zero")
+        if numbers.max() > _LARGEST:
+            raise InputError(
+                f"sparsity: found {numbers.max():g}; pass {_LARGEST:g} at most: from lambda_max on every code is zero"
+            )
         mu = real("ridge", ridge)
         if mu < 0:
             raise InputError(f"ridge: found {mu:g}; it must be zero or more")
-        if not isinstance(nonnegative, (bool, np.bool_)):
-            raise InputError(f"nonnegative: found {nonnegative!r}; pass True or False")
-        return Program(np.broadcast_to(numbers, len(self.images)).copy(), mu, bool(nonnegative), mu > 0)
+        nonnegative = check_nonnegative(nonnegative)
+        return Program(np.broadcast_to(numbers, len(self.images)).copy(), mu, nonnegative, mu > 0)
 
     def codes(self, name: str, codes: Any) -> np.ndarray:
         """Codes of these images, float64.
 
-        **Raises:** `InputError` for another shape or NaN.
+        **Raises:** `InputError` for another shape, NaN, or numbers whose squares overflow.
         """
-        return float64_matrix(name, codes, self.code_shape, refuse_float32=False)
+        found = float64_matrix(name, codes, self.code_shape, refuse_float32=False)
+        if np.abs(found).max() > _LARGEST:
+            raise InputError(f"{name}: found {np.abs(found).max():.3g}; pass codes of {_LARGEST:g} at most, as images are")
+        return found
+
+
+def check_nonnegative(nonnegative: Any) -> bool:
+    """`nonnegative`, if it is true or false.
+
+    **Raises:** `InputError` otherwise.
+    """
+    if not isinstance(nonnegative, (bool, np.bool_)):
+        raise InputError(f"nonnegative: found {nonnegative!r}; pass True or False")
+    return bool(nonnegative)
 
 
 def measured(problem: Problem, program: Program, codes: Any) -> Gaps:
@@ -223,7 +249,7 @@ def _measure(
     gap = gap_at(jnp.clip(wanted, 0, feasible), jnp.zeros_like(v))
     if elastic:
         gap = jnp.minimum(gap, gap_at(jnp.ones_like(gap), soft_threshold(v, lam, nonnegative) ** 2 / (2 * ridge)))
-    rounding = ROUNDING * (sparsity * l1 + ridge * square + rr + jnp.sqrt(rr * total(x**2)))
+    rounding = ROUNDING * (sparsity * l1 + ridge * square + rr + jnp.sqrt(rr) * jnp.sqrt(total(x**2)))
     value = objectives(r, z, program)
     if nonnegative:
         outside = jnp.min(z, axis=(1, 2, 3)) < 0

@@ -21,6 +21,7 @@ from mcr2_landscape.validation import InputError, positive_integer, positive_rea
 
 GAP = 1e-12
 _GROUP = 1 << 22  # numbers of the codes of the images that go together
+_COMPILING = 1 << 18  # numbers of codes whose steps take less time than a program for another number of images
 _LOOK = 50  # first-order steps between two evaluations of the gap
 
 
@@ -81,6 +82,9 @@ def solve(
     solved by a second-order method on the host (see `newton`). What counts is the duality gap alone: an image that does not
     reach it is reported as not converged, with its gap, and `advice` says what to do. A host function, in float64.
 
+    Codes of c·x at sparsity c·λ are c times those of x at λ, and the objective c² times its own: images for which float64 does
+    not hold that square are refused.
+
     **Arguments:** `images`: (N, C, H, W), float32 or float64. `sparsity`: λ > 0, one number, or one for each image. `ridge`:
     μ ≥ 0. `gap`: the duality gap that is asked for, in units of ½‖x‖², so that the answer does not depend on units of
     brightness. Below some 1e-14 rounding hides it (`rounding` says how much), and nothing converges. `max_steps`: first-order
@@ -88,7 +92,8 @@ def solve(
     with, by default zero. `progress`: True for a bar, or a function of (images done, N, images converged).
 
     **Raises:** `InputError` for bad input: shapes that do not fit, kernels larger than the padded images, NaN, a sparsity or
-    gap that is not above zero, a negative ridge, and codes that do not fit into memory.
+    gap that is not above zero, a negative ridge, images whose largest number is (not zero and) below 1e-140 or above 1e140,
+    and codes that do not fit into memory.
     """
     problem = Problem.of(dictionary, images)
     program = problem.program(sparsity, ridge, nonnegative)
@@ -130,7 +135,10 @@ class _Work:
         left, solved = np.flatnonzero(~zero), zero.copy()
         closed, columns = zero.copy(), None
         bar.update(int(closed.sum()), int(solved.sum()))
-        size = min(max(1, _GROUP // each), max(1, left.size))
+        size = min(max(1, _GROUP // each), len(self.codes))
+        # By halves: so few shapes are compiled, however many images λ_max leaves.
+        while size * each > _COMPILING and left.size <= size // 2:
+            size = -(-size // 2)
         for first in range(0, left.size, size):
             group = left[first : first + size]
             # one shape for all groups: the last is filled up with its own first image

@@ -14,7 +14,8 @@ public SDNet code, with the scale of a sample's own code where that has batch no
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -41,16 +42,29 @@ class Decoder(eqx.Module):
     offset: jax.Array
 
 
+class Stage(NamedTuple):
+    """A stage of an encoder at work: its dictionary, the images (N, C, h, w) that it was given, the code that it made of them,
+    its step size, and whether its code is nonnegative."""
+
+    dictionary: ConvDictionary
+    given: jax.Array
+    code: jax.Array
+    step: jax.Array
+    nonnegative: bool
+
+
 class ConvTranscriber(eqx.Module):
     """Encoder and decoder.
 
     **Arguments:** `image_shape`: (C, H, W). `dim`: d of the features. `channels`: atoms of each stage but the last; `kernel`,
     `stride`, `padding` of these stages. `sparsity`: λ; `steps`: of each stage, by `method` (see `unrolled`). `tied`: whether
-    the decoder has the encoder's atoms, so that it learns its gain and offset alone. `key`: of the atoms.
+    the decoder has the encoder's atoms, so that it learns its gain and offset alone. `key`: of the atoms, a JAX key or an
+    integer seed.
 
     `encoder` are the atoms of each stage, scaled to norm one where they are used; `decoder` a `Decoder`.
 
-    **Raises:** `InputError` for numbers out of range, or images that are too small for so many stages.
+    **Raises:** `InputError` for numbers out of range, sizes that are no integers, or images that are too small for so many
+    stages; `encode` and `decode` for images and features of another shape.
     """
 
     encoder: tuple[jax.Array, ...]
@@ -77,13 +91,17 @@ class ConvTranscriber(eqx.Module):
         key: Any,
         dtype: Any = jnp.float32,
     ):
-        if len(image_shape) != 3:
+        if not _is_sequence(image_shape) or len(image_shape) != 3:
             raise InputError(f"image_shape: found {image_shape!r}; pass (channels, height, width)")
-        first, *sides = (positive_integer("image_shape", int(side)) for side in image_shape)
+        first, *sides = (positive_integer(f"image_shape[{i}]", side) for i, side in enumerate(image_shape))
         dim = positive_integer("dim", dim)
-        if not channels:
+        if not _is_sequence(channels):
+            raise InputError(f"channels: found {channels!r}; pass the numbers of atoms, such as (32, 64)")
+        widths = [positive_integer(f"channels[{i}]", width) for i, width in enumerate(channels)]
+        if not widths:
             raise InputError("channels: found none; pass the number of atoms of one stage at least")
-        widths = [positive_integer("channels", width) for width in channels]
+        if not isinstance(tied, (bool, np.bool_)):
+            raise InputError(f"tied: found {tied!r}; pass True or False")
         check_method(method)
         self.sparsity, self.method = positive_real("sparsity", sparsity), method
         self.steps = positive_integer("steps", steps)
@@ -97,7 +115,7 @@ class ConvTranscriber(eqx.Module):
         geometries.append(Geometry(sizes[-1], (1, 1), (0, 0)))
         self.geometries, self.sizes = tuple(geometries), tuple(sizes)
         shapes = list(zip([*widths, dim], [first, *widths], geometries, strict=True))
-        keys = jax.random.split(key, 2 * len(shapes))
+        keys = jax.random.split(_one_key(key), 2 * len(shapes))
         drawn = [
             jax.random.normal(one, (new, old, *geometry.kernel), dtype)
             for one, (new, old, geometry) in zip(keys, [*shapes, *shapes[::-1]], strict=True)
@@ -108,24 +126,42 @@ class ConvTranscriber(eqx.Module):
 
     def encode(self, inputs: Float[Array, "n c height width"]) -> Float[Array, "n d"]:
         """f of each image, of length one."""
-        code = traced_array("inputs", inputs)
-        for place, (atoms, geometry) in enumerate(zip(self.encoder, self.geometries, strict=True)):
-            dictionary = ConvDictionary.normalized(atoms, geometry.stride, geometry.padding)
-            code = unrolled(
-                dictionary,
-                at_one(code),
-                self.steps,
-                sparsity=self.sparsity,
-                nonnegative=place + 1 < len(self.encoder),
-                method=self.method,
-                step=safe_step(dictionary.atoms, geometry.stride),
-            )
+        code = self.stages(inputs)[-1].code
         features = jnp.reshape(code, (code.shape[0], -1))
         norms = jnp.sqrt(jnp.sum(features**2, axis=1, keepdims=True) + _TINY)
         return features / jnp.broadcast_to(norms, features.shape)
 
+    def stages(self, inputs: Float[Array, "n c height width"]) -> list[Stage]:
+        """What each stage of the encoder is given and makes.
+
+        **Raises:** `InputError` for images of another shape than the network's.
+        """
+        code = traced_array("inputs", inputs)
+        own = (self.encoder[0].shape[1], *self.sizes[0])
+        if code.ndim != 4 or code.shape[1:] != own or not code.shape[0]:
+            raise InputError(f"inputs: found shape {code.shape}; this network takes (images, {', '.join(map(str, own))})")
+        found = []
+        for place, (atoms, geometry) in enumerate(zip(self.encoder, self.geometries, strict=True)):
+            dictionary = ConvDictionary.normalized(atoms, geometry.stride, geometry.padding)
+            given, step = at_one(code), safe_step(dictionary.atoms, geometry.stride)
+            nonnegative = place + 1 < len(self.encoder)
+            code = unrolled(
+                dictionary,
+                given,
+                self.steps,
+                sparsity=self.sparsity,
+                nonnegative=nonnegative,
+                method=self.method,
+                step=step,
+            )
+            found.append(Stage(dictionary, given, code, step, nonnegative))
+        return found
+
     def decode(self, features: Float[Array, "n d"]) -> Float[Array, "n c height width"]:
         """g of each feature."""
+        features, dim = traced_array("features", features), self.encoder[-1].shape[0]
+        if features.ndim != 2 or features.shape[1] != dim:
+            raise InputError(f"features: found shape {features.shape}; this network takes (images, {dim})")
         code = features[:, :, None, None]
         stages = self.encoder[::-1] if self.decoder.atoms is None else self.decoder.atoms
         for place, (atoms, geometry, size) in enumerate(zip(stages, self.geometries[::-1], self.sizes[::-1], strict=True)):
@@ -136,6 +172,22 @@ class ConvTranscriber(eqx.Module):
         gain, offset = (part[None, :, None, None] for part in (self.decoder.gain, self.decoder.offset))
         # f does not know the scale of an image, so that no player could learn it: it is that of standardized images.
         return at_one(code * jnp.broadcast_to(gain, code.shape) + jnp.broadcast_to(offset, code.shape))
+
+
+def _is_sequence(value: Any) -> bool:
+    return isinstance(value, (Sequence, np.ndarray)) and not isinstance(value, (str, bytes))
+
+
+def _one_key(key: Any) -> jax.Array:
+    if isinstance(key, (int, np.integer)) and not isinstance(key, bool):
+        if not 0 <= key < 2**32:
+            raise InputError(f"key: found the seed {key}; pass one from 0 to 2³² − 1, or jax.random.key(seed)")
+        return jax.random.key(int(key))
+    dtype, shape = getattr(key, "dtype", None), getattr(key, "shape", None)
+    typed = dtype is not None and jax.dtypes.issubdtype(dtype, jax.dtypes.prng_key)
+    if not (typed and shape == ()) and not (dtype == jnp.uint32 and shape == (2,)):
+        raise InputError(f"key: found {type(key).__name__}; pass one jax.random.key(seed) or an integer seed")
+    return key
 
 
 def unit(atoms: jax.Array) -> jax.Array:

@@ -10,6 +10,7 @@ import numpy as np
 
 from mcr2_landscape.data.builtin import digits
 from mcr2_landscape.data.faces import faces
+from mcr2_landscape.data.pictures import picture_patches
 from mcr2_landscape.randomness import generator
 from mcr2_landscape.record import Record
 from mcr2_landscape.validation import InputError, positive_integer, positive_real, real
@@ -198,6 +199,53 @@ def translated_squares(
         return side / 2 + (size - side) * random.random((count, 2))
 
     return _drawn(embed, draw, num_points, key, num_held_out, f"a square of {side:g} pixels moved in {size} × {size}")
+
+
+def translated_patches(
+    num_shifts: int = 20,
+    *,
+    key: Any,
+    picture: str = "camera",
+    place: int | None = None,
+    size: int = 12,
+    step: int = 1,
+    blur: float = 2.0,
+    num_held_out: int = 0,
+) -> Manifold:
+    """Windows of `size` × `size` pixels of one photograph, at all `num_shifts`² shifts of a square grid: a surface in the space
+    of pixels, smooth as far as the photograph is.
+
+    The coordinates are the shifts in pixels, right and down. Those held out are drawn from the grid, and missing in `points`.
+
+    **Arguments:** `picture`: one of `data.pictures.PICTURES`; `place`: which of the photograph's tiles, row by row, that hold
+    all windows, drawn by `key` if left out; `step`: pixels from one shift to the next; `blur`: standard deviation in pixels of
+    a Gaussian, by which the photograph is smoothed first (zero: not at all).
+
+    **Raises:** `InputError` for numbers out of range, an unknown picture, windows that it is too small for, and where
+    scikit-image is not installed (extra `data`).
+    """
+    across, size = positive_integer("num_shifts", num_shifts, minimum=2), positive_integer("size", size)
+    if real("blur", blur) < 0:
+        raise InputError(f"blur: found {blur:g}; pass zero or more")
+    if positive_integer("num_held_out", num_held_out, minimum=0) > across**2 - 2:
+        raise InputError(f"num_held_out: found {num_held_out} of {across**2} shifts; leave at least two")
+    reach = size + (across - 1) * positive_integer("step", step)
+    tiles = picture_patches(reach, names=[picture], channels=1).images[:, 0]
+    random = generator(key)
+    place = int(random.integers(len(tiles))) if place is None else positive_integer("place", place, minimum=0)
+    if place >= len(tiles):
+        raise InputError(f"place: found {place}; {picture} has {len(tiles)} tiles of {reach} × {reach} pixels")
+    tile = tiles[place].astype(np.float64)
+    if blur > 0:
+        from scipy.ndimage import gaussian_filter
+
+        tile = gaussian_filter(tile, blur)
+    windows = np.lib.stride_tricks.sliding_window_view(tile, (size, size))[::step, ::step].reshape(across**2, size * size)
+    down, right = np.divmod(np.arange(across**2), across)
+    shifts = step * np.column_stack([right, down]).astype(float)
+    out = np.isin(np.arange(across**2), random.choice(across**2, num_held_out, replace=False))
+    source = f"{size} × {size} pixels of {picture} at {across} × {across} shifts, tile {place}, blur {blur:g}"
+    return Manifold(windows[~out], shifts[~out], windows[out], shifts[out], source)
 
 
 def digit_class(label: int) -> np.ndarray:

@@ -16,18 +16,18 @@ from mcr2_landscape import files
 from mcr2_landscape.flatnet import kernels
 from mcr2_landscape.flatnet.checkpoints import State, fingerprint
 from mcr2_landscape.flatnet.kernels import Layer
-from mcr2_landscape.flatnet.local import RADII, REFINEMENTS, RIDGE, search_radius
+from mcr2_landscape.flatnet.local import RADII, REFINEMENTS, RIDGE, TOLERANCE, search_radius
 from mcr2_landscape.randomness import generator
 from mcr2_landscape.record import Record
 from mcr2_landscape.validation import InputError, float64_matrix, positive_integer, positive_real, real
 
 _BLOCK = 256  # centers drawn at once; each block has its own stream, so that a resumed build draws the same
-_LARGE = 200_000  # numbers in the arrays of one radius, beyond which fewer radii are tried at once
 _SAVE_SECONDS = 30.0
 
 
 class Stop(enum.StrEnum):
-    """Why a build ended."""
+    """Why a build ended: the points are flat; no layer moves them any more, or their tail hardly falls any more; or what was
+    allowed is used up."""
 
     FLAT = "flat"
     STALLED = "stalled"
@@ -42,11 +42,15 @@ class BuildOptions(Record):
     **Fields:** `threshold`: the greatest half mean square error of a layer's round trip, relative to the mean square of the
     entries that it begins with, so that features that are always zero change nothing; `most_alpha`: the greatest α, below one;
     `flatness`: a spectral tail that ends the build; `least_move`: a layer that moves points by less (root mean square of
-    entries, relative to that of the points) is not kept; `patience`: the build stalls when
-    that happens so many times in a row at the greatest radius; `max_iterations`; `candidates`: centers tried for every other
-    layer, of which the one that moves points most is taken; `spread`: those in between have a greatest radius drawn from
-    [`spread`, 1] times `most_radius`; `num_radii` tried at once; `least_radius` and `most_radius`, as
-    parts of the diameter; `refinements` of a tangent space; `ridge` of the least squares.
+    entries, relative to that of the points) is not kept; `patience`: the build stalls when that happens so many times in a row
+    at the greatest radius; `window` and `progress`: it stalls as well when the least tail so far has not fallen by the part
+    `progress` over so many layers; `max_iterations`; `candidates`: centers tried for every other layer, of which the one that
+    moves points most is taken; `spread`: those in between have a greatest radius drawn from [`spread`, 1] times `most_radius`;
+    `radius_tolerance`: of `local.search_radius`; `least_radius` and `most_radius`, as parts of the diameter; `refinements` of a
+    tangent space; `ridge` of the least squares.
+
+    Curves and surfaces that end up flat lose at least half of their tail every hundred layers up to arcs of 1.1 π. Beyond that
+    a tail can stand still for more than a hundred layers and fall afterwards, as a rule by a fold.
     """
 
     threshold: float = 4e-6
@@ -54,10 +58,12 @@ class BuildOptions(Record):
     flatness: float = 1e-7
     least_move: float = 2e-5
     patience: int = 10
+    window: int = 200
+    progress: float = 0.01
     max_iterations: int = 500
     candidates: int = 2
     spread: float = 0.15
-    num_radii: int = 8
+    radius_tolerance: float = TOLERANCE
     least_radius: float = RADII[0]
     most_radius: float = RADII[1]
     refinements: int = REFINEMENTS
@@ -70,8 +76,11 @@ class BuildOptions(Record):
         """
         for name in ("threshold", "most_alpha", "flatness", "least_move", "spread", "least_radius", "most_radius", "ridge"):
             positive_real(name, getattr(self, name))
-        for name, least in (("patience", 1), ("max_iterations", 0), ("candidates", 1), ("num_radii", 2), ("refinements", 0)):
+        for name, least in (("patience", 1), ("max_iterations", 0), ("window", 1), ("candidates", 1), ("refinements", 0)):
             positive_integer(name, getattr(self, name), minimum=least)
+        for name, most in (("progress", 1), ("radius_tolerance", 1)):
+            if not 0 <= real(name, getattr(self, name)) < most:
+                raise InputError(f"{name}: found {getattr(self, name):g}; pass a part, from zero to below one")
         if self.spread > 1:
             raise InputError(f"spread: found {self.spread:g}; pass one at most, which leaves all radii free")
         if self.most_alpha >= 1:
@@ -90,7 +99,8 @@ class Built(Record):
     **Fields:** `layers`; `flat`, the points after them, (N, D); `tails`, (L + 1,): the part of the variance beyond the first d
     principal components before the first layer and after each; `losses`, `radii`, `alphas`, `moves`, and `thresholds`
     of the round trips (absolute), (L,), of the layers;
-    `iterations`, `stop`, and `processor_seconds`.
+    `iterations`, `stop`, and `processor_seconds`; `exhausted`: of a build that stalled, whether no layer moved the points any
+    more, rather than that their tail had hardly fallen.
     """
 
     layers: tuple[Layer, ...] = field(repr=False, metadata={"json": False})
@@ -104,6 +114,7 @@ class Built(Record):
     iterations: int
     stop: Stop
     processor_seconds: float
+    exhausted: bool = True
 
 
 @dataclass(frozen=True)
@@ -141,7 +152,8 @@ def build_layers(
     it decodes with. It takes the greatest radius at which
     the quadratic still holds to `threshold` with the greatest α, and the layer of `local_fit` there; then the points are
     centered and divided by their greatest norm. The build stops when they are flat, when ten layers in a row (`patience`) would
-    move nothing at the greatest radius, or after `max_iterations`.
+    move nothing at the greatest radius, when the tail has not fallen over two hundred layers (`window`, `progress`), or after
+    `max_iterations`.
 
     The public code computes the bounds of the radius once, from the first points, though the points are scaled anew in every
     layer. Here they are parts of the diameter that the points have now (by two sweeps to the farthest point, within a factor of
@@ -183,7 +195,7 @@ def build_layers(
     finally:  # what was reached is kept, whatever ends it
         if path is not None:
             state.save(path, print_of_build)
-    return _built(state, stop)
+    return _built(state, stop, state.failures >= options.patience)
 
 
 def checked_limit(time_limit: float | None) -> float | None:
@@ -208,14 +220,13 @@ def _iterate(state: State, d: int, seed: int, options: BuildOptions) -> State:
     bounds = (options.least_radius * diameter, max(options.least_radius, part * options.most_radius) * diameter)
     square = float(np.mean(points * points))
     threshold = options.threshold * square
-    numbers = len(points) * (points.shape[1] + kernels.num_features(d))
     model = search_radius(
         points,
         points[centers],
         d,
         bounds,
         threshold / options.most_alpha**2,
-        num_radii=options.num_radii if numbers <= _LARGE else max(3, options.num_radii // 2),
+        tolerance=options.radius_tolerance,
         refinements=options.refinements,
         ridge=options.ridge,
     )
@@ -264,10 +275,14 @@ def _stop(state: State, options: BuildOptions) -> Stop | None:
         return Stop.FLAT
     if state.failures >= options.patience:
         return Stop.STALLED
+    if len(state.layers) > options.window:
+        before = min(state.tails[: -options.window])
+        if min(state.tails[-options.window :]) > (1 - options.progress) * before:
+            return Stop.STALLED
     return Stop.ITERATIONS if state.iterations >= options.max_iterations else None
 
 
-def _built(state: State, stop: Stop) -> Built:
+def _built(state: State, stop: Stop, exhausted: bool) -> Built:
     losses, radii, alphas, moves, thresholds = np.array(state.rows).reshape(-1, 5).T
     tails = np.array(state.tails)
     return Built(
@@ -282,4 +297,5 @@ def _built(state: State, stop: Stop) -> Built:
         state.iterations,
         stop,
         state.seconds,
+        exhausted,
     )

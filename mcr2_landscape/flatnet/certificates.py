@@ -11,7 +11,7 @@ from mcr2_landscape.flatnet.layers import Layers
 from mcr2_landscape.record import Record
 from mcr2_landscape.verdict import Verdict
 
-_ROUNDING = 1e-10  # that the identity may be off by, for points of norm one
+_ROUNDING = 1e-10  # that the identity and, times 1 − α, the exact inverse may be off by, for points of norm one
 _SLACK = 1e-6  # of the threshold
 
 
@@ -24,7 +24,8 @@ class RoundTrips(Record):
 
     **Fields:** `errors`, (L,): half the mean square over points and entries; `identity`, (L,): the greatest deviation from the
     identity; `inverse`, (L,): the greatest error of the exact inverse; `thresholds`, (L,); `verdict`: `holds` where every error
-    is at most its threshold and every identity holds to 1e-10, `refuted` otherwise.
+    is at most its threshold, every identity holds to 1e-10 and every exact inverse to 1e-10/(1 − α), by which its
+    derivative is bounded; `refuted` otherwise.
     """
 
     errors: np.ndarray = field(repr=False)
@@ -50,6 +51,9 @@ def round_trips(layers: Layers, points: np.ndarray, thresholds: np.ndarray) -> R
         identity.append(float(np.abs(error - expected).max(initial=0)))
         inverse.append(float(np.abs(y + (kappa / (1 - kappa))[:, None] * found - points).max(initial=0)))
         points = z
-    fine = bool(np.all(np.array(errors) <= thresholds * (1 + _SLACK))) and max(identity, default=0.0) <= _ROUNDING
+    errors, identity, inverse = np.array(errors), np.array(identity), np.array(inverse)
+    # NaN is no pass.
+    within = (errors <= thresholds * (1 + _SLACK)) & (identity <= _ROUNDING)
+    fine = bool(np.all(within & (inverse * (1 - np.asarray(layers.stacked.alpha)) <= _ROUNDING)))
     verdict = Verdict.HOLDS if fine else Verdict.REFUTED
-    return RoundTrips(np.array(errors), np.array(identity), np.array(inverse), thresholds, verdict)
+    return RoundTrips(errors, identity, inverse, thresholds, verdict)

@@ -29,13 +29,15 @@ class FlatNet(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     **Parameters:** `n_components`: d, found from the data if left out; `threshold`: the greatest half mean square error of a
     layer's round trip, relative to the mean square of the entries; `max_alpha`: the strongest flattening of a layer, below one;
     `flatness`: the part of the variance that may stay outside the d dimensions; `tolerance`: the relative error of decoding
-    that the verdict allows; `max_iter`: layers tried; `candidates`: centers tried for every other layer; `refit`: whether the
-    decoder is refitted in closed form, and `ridge` (`None`: chosen); `time_limit` of the build, in seconds (the dimension, the
-    refit and the report come on top); `checkpoint`: a file, to go on from if it is there, which takes an integer
-    `random_state`; `random_state`.
+    that the verdict allows; `validation_fraction`: the part of the points (rounded down) that is held back at random from
+    layers, decoder and every choice, and on which the verdict rests; `max_iter`: layers tried; `candidates`: centers tried for
+    every other layer; `refit`: whether the decoder is refitted in closed form, and `ridge` (`None`: chosen); `time_limit` of
+    the build, in seconds (the dimension, the refit and the report come on top); `checkpoint`: a file, to go on from if it is
+    there, which takes an integer `random_state`; `random_state`.
 
     **Attributes:** `n_components_`; `network_`, a `FlatNetwork`; `report_`, a `FlatReport` whose `verdict` says whether the
-    data are flattenable at this tolerance, and why not; `embedding_`, the codes of the points fitted; `n_iter_`.
+    data are flattenable at this tolerance, and why not; `embedding_`, the codes of all points; `validation_`, the rows held
+    back; `n_iter_`.
 
     `transform` gives codes (N, d), `inverse_transform` points (N, D), both in float64 on the host. `network_.encode` and
     `network_.decode` do the same in JAX.
@@ -59,6 +61,7 @@ class FlatNet(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         max_alpha: float = 0.15,
         flatness: float = 1e-6,
         tolerance: float = 0.01,
+        validation_fraction: float = 0.1,
         max_iter: int = 500,
         candidates: int = 2,
         refit: bool = True,
@@ -72,6 +75,7 @@ class FlatNet(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         self.max_alpha = max_alpha
         self.flatness = flatness
         self.tolerance = tolerance
+        self.validation_fraction = validation_fraction
         self.max_iter = max_iter
         self.candidates = candidates
         self.refit = refit
@@ -105,6 +109,7 @@ class FlatNet(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
                 ridge=self.ridge,
                 flatness=self.flatness,
                 tolerance=self.tolerance,
+                validation_fraction=self.validation_fraction,
                 checkpoint=self.checkpoint,
                 time_limit=self.time_limit,
             )
@@ -112,6 +117,7 @@ class FlatNet(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             name, colon, rest = str(error).partition(":")
             raise InputError(_OWN_NAMES.get(name, name) + colon + rest) from None
         self.network_, self.report_, self.embedding_ = found.network, found.report, found.codes
+        self.validation_ = found.validation
         self.n_components_, self.n_iter_ = found.report.dimension, max(1, found.report.iterations)
         self._n_features_out = self.n_components_
         return self

@@ -45,18 +45,19 @@ class FlatReport(Record):
 
     **Fields:** `verdict`: `holds` where all that follow do and the data are one piece, `refuted` where one is, with `reasons`
     in words; `flat`: the tail (held-out points' too, with what of them leaves the span of those fitted) is at most `flatness`,
-    `refuted` where layers stopped to help before that, `undecided` where the build was cut short; `unfolded`: for d = 1 neither
-    an order inversion nor different points of one code; for any d, no fold seen by trustworthiness, at least 0.99 (for d > 1),
-    `refuted` below 0.98: no proof, since a fold that brings few points together hardly shows in it; `certified`:
-    `RoundTrips`; `decodable`: the error is at most `tolerance`, on held-out points, or else on points left out of the refit;
-    where neither was measured, `undecided`, or `refuted` where even that on the points fitted is more. A build that was cut
-    short before the points were flat does not refute `unfolded` or `decodable`: more layers change both.
+    `refuted` where no layer moves the points any more before that, `undecided` where the build was cut short or its tail hardly
+    fell any more; `unfolded`: for d = 1 neither an order inversion nor different points of one code; for any d, no fold seen by
+    trustworthiness, at least 0.99 (for d > 1), `refuted` below 0.98: no proof, since a fold that brings few points together
+    hardly shows in it; `certified`: `RoundTrips`; `decodable`: the error is at most `tolerance`, on held-out points, or else on
+    points left out of the refit; where neither was measured, `undecided`, or `refuted` where even that on the points fitted is
+    more. As long as `flat` is undecided neither `unfolded` nor `decodable` is refuted: more layers change both.
 
     `dimension` d, and `estimate`, how it was found (`None` where it was given); `data`; `num_layers`, `iterations`, `stop`;
     `tails` before the first layer and after each, `held_out_tail`; `order` (`None` for d > 1) and `neighborhoods`; `trips`;
     `local_error`, by the layers' own quadratics, `error`, by the decoder in use, `left_out_error`, of a decoder refitted
-    without every fifth point on those, `held_out_error`; `ridge` of the decoder's refit (`None` without one);
-    `processor_seconds` of the whole fit, this report and what a resumed build had taken before included.
+    without every fifth point on those, `held_out_error`, on `num_held_out` points that took no part in the fit; `ridge` of the
+    decoder's refit (`None` without one); `processor_seconds` of the whole fit, this report and what a resumed build had taken
+    before included.
     """
 
     verdict: Verdict
@@ -82,6 +83,7 @@ class FlatReport(Record):
     error: float
     left_out_error: float | None
     held_out_error: float | None
+    num_held_out: int
     ridge: float | None
     processor_seconds: float
 
@@ -137,7 +139,9 @@ def examine(
         so_far = " so far" if early else ""
         reasons.append(f"decoded{so_far} with a relative error of {judged:.2g}{where}, {tolerance:g} is allowed")
     elif decodable is Verdict.UNDECIDED:
-        reasons.append("decoding was measured on no points but those fitted; pass held_out, or refit ten or more")
+        reasons.append(
+            "decoding was measured on no points but those fitted; hold some back (validation_fraction), or refit ten or more"
+        )
     if trips.verdict is Verdict.REFUTED:
         reasons.append("a layer's round trip exceeds its threshold or its identity")
     parts = (flat, unfolded, trips.verdict, decodable)
@@ -149,7 +153,7 @@ def examine(
     return FlatReport(
         verdict, tuple(reasons), flat, unfolded, trips.verdict, decodable, flatness, tolerance, d, estimate, data,
         len(built.layers), built.iterations, built.stop, built.tails, held_tail, order, near, trips, local_error, error,
-        left_out, held_error, None if refitted is None else refitted.ridge,
+        left_out, held_error, 0 if held_out is None else len(held_out), None if refitted is None else refitted.ridge,
         time.process_time() - began,
     )  # fmt: skip
 
@@ -172,7 +176,9 @@ def _outside(network: FlatNetwork, points: np.ndarray) -> float:
 def _flat(built: Built, held_tail: float | None, flatness: float) -> Verdict:
     if max(built.tails[-1], held_tail or 0.0) <= flatness:
         return Verdict.HOLDS
-    return Verdict.UNDECIDED if built.stop in (Stop.ITERATIONS, Stop.TIME) else Verdict.REFUTED
+    # Points whose tail stood still for long have become flat later, most of them by a fold.
+    more_helps = built.stop in (Stop.ITERATIONS, Stop.TIME) or (built.stop is Stop.STALLED and not built.exhausted)
+    return Verdict.UNDECIDED if more_helps else Verdict.REFUTED
 
 
 def _unfolded(order: Order | None, near: Neighborhoods | None) -> Verdict:
@@ -204,6 +210,8 @@ def _reasons(
             Stop.ITERATIONS: "the build ended at its number of iterations; allow more",
             Stop.TIME: "the build ended at its time limit; allow more",
         }.get(built.stop, "no layer moves the points any more")
+        if built.stop is Stop.STALLED and not built.exhausted:
+            ended = "it hardly falls any more; many more layers may still take it away, as a rule by a fold"
         if flat is Verdict.REFUTED and built.tails[-1] <= flatness:
             ended = "held-out points are not as flat as those that were fitted; take more points"
         reasons.append(f"not flat: a part of {tail:.2g} of the variance is left outside, {flatness:g} is allowed, and {ended}")

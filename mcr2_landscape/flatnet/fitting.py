@@ -15,26 +15,28 @@ from mcr2_landscape.flatnet import kernels
 from mcr2_landscape.flatnet.build import BuildOptions, Built, Progressed, build_layers, checked_limit
 from mcr2_landscape.flatnet.dimension import DimensionEstimate, estimate_dimension
 from mcr2_landscape.flatnet.findings import DataNotes, FlatReport, examine
-from mcr2_landscape.flatnet.folding import connected_pieces, distinct
+from mcr2_landscape.flatnet.folding import connected_pieces, distinct, places_along
 from mcr2_landscape.flatnet.layers import Layers
 from mcr2_landscape.flatnet.network import FlatNetwork
 from mcr2_landscape.flatnet.refitting import left_out, refit_decoder, relative_error
 from mcr2_landscape.flatnet.scaling import exponent
 from mcr2_landscape.randomness import generator
 from mcr2_landscape.record import Record
-from mcr2_landscape.validation import InputError, float64_matrix, positive_integer, positive_real
+from mcr2_landscape.validation import InputError, float64_matrix, positive_integer, positive_real, real
 
 _SPAN = 1e-8  # of the greatest singular value: directions with less are none
 
 
 @dataclass(frozen=True)
 class FlatFit(Record):
-    """A fit: the `network`, the `report` on it, the `codes` of the points, and the `built` layers with their history."""
+    """A fit: the `network`, the `report` on it, the `codes` of all points, the `built` layers with their history, and the rows
+    that were held back for `validation`."""
 
     network: FlatNetwork = field(repr=False, metadata={"json": False})
     report: FlatReport
     codes: np.ndarray = field(repr=False, metadata={"json": False})
     built: Built = field(repr=False, metadata={"json": False})
+    validation: np.ndarray = field(default_factory=lambda: np.zeros(0, int), repr=False, metadata={"json": False})
 
 
 def fit_network(
@@ -48,6 +50,7 @@ def fit_network(
     flatness: float = 1e-6,
     tolerance: float = 0.01,
     held_out: Any = None,
+    validation_fraction: float = 0.0,
     positions: Any = None,
     checkpoint: str | os.PathLike[str] | None = None,
     time_limit: float | None = None,
@@ -58,10 +61,11 @@ def fit_network(
     **Arguments:** `points`, (N, D), rows; `num_components` d, found by `estimate_dimension` if left out; `key`: a JAX key, an
     integer seed or a NumPy generator; `options` of `build_layers`; `refit`: the closed-form refit of the decoder, with `ridge`
     (see `refit_decoder`); `flatness`, `tolerance`: what the verdicts allow, a spectral tail and a relative error; `held_out`,
-    (M, D), points that are only looked at; `positions`, (N,): where each point lies along its curve, if that is known;
-    `checkpoint`, `time_limit` (of the build alone: the dimension, the refit and the report come on top), `watch`: see
-    `build_layers`, which here goes on until the tail is a tenth of `flatness`, or `options.flatness` if that is less: held-out
-    points are not quite as flat as those that were fitted.
+    (M, D), points that are only looked at; or, instead, `validation_fraction`: the part of the distinct points that is held
+    back for that, at random, rounded down, with all their copies; `positions`, (N,) or (N, 1): where each point lies along its
+    curve, if that is known; `checkpoint`, `time_limit` (of the build alone: the dimension, the refit and the report come on
+    top), `watch`: see `build_layers`, which here goes on until the tail is a tenth of `flatness`, or `options.flatness` if that
+    is less: held-out points are not quite as flat as those that were fitted.
 
     **Raises:** `InputError` for NaN, numbers out of range, no more than d distinct points, and points that are all the same.
     """
@@ -71,12 +75,20 @@ def fit_network(
     if held_out is not None:
         held_out = float64_matrix("held_out", held_out, (None, dim), refuse_float32=False)
     if positions is not None:
-        positions = float64_matrix("positions", positions, (count,), refuse_float32=False)
+        positions = places_along(positions, count)
     flatness, tolerance = positive_real("flatness", flatness), positive_real("tolerance", tolerance)
     options = (BuildOptions() if options is None else options).checked()
     options = dataclasses.replace(options, flatness=min(options.flatness, flatness / 10))
     ridge, time_limit = None if ridge is None else positive_real("ridge", ridge), checked_limit(time_limit)
-    for_dimension, for_layers = (int(seed) for seed in generator(key).integers(2**63, size=2))
+    random = generator(key)
+    for_dimension, for_layers = (int(seed) for seed in random.integers(2**63, size=2))
+    if held_out is not None and validation_fraction:
+        raise InputError("validation_fraction: found held_out as well; pass one of both")
+    validation, everything = _held_back(points, validation_fraction, num_components, random), points
+    used = np.delete(np.arange(count), validation)
+    if len(validation):
+        points, held_out = everything[used], everything[validation]
+        positions = None if positions is None else positions[used]
     offset, frame, extent, data = _first_step(points)
     start = (points - offset) @ frame / extent
     d, estimate = _dimension(num_components, start, data, for_dimension)
@@ -114,7 +126,24 @@ def fit_network(
         positions=positions,
         began=began,
     )
-    return FlatFit(network, report, codes, built)
+    if len(validation):
+        own, codes = codes, network.encode_rows(everything)
+        codes[used] = own
+    return FlatFit(network, report, codes, built, validation)
+
+
+def _held_back(points: np.ndarray, fraction: float, d: int | None, random: np.random.Generator) -> np.ndarray:
+    """Rows of points that neither layers nor decoder nor any choice see: no copy of them is left among the others."""
+    if not 0 <= real("validation_fraction", fraction) < 1:
+        raise InputError(f"validation_fraction: found {fraction:g}; pass a part of the points, from zero to below one")
+    if not fraction or not len(points):
+        return np.zeros(0, int)
+    _, first, same = np.unique(points, axis=0, return_index=True, return_inverse=True)
+    # Those that are left must be more than the dimension, whatever is held back.
+    most = max(0, len(first) - (2 if d is None else positive_integer("num_components", d) + 1))
+    # By the order in which they come, not by their values.
+    chosen = random.choice(np.sort(first), min(int(fraction * len(first)), most), replace=False)
+    return np.flatnonzero(np.isin(first[same.reshape(-1)], chosen))
 
 
 def _first_step(points: np.ndarray) -> tuple[np.ndarray, np.ndarray, float, DataNotes]:

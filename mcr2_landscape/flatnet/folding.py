@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -75,9 +76,9 @@ def neighborhoods(points: np.ndarray, codes: np.ndarray, neighbors: int = NEIGHB
 def order_along(points: np.ndarray, codes: np.ndarray, positions: np.ndarray | None = None) -> Order:
     """Compare a one-dimensional code, (N,), with the order of the points along their curve.
 
-    **Arguments:** `positions`, (N,): where each point lies along the curve; left out, the distance along neighbors from the
-    point that is farthest from the first one by the same distance; of several pieces, the first point's. Of rows that repeat a
-    point the first one counts.
+    **Arguments:** `positions`, (N,) or (N, 1): where each point lies along the curve; left out, the distance along neighbors
+    from the point that is farthest from the first one by the same distance; of several pieces, the first point's. Of rows that
+    repeat a point the first one counts.
 
     **Raises:** `InputError` for NaN, and numbers of rows that differ.
     """
@@ -85,18 +86,26 @@ def order_along(points: np.ndarray, codes: np.ndarray, positions: np.ndarray | N
     codes = float64_matrix("codes", codes, refuse_float32=False).reshape(-1)
     check_shape("codes", codes.shape, points.shape[:1])
     first, known = distinct(points), positions is not None
-    if known:
-        positions = float64_matrix("positions", positions, refuse_float32=False).reshape(-1)
-        check_shape("positions", positions.shape, codes.shape)
-        along = positions[first]
-    else:
-        along = _along(points[first])
+    along = places_along(positions, len(points))[first] if known else _along(points[first])
     rows = np.argsort(along, kind="stable")
     rows = first[rows[np.isfinite(along[rows])]]
     steps = np.diff(codes[rows])
     up, down = int(np.sum(steps > 0)), int(np.sum(steps < 0))
     against = steps < 0 if up >= down else steps > 0
     return Order(min(up, down), len(steps), known, rows[:-1][against], len(steps) - up - down)
+
+
+def places_along(positions: Any, count: int) -> np.ndarray:
+    """Positions along a curve, (N,), given as that or as a column (N, 1), as manifolds have coordinates.
+
+    **Raises:** `InputError` for NaN and other shapes.
+    """
+    positions = float64_matrix("positions", positions, refuse_float32=False)
+    if positions.ndim == 2 and positions.shape[1] == 1:
+        positions = positions[:, 0]
+    if positions.shape != (count,):
+        raise InputError(f"positions: found shape {positions.shape}; pass a number for each point, ({count},) or ({count}, 1)")
+    return positions
 
 
 def connected_pieces(points: np.ndarray, neighbors: int = _CONNECTED) -> int:

@@ -14,8 +14,12 @@ from mcr2_landscape.validation import InputError, float64_matrix, positive_integ
 #: The least and the greatest radius, as parts of the diameter, as the public code has them.
 RADII = (0.15, 1.1)
 REFINEMENTS = 3  # of the tangent space
+TOLERANCE = 0.2  # of the loss by which a radius is searched
 RIDGE = 1e-10  # of the least squares, whose features have length one
 _MANY = 32  # dimensions
+_CROWDED = 4.0  # times the loss on the points themselves
+_FIRST, _LARGE = 4, 200_000  # radii tried at first, for arrays of up to so many numbers for each
+_PATIENCE = 2  # steps of the power law that may leave more than half of an interval
 _ENTRIES = 1 << 22  # of the arrays of one batch of radii
 
 
@@ -190,50 +194,85 @@ def search_radius(
     bounds: tuple[float, float],
     goal: float,
     *,
-    num_radii: int,
+    tolerance: float = TOLERANCE,
     refinements: int = REFINEMENTS,
     ridge: float = RIDGE,
 ) -> LocalModel:
     """The fit at the greatest radius within `bounds` at which the expected loss is about `goal`, around that one of the centers
     where it takes most away.
 
-    The expected loss grows with the radius, roughly as a power of it: where the greatest radius is too large, all others of a
-    geometric grid are tried at once, and the power law between the two that enclose the goal gives the radius. It is infinite
-    where a radius covers too few points; where no radius reaches the goal, that of the least expected loss is taken.
+    Bisection: where the greatest radius is too large, an interval is narrowed, for all such centers at once, at whose lower
+    end the expected loss is less than the goal, or the radius covers too few points, and at whose upper end it is more. A few
+    radii are tried at first; since the loss grows roughly as a power of the radius, the next one is where the power law
+    through the ends reaches the goal, or the geometric mean of the ends where two such steps have not halved their ratio's
+    logarithm. The search ends at a radius whose expected loss is the goal to a part of `tolerance`, or where the ends differ
+    by a tenth of `tolerance`: there the loss jumps. Where no radius that was tried reaches the goal, that of the least
+    expected loss is taken.
     """
     low, high = bounds
-    radii = np.full(len(centers), high)
-    models = fit_many(points, centers, radii, num_directions, 0, ridge)
-    moves = [_move(model, goal) for model in models]
-    wide = np.flatnonzero([model.expected_loss > goal for model in models])
-    if wide.size:
-        grid = np.geomspace(low, high, num_radii)
+    models = fit_many(points, centers, np.full(len(centers), high), num_directions, 0, ridge)
+    searches = [_Search(model, low, goal, tolerance) for model in models]
+    # Small arrays cost as many calls as they are small; of large ones, each radius counts.
+    first = _FIRST if len(points) * (points.shape[1] + num_features(num_directions)) <= _LARGE else 1
+    radii = [[] if search.done else list(np.geomspace(low, high, first + 1)[:-1]) for search in searches]
+    while any(radii):
+        rows = [place for place, own in enumerate(radii) for _ in own]
         # In many dimensions eigendecompositions cost more than all else. With linear features the loss hardly depends on the
         # tangent space, so that the widest radius's serves all.
-        bases = None
-        if points.shape[1] >= _MANY:
-            bases = np.repeat(np.stack([models[place].basis for place in wide]), num_radii - 1, axis=0)
-        repeated, tiled = np.repeat(centers[wide], num_radii - 1, axis=0), np.tile(grid[:-1], wide.size)
-        tried = fit_many(points, repeated, tiled, num_directions, 0, ridge, bases)
-        for row, place in enumerate(wide):
-            own = [*tried[row * (num_radii - 1) : (row + 1) * (num_radii - 1)], models[place]]
-            radii[place], moves[place] = _crossing(grid, own, goal)
-    best = int(np.argmax(moves))
-    return fit_many(points, centers[best : best + 1], radii[best : best + 1], num_directions, refinements, ridge)[0]
+        bases = np.stack([models[row].basis for row in rows]) if points.shape[1] >= _MANY else None
+        tried = iter(fit_many(points, centers[rows], np.concatenate(radii), num_directions, 0, ridge, bases))
+        radii = [search.after([next(tried) for _ in own]) for search, own in zip(searches, radii, strict=True)]
+    found = [search.best for search in searches]
+    best = int(np.argmax([_move(model, goal) for model in found]))
+    last = np.array([found[best].radius])
+    return fit_many(points, centers[best : best + 1], last, num_directions, refinements, ridge)[0]
 
 
-def _crossing(grid: np.ndarray, models: list[LocalModel], goal: float) -> tuple[float, float]:
-    """The radius, and about what the layer there would move."""
-    losses = np.array([model.expected_loss for model in models])
-    reached = np.flatnonzero(losses <= goal)
-    if not reached.size:
-        place = int(losses.argmin())
-        return float(grid[place]), _move(models[place], goal)
-    last = reached[-1]
-    below, above = np.log(np.maximum(losses[last : last + 2], 1e-300))
-    part = (np.log(goal) - below) / (above - below)
-    move = (1 - part) * models[last].normal + part * models[last + 1].normal
-    return float(grid[last] * (grid[last + 1] / grid[last]) ** part), float(move)
+class _Search:
+    """The fits around one center at both ends of an interval of radii, and the `best` of those tried."""
+
+    def __init__(self, widest: LocalModel, least: float, goal: float, tolerance: float):
+        self.best, self._below, self._above = widest, None, widest
+        self._goal, self._tolerance, self._most = goal, tolerance, (1 + tolerance) * goal
+        self._halved, self._steps = np.log(widest.radius / least), 0  # the interval when last halved, and steps since then
+        self.done = self._reached(widest)
+
+    def after(self, models: list[LocalModel]) -> list[float]:
+        """The radii to try after `models`, in ascending order of theirs."""
+        if self.done:
+            return []
+        self.best = max([self.best, *models], key=self._rank)
+        lower = [place for place, model in enumerate(models) if self._reached(model)]
+        if not lower and not (self._below and self._reached(self._below)):
+            # Where coefficients take up half of what a radius covers, cross-validation multiplies the loss by four or more:
+            # the radius is too small rather than too large.
+            lower = [place for place, model in enumerate(models) if not model.expected_loss < _CROWDED * model.loss]
+        if lower:
+            self._below = models[lower[-1]]
+        self._above = next(iter(models[lower[-1] + 1 :] if lower else models), self._above)
+        if self._below is None:  # the least radius is too large
+            self.done = True
+            return []
+        below, width = np.log(self._below.radius), np.log(self._above.radius / self._below.radius)
+        loss = self._below.expected_loss
+        # Where no radius is known to reach the goal, the least loss is looked for, which changes little.
+        enough = self._tolerance / 10 if loss <= self._most else self._tolerance
+        met = (1 - self._tolerance) * self._goal <= loss <= self._most
+        self.done, self._steps = bool(met or width < enough), self._steps + 1
+        if self.done:
+            return []
+        if width <= self._halved / 2:
+            self._halved, self._steps = width, 0
+        part = 0.5
+        if self._steps < _PATIENCE and 0 < loss <= self._goal and self._above.expected_loss < np.inf:
+            part = float(np.clip(np.log(self._goal / loss) / np.log(self._above.expected_loss / loss), 0.02, 0.98))
+        return [float(np.exp(below + part * width))]
+
+    def _reached(self, model: LocalModel) -> bool:
+        return model.expected_loss <= self._most
+
+    def _rank(self, model: LocalModel) -> tuple[bool, float]:
+        return self._reached(model), model.radius if self._reached(model) else -model.expected_loss
 
 
 def _move(model: LocalModel, goal: float) -> float:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import safetensors.numpy
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -133,6 +136,62 @@ def test_random_atoms_are_the_key_s():
     np.testing.assert_array_equal(first.atoms, second.atoms)
     assert not np.array_equal(first.atoms, csc.ConvDictionary.random(3, (2, 3), channels=2, key=5).atoms)
     np.testing.assert_allclose(np.sum(np.asarray(first.atoms) ** 2, axis=(1, 2, 3)), 1, rtol=1e-14)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_dictionary_is_saved_and_loaded_bit_for_bit(tmp_path, dtype):
+    path = tmp_path / "atoms.safetensors"
+    saved = csc.ConvDictionary.random(3, (2, 3), channels=2, stride=(2, 1), padding=1, key=0, dtype=dtype)
+    csc.save_dictionary(path, saved, metadata={"sparsity": np.float64(0.1), "objective": np.arange(2.0), "source": "brick"})
+    for wide in (True, False):
+        with jax.enable_x64(wide):
+            found = csc.load_dictionary(path)
+        assert found.atoms.dtype == dtype
+        np.testing.assert_array_equal(found.atoms, saved.atoms)
+        assert (found.stride, found.padding) == ((2, 1), (1, 1))
+    assert csc.dictionary_metadata(path) == {"sparsity": 0.1, "objective": [0.0, 1.0], "source": "brick"}
+    csc.save_dictionary(path, saved)
+    assert csc.dictionary_metadata(path) == {}
+    content = path.read_bytes()
+    for call, message in (
+        (lambda: csc.save_dictionary(tmp_path, saved), "dictionary .*: is a directory"),
+        (lambda: csc.save_dictionary(path, saved.atoms), "dictionary: found .*; pass a ConvDictionary"),
+        (lambda: csc.save_dictionary(path, saved, metadata={"a": object()}), "metadata: object has no plain"),
+        (lambda: csc.save_dictionary(path, saved, metadata=3), "metadata: found int"),
+        (lambda: csc.load_dictionary(tmp_path), "is no file"),
+        (lambda: csc.load_dictionary(tmp_path / "other"), "other: no such file"),
+        (lambda: jax.jit(lambda own: csc.save_dictionary(path, own))(saved), "dictionary: traced here"),
+    ):
+        with pytest.raises(InputError, match=message):
+            call()
+    assert path.read_bytes() == content
+    assert [entry.name for entry in tmp_path.iterdir()] == [path.name]
+
+
+def _stored(atoms=None, **changes):
+    about = {"kind": "convolutional dictionary", "format": "1", "stride": "[1, 1]", "padding": "[0, 0]", "metadata": "{}"}
+    atoms = UNIT if atoms is None else atoms
+    return safetensors.numpy.save({"atoms": np.ascontiguousarray(atoms)}, {**about, **changes})
+
+
+def test_files_of_something_else_are_refused(tmp_path):
+    path = tmp_path / "atoms.safetensors"
+    path.write_bytes(_stored())
+    assert csc.load_dictionary(path).padding == (0, 0)
+    for content, message in (
+        (_stored()[:-8], "damaged or cut off"),
+        (b"", "damaged or cut off"),
+        (json.dumps({}).encode(), "damaged or cut off"),
+        (_stored(kind="white-box transformer"), "holds no dictionary of this library"),
+        (_stored(format="2"), "has the format '2'"),
+        (_stored(stride="[0, 1]"), "is no complete dictionary .stride: found 0"),
+        (_stored(padding="x"), "is no complete dictionary"),
+        (_stored(2 * UNIT), "is no complete dictionary .atoms: found norm 2"),
+        (_stored(UNIT.astype(np.float16)), "is no complete dictionary"),
+    ):
+        path.write_bytes(content)
+        with pytest.raises(InputError, match=f"{path.name}: .*{message}"):
+            csc.load_dictionary(path)
 
 
 UNIT = np.zeros((2, 1, 3, 3)) + np.eye(3) / np.sqrt(3)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mcr2_landscape import InputError, csc
+from mcr2_landscape import InputError, csc, memory
 from mcr2_landscape.csc.iterations import METHODS
 from mcr2_landscape.testing import seeds
 
@@ -84,6 +84,20 @@ def test_the_public_layer_is_fista_for_two_steps_and_not_after():
     np.testing.assert_allclose(whole.codes, codes["public layer", 3], atol=1e-14)
 
 
+def test_an_unrolled_encoder_takes_a_sparsity_for_each_image():
+    dictionary, x, D = problems.small(5)
+    each = np.array([0.1, 0.3, 0.5])
+    step = 1 / dictionary.lipschitz_bound()
+    found = csc.unrolled(dictionary, x, 3, sparsity=each)
+    for n, lam in enumerate(each):
+        path = rendered(D, x[n].ravel(), lam, 0.0, False, "fista", step, 3)
+        np.testing.assert_allclose(found[n].ravel(), path[-1], atol=1e-12)
+    traced = jax.jit(lambda lam: csc.unrolled(dictionary, x, 3, sparsity=lam))(each)
+    np.testing.assert_allclose(traced, found, atol=1e-14)
+    with pytest.raises(InputError, match=r"sparsity: found shape \(2,\)"):
+        jax.jit(lambda lam: csc.unrolled(dictionary, x, 3, sparsity=lam))(each[:2])
+
+
 def test_an_unrolled_encoder_is_differentiable_and_keeps_float32():
     dictionary, x, _ = problems.small(5)
     step = 1 / dictionary.lipschitz_bound()
@@ -128,20 +142,35 @@ def test_the_encoder_is_not_the_solution_until_it_is_deep():
         ({"steps": 0}, "steps: found 0"),
         ({"step": -1.0}, "step: found -1"),
         ({"sparsity": -1.0}, "sparsity: found -1"),
+        ({"sparsity": [0.1, 0.2]}, r"sparsity: found shape \(2,\); pass one number, or one for each of the 3 images"),
         ({"ridge": -1.0}, "ridge: found -1"),
+        ({"nonnegative": "no"}, "nonnegative: found 'no'; pass True or False"),
+        ({"images": [[[[1.0, 2.0], [3.0]]]]}, "images: cannot be read as an array"),
     ],
 )
 def test_bad_input_is_named(changes, message):
     dictionary, x, _ = problems.small(0)
     for call in (csc.iterate, csc.unrolled):
-        given = {"steps": 2, "sparsity": 0.1} | changes
+        given = {"images": x, "steps": 2, "sparsity": 0.1} | changes
         with pytest.raises(InputError, match=message):
-            call(dictionary, x, given.pop("steps"), **given)
+            call(dictionary, given.pop("images"), given.pop("steps"), **given)
+
+
+def test_iterations_that_do_not_fit_into_memory_are_not_begun(monkeypatch):
+    dictionary, x, _ = problems.small(0)
+    monkeypatch.setattr(memory, "available", lambda: 100_000)
+    with pytest.raises(InputError, match=r"images: needs .* make fewer steps"):
+        csc.iterate(dictionary, x, 10_000, sparsity=0.1)
 
 
 def test_bad_depths_are_named():
     dictionary, x, _ = problems.small(0)
     with pytest.raises(InputError, match=r"depths: found \(3, 2\)"):
         csc.encoder_gap(dictionary, x, (3, 2), sparsity=0.1)
+    for wrong in (10, "12", 3.0):
+        with pytest.raises(InputError, match=f"depths: found {wrong!r}; pass a sequence"):
+            csc.encoder_gap(dictionary, x, wrong, sparsity=0.1)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="methods: found 'fista'; pass a sequence"):
+        csc.encoder_gap(dictionary, x, (3,), sparsity=0.1, methods="fista")
     with pytest.raises(InputError, match="methods: found none"):
         csc.encoder_gap(dictionary, x, (3,), sparsity=0.1, methods=())

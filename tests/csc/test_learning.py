@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -109,9 +111,42 @@ def test_a_run_goes_on_as_if_it_had_not_stopped(tmp_path):
     assert stored.alternations == 6
     with pytest.raises(InputError, match="state: is of other images"):
         learned(x, state=first.state, sparsity=0.06)
-    path.write_bytes(path.read_bytes()[:200])
-    with pytest.raises(InputError, match="is no complete state of dictionary learning"):
-        learned(x, checkpoint=path)
+    with pytest.raises(InputError, match=r"learning\.npz: is of other images"):
+        learned(x, checkpoint=path, sparsity=0.06)
+    # A state beside the file of its own run: the one further on counts. Beside that of another run, nothing is written.
+    assert learned(x, state=first.state, checkpoint=path, max_alternations=3).alternations == 6
+    kept, other = path.read_bytes(), learned(x, key=2, max_alternations=2)
+    with pytest.raises(InputError, match=r"learning\.npz: holds another run than state"):
+        learned(x, state=other.state, checkpoint=path)
+    assert path.read_bytes() == kept
+    for content in (kept[:200], kept[: len(kept) // 2], b"", _npy(codes=stored.codes), _npz(stored, codes=stored.codes[0])):
+        path.write_bytes(content)
+        with pytest.raises(
+            InputError, match=r"checkpoint .*learning.npz: is no complete state of dictionary learning .* remove"
+        ):
+            learned(x, checkpoint=path)
+        assert path.read_bytes() == content
+
+
+def _npy(codes):
+    content = io.BytesIO()
+    np.save(content, codes)
+    return content.getvalue()
+
+
+def _npz(state, **changes):
+    content = io.BytesIO()
+    np.savez(content, **{**vars(state), **changes})
+    return content.getvalue()
+
+
+def test_a_file_that_cannot_be_written_is_noticed_before_the_work(tmp_path):
+    def never(*call):
+        raise AssertionError("an alternation was made")
+
+    for path, message in ((tmp_path, "is a directory"), (tmp_path / "no" / "a.npz", "does not exist"), (3, "found int; pass")):
+        with pytest.raises(InputError, match=f"checkpoint.*{message}"):
+            learned(images(0), checkpoint=path, progress=never)
 
 
 def test_an_interruption_keeps_what_was_reached():
@@ -156,9 +191,10 @@ def test_dead_atoms_are_named_and_replaced_at_no_cost():
         ({"start": np.ones(3)}, "start: found ndarray"),
         ({"start": csc.ConvDictionary.random(3, 3, key=0)}, r"start: found atoms of shape \(3, 1, 3, 3\)"),
         ({"padding": -1}, "padding: found -1"),
+        ({"x": [[[[1.0, 2.0], [3.0]]]]}, "images: cannot be read as an array"),
         ({"checkpoint": "/nowhere/at/all.npz", "max_alternations": 0}, "checkpoint /nowhere/at/all.npz: the folder"),
     ],
 )
 def test_bad_input_is_named(changes, message):
     with pytest.raises(InputError, match=message):
-        learned(images(0), **changes)
+        learned(**({"x": images(0)} | changes))

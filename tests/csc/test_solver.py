@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sklearn.linear_model import ElasticNet, Lasso
 
 from mcr2_landscape import InputError, csc
-from mcr2_landscape.csc import solver, support
+from mcr2_landscape.csc import iterations, solver, support
 from mcr2_landscape.testing import seeds
 
 from . import problems
@@ -188,6 +188,40 @@ def test_images_in_groups_are_those_together(monkeypatch):
     assert all(a <= b for a, b in itertools.pairwise(calls))
 
 
+def test_no_new_program_for_another_number_of_images_above_lambda_max(monkeypatch):
+    dictionary, x, _ = problems.small(9, images=5)
+    peak = csc.lambda_max(dictionary, x)
+    factors = np.array([0.5, 0.4, 0.3, 0.2, 0.1])
+    whole = csc.solve(dictionary, x, sparsity=factors * peak, max_steps=20)
+    compiled = iterations._chunk._cache_size()
+    for zeros in (1, 4, 5):
+        some = np.where(np.arange(5) < zeros, 1.0, factors)
+        found = csc.solve(dictionary, x, sparsity=some * peak, max_steps=20)
+        assert found.zero_is_optimal.sum() == zeros
+        np.testing.assert_allclose(found.objective[zeros:], whole.objective[zeros:], rtol=1e-12)
+    assert iterations._chunk._cache_size() == compiled
+    # Where steps cost more than compiling, few images do not go as many.
+    monkeypatch.setattr(solver, "_COMPILING", 0)
+    sizes = []
+    monkeypatch.setattr(
+        solver._Work, "_first_order", lambda self, group: sizes.append(len(group)) or np.zeros(len(group), bool)
+    )
+    for zeros in (0, 1, 3, 4):
+        csc.solve(dictionary, x, sparsity=np.where(np.arange(5) < zeros, 1.0, factors) * peak)
+    assert sizes == [5, 5, 3, 1]
+
+
+@pytest.mark.parametrize("exponent", [-460, 460])
+def test_the_ends_of_the_range_are_the_middle_scaled(exponent):
+    dictionary, x, _ = problems.small(9, images=5)
+    middle, end = (csc.solve(dictionary, c * x, sparsity=0.1 * c, max_steps=20) for c in (1.0, 2.0**exponent))
+    assert end.converged.all()
+    np.testing.assert_array_equal(end.codes, 2.0**exponent * middle.codes)
+    # Rounding is a product of two norms: a product of four would be zero or infinite here.
+    np.testing.assert_allclose(end.rounding, 4.0**exponent * middle.rounding, rtol=1e-12)
+    np.testing.assert_array_equal(end.relative_gap, middle.relative_gap)
+
+
 def test_what_is_not_reached_is_said():
     dictionary, x, _ = problems.small(10)
     cut = csc.solve(dictionary, x, sparsity=0.01, max_steps=3, max_newton_steps=0)
@@ -238,6 +272,7 @@ def test_without_64_bit_mode_it_computes_in_64_bits():
         ({"sparsity": 0.0}, "sparsity: found 0; it must be greater than zero"),
         ({"sparsity": [0.1, 0.2]}, r"sparsity: found shape \(2,\).*3 images"),
         ({"sparsity": float("nan")}, "sparsity: found nan"),
+        ({"sparsity": 1e200}, r"sparsity: found 1e\+200; pass 1e\+140 at most"),
         ({"ridge": -1}, "ridge: found -1"),
         ({"nonnegative": 1}, "nonnegative: found 1"),
         ({"gap": 0}, "gap: found 0"),
@@ -247,6 +282,10 @@ def test_without_64_bit_mode_it_computes_in_64_bits():
         ({"images": np.zeros((3, 9, 8))}, r"images: found shape \(3, 9, 8\)"),
         ({"images": np.zeros((3, 2, 9, 8))}, "of 2 channels, where the dictionary has 1"),
         ({"images": np.full((3, 1, 9, 8), np.inf)}, "images: found infinity in 3 of 3 rows"),
+        ({"images": np.full((3, 1, 9, 8), [[[[1.0]]], [[[0.0]]], [[[1e-170]]]]), "sparsity": 1e-171}, "1e-170 of image 2"),
+        ({"images": np.full((3, 1, 9, 8), 1e160), "sparsity": 1e100}, r"images: found the largest number 1e\+160 of image 0"),
+        ({"images": [[[[1.0, 2.0], [3.0]]]]}, "images: cannot be read as an array"),
+        ({"start": np.full((3, 4, 9, 8), 1e160)}, r"start: found 1e\+160"),
         ({"images": np.zeros((0, 1, 9, 8))}, "images: found shape"),
         ({"dictionary": np.zeros((4, 1, 3, 3))}, "dictionary: found ndarray; pass a ConvDictionary"),
     ],

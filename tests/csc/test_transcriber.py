@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 from mcr2_landscape.csc.geometry import Geometry
 from mcr2_landscape.csc.patches import analysis
+from mcr2_landscape.csc.programs import duality_gap
+from mcr2_landscape.csc.stages import stage_gaps
 from mcr2_landscape.csc.transcriber import ConvTranscriber, safe_step, unit
 from mcr2_landscape.validation import InputError
 
@@ -93,7 +95,70 @@ def test_atoms_are_used_at_norm_one():
     np.testing.assert_allclose(np.linalg.norm(unit(atoms).reshape(2, -1), axis=1), 1)
 
 
+def test_gaps_of_each_stage_are_those_of_its_program():
+    model = MODELS[1]
+    images = np.random.default_rng(4).standard_normal((3, 1, 6, 6))
+    found = stage_gaps(model, images, (1, 2, 40))
+    assert found.gap.shape == found.relative.shape == (2, 3, 3)
+    assert (found.gap > -1e-15).all()
+    assert (found.relative[:, 0] > found.relative[:, 1]).all()
+    assert (found.gap[:, 2] < 0.1 * found.gap[:, 1]).all()
+    assert found.dead == () and not found.silent.any() and not found.advice  # noqa: PT018
+    # The second stage is measured at what the first one really gives, its own code being that of the network.
+    for place, stage in enumerate(model.stages(jnp.asarray(images))):
+        said = duality_gap(stage.dictionary, stage.given, stage.code, sparsity=0.1, nonnegative=place == 0)
+        np.testing.assert_allclose(found.gap[place, 1], said.duality_gap, rtol=1e-9)
+        np.testing.assert_allclose(jnp.mean(stage.given**2, axis=(1, 2, 3)), 1, rtol=1e-9)
+    # Of a black image nothing comes through.
+    black = stage_gaps(model, images * np.array([1, 0, 1])[:, None, None, None], (1, 2, 40))
+    assert black.silent.tolist() == [1, 1]
+    assert black.dead == ()
+    assert not black.gap[:, :, 1].any()
+    # A network whose second stage answers to no image, and one whose first does not.
+    basis = np.linalg.qr(np.reshape(model.stages(jnp.asarray(images))[1].given, (3, -1)).T)[0]
+    atoms = np.reshape(model.encoder[1], (4, -1))
+    across = jnp.asarray(atoms - atoms @ basis @ basis.T).reshape(model.encoder[1].shape)
+    partly = stage_gaps(eqx.tree_at(lambda own: own.encoder[1], model, across), images, (1, 2, 40))
+    assert (partly.dead, partly.silent.tolist()) == ((1,), [0, 3])
+    assert "stage 1 (of 0 to 1) has the code zero for every image" in partly.advice
+    np.testing.assert_array_equal(partly.gap[0], found.gap[0])
+    wholly = stage_gaps(eqx.tree_at(lambda own: own.encoder[0], model, -jnp.abs(model.encoder[0])), abs(images), (1, 2, 40))
+    assert wholly.dead == (0, 1)
+    with pytest.raises(InputError, match="depths: found 3"):
+        stage_gaps(model, images, 3)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="images: cannot be read"):
+        stage_gaps(model, [[1.0, 2.0], [3.0]])
+
+
+@pytest.mark.parametrize("shape", [(2, 1, 6, 7), (2, 2, 6, 6), (1, 6, 6), (0, 1, 6, 6), (2, 1, 12, 12)])
+def test_images_of_another_size_are_refused_where_they_are_traced(shape):
+    with pytest.raises(InputError, match=r"inputs: found shape .*; this network takes \(images, 1, 6, 6\)"):
+        jax.eval_shape(MODELS[1].encode, jax.ShapeDtypeStruct(shape, jnp.float64))
+
+
+def test_a_seed_is_a_key():
+    seeded = ConvTranscriber((1, 6, 6), 4, channels=(3,), kernel=3, tied=True, key=0, dtype=jnp.float64)
+    for one, other in zip(jax.tree.leaves(seeded), jax.tree.leaves(MODELS[1]), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
 def test_bad_input():
+    for changes, message in (
+        ({"image_shape": (1, 8.5, 8)}, r"image_shape\[1\]: found 8.5"),
+        ({"image_shape": 8}, "image_shape: found 8"),
+        ({"channels": 3}, "channels: found 3"),
+        ({"channels": (3, 2.0)}, r"channels\[1\]: found 2.0"),
+        ({"dim": 2.0}, "dim: found 2.0"),
+        ({"tied": "no"}, "tied: found 'no'"),
+        ({"key": -1}, "key: found the seed -1"),
+        ({"key": None}, "key: found NoneType"),
+        ({"key": jax.random.split(KEY)}, "key: found"),
+    ):
+        given = {"image_shape": (1, 8, 8), "dim": 4, "channels": (2,), "key": KEY} | changes
+        with pytest.raises(InputError, match=message):
+            ConvTranscriber(**given)
+    with pytest.raises(InputError, match=r"features: found shape \(2, 3\); this network takes \(images, 4\)"):
+        MODELS[1].decode(jnp.zeros((2, 3)))
     with pytest.raises(InputError, match="kernels of 4 × 4"):
         ConvTranscriber((1, 3, 3), 4, channels=(4, 4), padding=0, key=KEY)
     with pytest.raises(InputError, match="channels: found none"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
+import jax
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -12,11 +13,13 @@ from hypothesis import strategies as st
 from mcr2_landscape.data import manifolds
 from mcr2_landscape.flatnet import (
     BuildOptions,
+    Layers,
     Stop,
     build,
     build_layers,
     fit_network,
     kernels,
+    local_fit,
     refit_decoder,
     relative_error,
     round_trips,
@@ -234,6 +237,80 @@ def test_noise_that_does_not_decode_is_refuted_unless_the_build_was_cut_short():
     assert any("decoded with a relative error of" in reason for reason in done.reasons)
 
 
+def test_a_build_stalls_where_the_tail_hardly_falls():
+    """Which decides nothing: with more layers noise does become flat, by folds. A window that is never full stalls nothing."""
+    points = np.random.default_rng(0).standard_normal((60, 3))
+    stalled = fit_network(points, 1, key=0, options=BuildOptions(window=20, progress=0.5, max_iterations=60))
+    report, tails = stalled.report, stalled.report.tails
+    assert (report.stop, stalled.built.exhausted) == (Stop.STALLED, False)
+    assert report.num_layers == len(tails) - 1 < 60
+    assert min(tails[-20:]) > 0.5 * min(tails[:-20])
+    assert report.verdict is report.flat is report.unfolded is report.decodable is Verdict.UNDECIDED
+    assert "hardly falls any more" in report.reasons[0]
+    for options in (BuildOptions(window=60, progress=0.5), BuildOptions(window=20, progress=0.0)):
+        found = fit_network(points, 1, key=0, options=dataclasses.replace(options, max_iterations=60)).report
+        assert (found.stop, found.num_layers) == (Stop.ITERATIONS, 60)
+    # Layers that lower the tail are no stall: the sine keeps the whole window's progress.
+    assert fit_network(SINE.points, 1, key=0, options=BuildOptions(window=50, progress=0.3)).report.stop is Stop.FLAT
+
+
+def test_points_held_back_are_seen_by_nothing_but_the_verdict():
+    """Wherever they are moved to, layers, dimension, ridge and decoder keep their bits."""
+    points, options = CAP.points[:80].copy(), BuildOptions(max_iterations=6)
+    first = fit_network(points, key=0, options=options, validation_fraction=0.2)
+    assert len(first.validation) == first.report.num_held_out == 16
+    assert first.report.data.samples == 64
+    np.testing.assert_allclose(first.codes, first.network.encode_rows(points), atol=1e-13)
+    points[first.validation] += np.random.default_rng(0).standard_normal((16, 3))
+    moved = fit_network(points, key=0, options=options, validation_fraction=0.2)
+    np.testing.assert_array_equal(moved.validation, first.validation)
+    for one, other in zip(jax.tree.leaves(first.network), jax.tree.leaves(moved.network), strict=True):
+        np.testing.assert_array_equal(one, other)
+    same = ("left_out_error", "ridge", "dimension", "neighborhoods", "error")
+    assert all(getattr(first.report, name) == getattr(moved.report, name) for name in same)
+    assert first.report.held_out_error < 0.01 < moved.report.held_out_error
+    assert first.report.held_out_tail < moved.report.held_out_tail
+    # Planted: a point that the fit does see.
+    points[np.setdiff1d(np.arange(80), first.validation)[0]] += 0.01
+    seen = fit_network(points, key=0, options=options, validation_fraction=0.2).network
+    assert np.abs(seen.decoder.stacked.coefficients[0] - first.network.decoder.stacked.coefficients[0]).max() > 1e-6
+
+
+def test_no_copy_of_a_point_held_back_is_fitted_and_enough_are_left():
+    points = np.repeat(CAP.points[:20], 3, axis=0)
+    found = fit_network(points, 2, key=0, options=BuildOptions(max_iterations=2), validation_fraction=0.5)
+    assert len(found.validation) == 30
+    others = np.delete(points, found.validation, axis=0)
+    assert not (points[found.validation][:, None] == others[None]).all(axis=2).any()
+    few = fit_network(np.eye(4), 3, key=0, validation_fraction=0.9)
+    assert (len(few.validation), few.report.num_held_out, few.report.held_out_error) == (0, 0, None)
+
+
+def test_positions_may_be_a_column():
+    """As manifolds have coordinates."""
+    for positions in (SINE.coordinates, SINE.coordinates[:, 0]):
+        report = fit_network(SINE.points, 1, key=0, positions=positions, options=BuildOptions(max_iterations=2)).report
+        assert report.order.known
+    for wrong in (SINE.coordinates.T, np.hstack([SINE.coordinates] * 2), SINE.coordinates[:-1]):
+        with pytest.raises(InputError, match=r"positions: found shape .*\(50,\) or \(50, 1\)"):
+            fit_network(SINE.points, 1, key=0, positions=wrong)
+
+
+def test_a_certificate_does_not_hold_for_a_wrong_inverse(monkeypatch):
+    """Without coefficients the identity cannot tell; the exact inverse can."""
+    layers = Layers.of([local_fit(SINE.points, SINE.points[9], 1.0, 1).layer(0.5)], 2)
+    layers = dataclasses.replace(
+        layers, stacked=layers.stacked._replace(coefficients=np.zeros_like(layers.stacked.coefficients))
+    )
+    assert round_trips(layers, SINE.points, np.full(1, np.inf)).verdict is Verdict.HOLDS
+    solve = kernels.kappa
+    monkeypatch.setattr(kernels, "kappa", lambda constant, squared: solve(constant, squared) * (1 + 1e-8))
+    trips = round_trips(layers, SINE.points, np.full(1, np.inf))
+    assert trips.identity.max() < 1e-14  # rounding alone
+    assert trips.inverse.max() > 1e-9
+    assert trips.verdict is Verdict.REFUTED
+
+
 def test_held_out_points_off_the_plane_are_not_flat():
     """The layers see no direction that the points fitted do not reach; the verdict does."""
     points, later = (np.column_stack([x, np.zeros(len(x))]) for x in (SINE.points, SINE.held_out))
@@ -359,11 +436,25 @@ class TestInput:
     @pytest.mark.parametrize(
         ("change", "says"),
         [
+            ({"validation_fraction": 1}, "validation_fraction: found 1"),
+            ({"validation_fraction": -0.1}, "validation_fraction: found -0.1"),
+            ({"validation_fraction": 0.1, "held_out": SINE.held_out}, "validation_fraction: found held_out as well"),
+        ],
+    )
+    def test_what_is_held_back_is_checked(self, change, says):
+        with pytest.raises(InputError, match=says):
+            fit_network(SINE.points, 1, key=0, **change)
+
+    @pytest.mark.parametrize(
+        ("change", "says"),
+        [
             ({"most_alpha": 1.0}, "most_alpha: found 1"),
             ({"threshold": 0}, "threshold"),
             ({"spread": 2}, "spread: found 2"),
             ({"least_radius": 2.0}, "least_radius: found 2, no less than"),
-            ({"num_radii": 1}, "num_radii: found 1"),
+            ({"radius_tolerance": 1.0}, "radius_tolerance: found 1"),
+            ({"progress": -0.1}, "progress: found -0.1"),
+            ({"window": 0}, "window: found 0"),
             ({"candidates": 0}, "candidates"),
             ({"refinements": -1}, "refinements: found -1"),
             ({"ridge": 0.0}, "ridge: found 0"),

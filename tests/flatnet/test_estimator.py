@@ -41,6 +41,11 @@ def test_codes_and_back():
     assert (flat.n_components_, flat.n_features_in_) == (2, 3)
     np.testing.assert_allclose(codes, flat.embedding_, atol=1e-12)
     assert str(flat.report_.verdict) == "holds"
+    assert len(flat.validation_) == flat.report_.num_held_out == 20
+    own = CAP.points[flat.validation_]
+    error = np.sum((flat.inverse_transform(codes[flat.validation_]) - own) ** 2)
+    seen = np.delete(CAP.points, flat.validation_, axis=0)
+    assert flat.report_.held_out_error == pytest.approx(error / np.sum((own - seen.mean(axis=0)) ** 2), rel=1e-9)
     error = np.sum((flat.inverse_transform(flat.transform(CAP.held_out)) - CAP.held_out) ** 2)
     assert error < 2e-3 * np.sum((CAP.held_out - CAP.points.mean(axis=0)) ** 2)
     np.testing.assert_array_equal(clone(flat).fit(CAP.points).embedding_, flat.embedding_)
@@ -70,6 +75,7 @@ def test_it_lives_in_a_pipeline_and_parameters_reach_the_fit():
         ({"time_limit": -1}, "time_limit: found -1"),
         ({"ridge": 0}, "ridge: found 0"),
         ({"flatness": 0}, "flatness: found 0"),
+        ({"validation_fraction": 1.0}, "validation_fraction: found 1"),
         ({"checkpoint": "state.npz"}, "random_state: found None.*pass an integer"),
     ],
 )

@@ -118,4 +118,31 @@ TASKS = (
         3 << 29,
         "float32",
     ),
+    Task(
+        "flat_flow",
+        "A curve or surface on its way through the layers of FlatNet, and how distances change by it.",
+        f"{_HERE}.flat_flow:flat_flow",
+    ),
+    Task(
+        "flat_interpolation",
+        "Straight lines between codes of FlatNet, decoded, beside straight lines between the points.",
+        f"{_HERE}.flat_interpolation:flat_interpolation",
+    ),
+    Task(
+        "flat_dimension",
+        "Flattens a manifold of several dimensions, and estimates its dimension in several ways.",
+        f"{_HERE}.flat_dimension:flat_dimension",
+        3 << 29,
+    ),
+    Task(
+        "csc_images",
+        "Learns atoms from images, and codes images that were not seen, beside random atoms.",
+        f"{_HERE}.csc_images:csc_images",
+        3 << 29,
+    ),
+    Task(
+        "csc_convergence",
+        "How fast iterations solve a sparse coding program, beside what theory promises.",
+        f"{_HERE}.csc_convergence:csc_convergence",
+    ),
 )
