@@ -18,6 +18,7 @@ CODE = "the public code of SDNet, whose layer this is"
 _HERE = "paper_checks.dai_2023"
 _PROGRAMS, _ITERATIONS = f"{_HERE}.program_checks", f"{_HERE}.iteration_checks"
 _LEARNING, _DISTANCE = f"{_HERE}.learning_checks", f"{_HERE}.distance_checks"
+_LOOP = f"{_HERE}.loop_checks"
 
 _PROGRAM = (
     " P(z) = λ‖z‖₁ + (μ/2)‖z‖² + ½‖x − Dz‖², with z ≥ 0 where that is asked for; Dz places atoms of norm one at every "
@@ -427,6 +428,21 @@ CLAIMS: tuple[Claim, ...] = (
                 words="For moments x and y on a line, exp(4ΔR) is one plus this over (1 + αx)(1 + αy): one only for x = y.",
             ),
         ),
+        group="csc-distance",
+    ),
+    Claim(
+        id="csc.decoder-steps",
+        title="A decoder's step closes the loop of an encoder that stands still",
+        source=f"{PAPER}, the inner problem of its game; the whole game has no function that always falls: study csc_loop",
+        form=Form.OWN,
+        statement=(
+            "The gradient by the decoder of what both players play for is that of ΔR(f(X), fgf(X)) with f fixed, and short "
+            "steps against it lower that rate distance, each time; for a game of all images together, encoders of "
+            "convolutional sparse coding and untied decoders." + _RATE
+        ),
+        hypotheses=("the encoder stands still", "steps halved until they lower it by a tenth of what the slope says"),
+        expected=Verdict.HOLDS,
+        check=f"{_LOOP}:decoder_steps",
         group="csc-distance",
     ),
     Claim(
