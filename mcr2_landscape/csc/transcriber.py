@@ -178,7 +178,7 @@ def _is_sequence(value: Any) -> bool:
     return isinstance(value, (Sequence, np.ndarray)) and not isinstance(value, (str, bytes))
 
 
-def _one_key(key: Any) -> jax.Array:
+def _one_key(key: Any) -> Any:
     if isinstance(key, (int, np.integer)) and not isinstance(key, bool):
         if not 0 <= key < 2**32:
             raise InputError(f"key: found the seed {key}; pass one from 0 to 2³² − 1, or jax.random.key(seed)")

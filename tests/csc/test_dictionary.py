@@ -157,7 +157,7 @@ def test_a_dictionary_is_saved_and_loaded_bit_for_bit(tmp_path, dtype):
         (lambda: csc.save_dictionary(tmp_path, saved), "dictionary .*: is a directory"),
         (lambda: csc.save_dictionary(path, saved.atoms), "dictionary: found .*; pass a ConvDictionary"),
         (lambda: csc.save_dictionary(path, saved, metadata={"a": object()}), "metadata: object has no plain"),
-        (lambda: csc.save_dictionary(path, saved, metadata=3), "metadata: found int"),
+        (lambda: csc.save_dictionary(path, saved, metadata=3), "metadata: found int"),  # type: ignore[arg-type]
         (lambda: csc.load_dictionary(tmp_path), "is no file"),
         (lambda: csc.load_dictionary(tmp_path / "other"), "other: no such file"),
         (lambda: jax.jit(lambda own: csc.save_dictionary(path, own))(saved), "dictionary: traced here"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import jax
 import numpy as np
@@ -193,13 +194,14 @@ def test_no_new_program_for_another_number_of_images_above_lambda_max(monkeypatc
     peak = csc.lambda_max(dictionary, x)
     factors = np.array([0.5, 0.4, 0.3, 0.2, 0.1])
     whole = csc.solve(dictionary, x, sparsity=factors * peak, max_steps=20)
-    compiled = iterations._chunk._cache_size()
+    programs: Any = iterations._chunk
+    compiled = programs._cache_size()
     for zeros in (1, 4, 5):
         some = np.where(np.arange(5) < zeros, 1.0, factors)
         found = csc.solve(dictionary, x, sparsity=some * peak, max_steps=20)
         assert found.zero_is_optimal.sum() == zeros
         np.testing.assert_allclose(found.objective[zeros:], whole.objective[zeros:], rtol=1e-12)
-    assert iterations._chunk._cache_size() == compiled
+    assert programs._cache_size() == compiled
     # Where steps cost more than compiling, few images do not go as many.
     monkeypatch.setattr(solver, "_COMPILING", 0)
     sizes = []

@@ -1,5 +1,7 @@
 """Encoder and decoder of several stages: lengths and scales, shapes of any size, and the steps that are taken."""
 
+from typing import Any
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -143,7 +145,7 @@ def test_a_seed_is_a_key():
 
 
 def test_bad_input():
-    for changes, message in (
+    bad: list[tuple[dict[str, Any], str]] = [
         ({"image_shape": (1, 8.5, 8)}, r"image_shape\[1\]: found 8.5"),
         ({"image_shape": 8}, "image_shape: found 8"),
         ({"channels": 3}, "channels: found 3"),
@@ -153,8 +155,9 @@ def test_bad_input():
         ({"key": -1}, "key: found the seed -1"),
         ({"key": None}, "key: found NoneType"),
         ({"key": jax.random.split(KEY)}, "key: found"),
-    ):
-        given = {"image_shape": (1, 8, 8), "dim": 4, "channels": (2,), "key": KEY} | changes
+    ]
+    for changes, message in bad:
+        given: dict[str, Any] = {"image_shape": (1, 8, 8), "dim": 4, "channels": (2,), "key": KEY} | changes
         with pytest.raises(InputError, match=message):
             ConvTranscriber(**given)
     with pytest.raises(InputError, match=r"features: found shape \(2, 3\); this network takes \(images, 4\)"):
