@@ -1,0 +1,147 @@
+"""Fitted networks as safetensors files."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mcr2_landscape.extras import missing_extra
+from mcr2_landscape.files import check_writable, write_bytes
+from mcr2_landscape.flatnet.kernels import Layer, num_features
+from mcr2_landscape.flatnet.layers import Layers
+from mcr2_landscape.flatnet.network import FlatNetwork
+from mcr2_landscape.record import to_plain
+from mcr2_landscape.validation import InputError, check_finite, check_shape
+
+_KIND, _FORMAT = "flattening network", "1"
+_PLAIN, _STACKS = ("offset", "frame", "extent", "code_mean", "code_basis"), ("layers", "decoder")
+
+
+def save_network(path: str | os.PathLike[str], network: FlatNetwork, metadata: Mapping[str, Any] | None = None) -> None:
+    """Write a network as a safetensors file, whole or not at all.
+
+    **Arguments:** `metadata`: what else is to be kept, such as where the points came from: whatever `record.to_plain` takes,
+    read again by `network_metadata`.
+
+    **Raises:** `InputError` for another object than a network, metadata that are no mapping or have no plain form, where the
+    file cannot be written, and without the library safetensors.
+    """
+    if not isinstance(network, FlatNetwork):
+        raise InputError(f"network: found {type(network).__name__}; pass a FlatNetwork, such as FlatNet().fit(X).network_")
+    path = check_writable(path, "network")
+    try:
+        from safetensors.numpy import save as to_bytes
+    except ImportError:
+        raise missing_extra("writing a network", "safetensors", "data") from None
+    if not isinstance(metadata, Mapping | None):
+        raise InputError(f"metadata: found {type(metadata).__name__}; pass a mapping from names to plain values")
+    try:
+        about = json.dumps(to_plain(metadata or {}), allow_nan=False, ensure_ascii=False)
+    except TypeError as error:
+        raise InputError(f"metadata: {error}; pass numbers, text, arrays, or lists and mappings of them") from None
+    arrays = {name: np.asarray(part, order="C") for name, part in _tensors(network).items()}
+    write_bytes(path, to_bytes(arrays, {"kind": _KIND, "format": _FORMAT, "metadata": about}), "network")
+
+
+def load_network(path: str | os.PathLike[str]) -> FlatNetwork:
+    """The network that `save_network` wrote: it encodes and decodes to the same bits. Its arrays are NumPy's.
+
+    **Raises:** `InputError` for a file that is missing, cut off, of something else, or whose parts do not fit together, and
+    without the library safetensors.
+    """
+    _, arrays = _read(path)
+    names = [*_PLAIN, *(f"{stack}.{name}" for stack in _STACKS for name in Layer._fields)]
+    faults = [f"{name} is missing" for name in names if name not in arrays]
+    faults += [f"{name} is not known" for name in arrays if name not in names]
+    if not faults:
+        try:
+            _check(arrays)
+        except InputError as error:
+            faults.append(str(error))
+    if faults:
+        raise InputError(f"{path}: its parts do not fit together ({'; '.join(faults)}); write the file again with save_network")
+    layers, decoder = (Layers(Layer(**{name: arrays[f"{stack}.{name}"] for name in Layer._fields})) for stack in _STACKS)
+    return FlatNetwork(**{name: arrays[name] for name in _PLAIN}, layers=layers, decoder=decoder)
+
+
+def network_metadata(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """The `metadata` that were given to `save_network`, as JSON has them.
+
+    **Raises:** `InputError`, as `load_network` does.
+    """
+    about = _read(path)[0]
+    try:
+        found = json.loads(about["metadata"])
+        if isinstance(found, dict):
+            return found
+    except (KeyError, ValueError):
+        pass
+    raise InputError(f"{path}: its metadata cannot be read; write the file again with save_network")
+
+
+def _tensors(network: FlatNetwork) -> dict[str, Any]:
+    tensors = {name: getattr(network, name) for name in _PLAIN}
+    for stack in _STACKS:
+        tensors |= {f"{stack}.{name}": part for name, part in getattr(network, stack).stacked._asdict().items()}
+    return tensors
+
+
+def _read(path: str | os.PathLike[str]) -> tuple[dict[str, str], dict[str, np.ndarray]]:
+    """A file's metadata and arrays."""
+    path = Path(path)
+    try:
+        import safetensors
+    except ImportError:
+        raise missing_extra("reading a network", "safetensors", "data") from None
+    if not path.is_file():
+        raise InputError(f"{path}: no such file" if not path.exists() else f"{path}: is no file; give the name of one")
+    try:
+        with safetensors.safe_open(path, framework="numpy") as file:
+            about = file.metadata() or {}
+            arrays = {name: np.array(file.get_tensor(name), order="C") for name in file.keys()}  # noqa: SIM118, no mapping
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None
+    except (safetensors.SafetensorError, TypeError, AttributeError, KeyError) as error:
+        said = str(error).split("\n", 1)[0]
+        raise InputError(f"{path}: is no safetensors file, or one that is damaged or cut off ({said})") from None
+    if about.get("kind") != _KIND:
+        raise InputError(f"{path}: holds no flattening network; pass a file that save_network wrote")
+    if about.get("format") != _FORMAT:
+        raise InputError(f"{path}: has the format {about.get('format')!r}, and {_FORMAT!r} is known here; update the library")
+    return about, arrays
+
+
+def _check(arrays: Mapping[str, np.ndarray]) -> None:
+    """Whether shapes and numbers are those of a network.
+
+    **Raises:** `InputError` otherwise.
+    """
+    check_shape("frame", arrays["frame"].shape, (None, None))
+    check_shape("code_basis", arrays["code_basis"].shape, (None, None))
+    (dim, span), components = arrays["frame"].shape, arrays["code_basis"].shape[1]
+    shapes = {"offset": (dim,), "frame": (dim, span), "extent": (), "code_mean": (span,), "code_basis": (span, components)}
+    for stack in _STACKS:
+        check_shape(f"{stack}.basis", arrays[f"{stack}.basis"].shape, (None, span, None))
+        count, _, width = arrays[f"{stack}.basis"].shape
+        own = {"basis": (count, span, width), "coefficients": (count, span, num_features(width))}
+        own |= dict.fromkeys(("mean", "center", "shift"), (count, span))
+        own |= dict.fromkeys(("gamma", "alpha", "scale", "rank"), (count,))
+        shapes |= {f"{stack}.{name}": shape for name, shape in own.items()}
+    for name, shape in shapes.items():
+        array = arrays[name]
+        check_shape(name, array.shape, shape)
+        if array.dtype.kind not in ("fi" if name.endswith(".rank") else "f"):
+            raise InputError(f"{name}: found {array.dtype}; floating point numbers are expected")
+        check_finite(name, array)
+    for stack in _STACKS:
+        alpha = arrays[f"{stack}.alpha"]
+        if not ((alpha >= 0) & (alpha < 1)).all():
+            raise InputError(f"{stack}.alpha: found {alpha.min():g} to {alpha.max():g}; layers are invertible below one")
+    for name in ("extent", *(f"{stack}.{part}" for stack in _STACKS for part in ("gamma", "scale"))):
+        if not (arrays[name] > 0).all():
+            raise InputError(f"{name}: found {arrays[name].min():g}; it is greater than zero in every network")
