@@ -52,6 +52,7 @@ _SECONDS = 0.02
 _SMALL = {"dim": 8, "depth": 2, "heads": 2, "image_size": (8, 12), "patch": 4, "channels": 2, "num_classes": 3}
 FAMILIES = ("crate", "crate-alpha", "crate-mae")
 
+
 def has_torch() -> bool:
     """Whether PyTorch is installed."""
     return importlib.util.find_spec("torch") is not None

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from experiments import whitebox_speed as speed
+from experiments.measured_rows import kept, line, status
 from mcr2_landscape import whitebox as wb
 from mcr2_landscape.bench.timing import Quartiles
 from mcr2_landscape.bench.transformer_limits import forward_products, rate_products
@@ -38,24 +39,24 @@ def test_a_planted_wrong_network_is_listed_and_not_timed(model, monkeypatch, off
     assert written["right"]
     assert isinstance(written["found"], Quartiles)
     if off:
-        assert "WRONG" in speed.line(fused)
-        assert speed.status([fused]) == 1
+        assert "WRONG" in line(fused)
+        assert status([fused]) == 1
 
 
 def test_without_pytorch_the_rest_runs_and_the_status_is_2(model, monkeypatch):
     monkeypatch.setattr(speed, "has_torch", lambda: False)
     rows = speed.forward_rows(model, IMAGES, 3, "small")
     assert [row["found"] is None for row in rows] == [False, False, True, True]
-    assert "mcr2_landscape[peers]" in speed.line(rows[2])
+    assert "mcr2_landscape[peers]" in line(rows[2])
     assert all(row["found"] is None for row in speed.double_rows(("crate",)))
-    assert speed.status(rows[2:]) == 2
+    assert status(rows[2:]) == 2
 
 
 @pytest.mark.parametrize("family", speed.FAMILIES)
 def test_plain_pytorch_agrees(family):
     pytest.importorskip("torch")
     (row,) = speed.double_rows((family,))
-    assert speed.kept(row)
+    assert kept(row)
     assert row["found"] < 1e-12
 
 
@@ -63,7 +64,7 @@ def test_the_rate_is_gated_on_its_result_and_on_its_memory():
     sizes = (12, 256, 2, 4)
     time, _, memory = speed.rate_rows(*sizes, 3)
     assert time["right"]
-    assert speed.kept(memory)
+    assert kept(memory)
 
     def off(Z, U):
         value, gradient = speed.rate_and_gradient(Z, U)
@@ -80,8 +81,8 @@ def test_the_rate_is_gated_on_its_result_and_on_its_memory():
 
     time, _, memory = speed.rate_rows(*sizes, 3, by_tokens)
     assert time["right"]
-    assert not speed.kept(memory)
-    assert "MISSED" in speed.line(memory)
+    assert not kept(memory)
+    assert "MISSED" in line(memory)
 
 
 @pytest.mark.parametrize(("accuracy", "step", "right"), [(0.95, 5, True), (0.5, 5, False), (None, 5, False), (0.95, 4, False)])
@@ -93,7 +94,7 @@ def test_a_training_that_learns_nothing_or_stops_is_wrong(monkeypatch, accuracy,
     rate, of_limit = speed.training_rows(5, 1, {"dim": 8, "depth": 1, "heads": 2})
     assert rate["found"] == 2 * step
     assert of_limit["found"] > 0
-    assert speed.kept(rate) == right
+    assert kept(rate) == right
 
 
 def test_the_limit_is_what_the_network_multiplies(model):
@@ -115,9 +116,9 @@ def test_the_limit_is_what_the_network_multiplies(model):
 
 def test_goals_and_the_file(tmp_path, monkeypatch, capsys):
     reached = speed.row("x", Quartiles(0.7, 0.9, 1.0), least=0.8)
-    for rows, status in (([reached], 0), ([{**reached, "least": 0.95}], 1), ([{**reached, "right": False}], 1)):
+    for rows, expected in (([reached], 0), ([{**reached, "least": 0.95}], 1), ([{**reached, "right": False}], 1)):
         monkeypatch.setattr(speed, "measure", lambda rounds, rows=rows: rows)
-        assert speed.main([str(tmp_path / "figures.json")]) == status
+        assert speed.main([str(tmp_path / "figures.json")]) == expected
     assert json.loads((tmp_path / "figures.json").read_text())["figures"][0]["found"]["median"] == 0.9
     assert "jax" in capsys.readouterr().out
-    assert not speed.kept(speed.row("y", 2.0, most=1.0))
+    assert not kept(speed.row("y", 2.0, most=1.0))
