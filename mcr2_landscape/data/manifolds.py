@@ -10,7 +10,7 @@ import numpy as np
 
 from mcr2_landscape.data.builtin import digits
 from mcr2_landscape.data.faces import faces
-from mcr2_landscape.data.pictures import picture_patches
+from mcr2_landscape.data.pictures import PICTURES, picture_patches
 from mcr2_landscape.randomness import generator
 from mcr2_landscape.record import Record
 from mcr2_landscape.validation import InputError, positive_integer, positive_real, real
@@ -230,7 +230,16 @@ def translated_patches(
     if positive_integer("num_held_out", num_held_out, minimum=0) > across**2 - 2:
         raise InputError(f"num_held_out: found {num_held_out} of {across**2} shifts; leave at least two")
     reach = size + (across - 1) * positive_integer("step", step)
-    tiles = picture_patches(reach, names=[picture], channels=1).images[:, 0]
+    if picture not in PICTURES:
+        raise InputError(f"picture: found {picture!r}; the pictures are {', '.join(PICTURES)}")
+    try:
+        tiles = picture_patches(reach, names=[picture], channels=1).images[:, 0]
+    except InputError as error:
+        if not str(error).startswith("size: "):
+            raise
+        raise InputError(
+            f"size: found windows of {size} × {size} at shifts that reach {reach} pixels; {picture} is smaller: pass less"
+        ) from None
     random = generator(key)
     place = int(random.integers(len(tiles))) if place is None else positive_integer("place", place, minimum=0)
     if place >= len(tiles):

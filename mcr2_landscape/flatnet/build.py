@@ -16,13 +16,14 @@ from mcr2_landscape import files
 from mcr2_landscape.flatnet import kernels
 from mcr2_landscape.flatnet.checkpoints import State, fingerprint
 from mcr2_landscape.flatnet.kernels import Layer
-from mcr2_landscape.flatnet.local import RADII, REFINEMENTS, RIDGE, TOLERANCE, search_radius
+from mcr2_landscape.flatnet.local import RADII, REFINEMENTS, RIDGE, TOLERANCE, fit_many, search_radius
 from mcr2_landscape.randomness import generator
 from mcr2_landscape.record import Record
 from mcr2_landscape.validation import InputError, float64_matrix, positive_integer, positive_real, real
 
 _BLOCK = 256  # centers drawn at once; each block has its own stream, so that a resumed build draws the same
 _SAVE_SECONDS = 30.0
+_CENTERS = 16  # at which it is looked up whether a radius covers enough points
 
 
 class Stop(enum.StrEnum):
@@ -42,8 +43,8 @@ class BuildOptions(Record):
     **Fields:** `threshold`: the greatest half mean square error of a layer's round trip, relative to the mean square of the
     entries that it begins with, so that features that are always zero change nothing; `most_alpha`: the greatest α, below one;
     `flatness`: a spectral tail that ends the build; `least_move`: a layer that moves points by less (root mean square of
-    entries, relative to that of the points) is not kept; `patience`: the build stalls when that happens so many times in a row
-    at the greatest radius; `window` and `progress`: it stalls as well when the least tail so far has not fallen by the part
+    entries, relative to that of the points) is not kept; `patience`: the build stalls when that happens so many times in a row;
+    `window` and `progress`: it stalls as well when the least tail so far has not fallen by the part
     `progress` over so many layers; `max_iterations`; `candidates`: centers tried for every other layer, of which the one that
     moves points most is taken; `spread`: those in between have a greatest radius drawn from [`spread`, 1] times `most_radius`;
     `radius_tolerance`: of `local.search_radius`; `least_radius` and `most_radius`, as parts of the diameter; `refinements` of a
@@ -78,8 +79,8 @@ class BuildOptions(Record):
             positive_real(name, getattr(self, name))
         for name, least in (("patience", 1), ("max_iterations", 0), ("window", 1), ("candidates", 1), ("refinements", 0)):
             positive_integer(name, getattr(self, name), minimum=least)
-        for name, most in (("progress", 1), ("radius_tolerance", 1)):
-            if not 0 <= real(name, getattr(self, name)) < most:
+        for name in ("progress", "radius_tolerance"):
+            if not 0 <= real(name, getattr(self, name)) < 1:
                 raise InputError(f"{name}: found {getattr(self, name):g}; pass a part, from zero to below one")
         if self.spread > 1:
             raise InputError(f"spread: found {self.spread:g}; pass one at most, which leaves all radii free")
@@ -100,7 +101,8 @@ class Built(Record):
     principal components before the first layer and after each; `losses`, `radii`, `alphas`, `moves`, and `thresholds`
     of the round trips (absolute), (L,), of the layers;
     `iterations`, `stop`, and `processor_seconds`; `exhausted`: of a build that stalled, whether no layer moved the points any
-    more, rather than that their tail had hardly fallen.
+    more, rather than that their tail had hardly fallen; `starved`: whether that was for want of points, of which even the
+    greatest radius covers no more than a quadratic has coefficients.
     """
 
     layers: tuple[Layer, ...] = field(repr=False, metadata={"json": False})
@@ -115,6 +117,7 @@ class Built(Record):
     stop: Stop
     processor_seconds: float
     exhausted: bool = True
+    starved: bool = False
 
 
 @dataclass(frozen=True)
@@ -152,8 +155,7 @@ def build_layers(
     it decodes with. It takes the greatest radius at which
     the quadratic still holds to `threshold` with the greatest α, and the layer of `local_fit` there; then the points are
     centered and divided by their greatest norm. The build stops when they are flat, when ten layers in a row (`patience`) would
-    move nothing at the greatest radius, when the tail has not fallen over two hundred layers (`window`, `progress`), or after
-    `max_iterations`.
+    move nothing, when the tail has hardly fallen over two hundred layers (`window`, `progress`), or after `max_iterations`.
 
     The public code computes the bounds of the radius once, from the first points, though the points are scaled anew in every
     layer. Here they are parts of the diameter that the points have now (by two sweeps to the farthest point, within a factor of
@@ -195,7 +197,8 @@ def build_layers(
     finally:  # what was reached is kept, whatever ends it
         if path is not None:
             state.save(path, print_of_build)
-    return _built(state, stop, state.failures >= options.patience)
+    exhausted = state.failures >= options.patience
+    return _built(state, stop, exhausted, exhausted and _starved(state.points, d, options))
 
 
 def checked_limit(time_limit: float | None) -> float | None:
@@ -234,9 +237,7 @@ def _iterate(state: State, d: int, seed: int, options: BuildOptions) -> State:
     move = alpha * model.normal
     done = dataclasses.replace(state, iterations=state.iterations + 1)
     if move < options.least_move * np.sqrt(square):
-        # Where the expected loss is infinite at every radius, no layer is possible at all.
-        widest = model.radius >= bounds[1] * (1 - 1e-9) or not np.isfinite(model.expected_loss)
-        return dataclasses.replace(done, failures=state.failures + 1 if widest else 0, seconds=_since(state, started))
+        return dataclasses.replace(done, failures=state.failures + 1, seconds=_since(state, started))
     layer = model.layer(alpha)
     moved = kernels.flatten(layer, points)
     shift = moved.mean(axis=0)
@@ -282,7 +283,13 @@ def _stop(state: State, options: BuildOptions) -> Stop | None:
     return Stop.ITERATIONS if state.iterations >= options.max_iterations else None
 
 
-def _built(state: State, stop: Stop, exhausted: bool) -> Built:
+def _starved(points: np.ndarray, d: int, options: BuildOptions) -> bool:
+    centers = points[:: max(1, len(points) // _CENTERS)]
+    radii = np.full(len(centers), options.most_radius * _diameter(points))
+    return not any(np.isfinite(model.expected_loss) for model in fit_many(points, centers, radii, d, 0, options.ridge))
+
+
+def _built(state: State, stop: Stop, exhausted: bool, starved: bool) -> Built:
     losses, radii, alphas, moves, thresholds = np.array(state.rows).reshape(-1, 5).T
     tails = np.array(state.tails)
     return Built(
@@ -298,4 +305,5 @@ def _built(state: State, stop: Stop, exhausted: bool) -> Built:
         stop,
         state.seconds,
         exhausted,
+        starved,
     )

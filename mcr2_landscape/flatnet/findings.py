@@ -11,6 +11,7 @@ from mcr2_landscape.flatnet.build import Built, Stop
 from mcr2_landscape.flatnet.certificates import RoundTrips, round_trips
 from mcr2_landscape.flatnet.dimension import DimensionEstimate
 from mcr2_landscape.flatnet.folding import Neighborhoods, Order, neighborhoods, order_along
+from mcr2_landscape.flatnet.kernels import num_features
 from mcr2_landscape.flatnet.network import FlatNetwork
 from mcr2_landscape.flatnet.refitting import Refitted, relative_error
 from mcr2_landscape.record import Record
@@ -45,12 +46,13 @@ class FlatReport(Record):
 
     **Fields:** `verdict`: `holds` where all that follow do and the data are one piece, `refuted` where one is, with `reasons`
     in words; `flat`: the tail (held-out points' too, with what of them leaves the span of those fitted) is at most `flatness`,
-    `refuted` where no layer moves the points any more before that, `undecided` where the build was cut short or its tail hardly
-    fell any more; `unfolded`: for d = 1 neither an order inversion nor different points of one code; for any d, no fold seen by
-    trustworthiness, at least 0.99 (for d > 1), `refuted` below 0.98: no proof, since a fold that brings few points together
-    hardly shows in it; `certified`: `RoundTrips`; `decodable`: the error is at most `tolerance`, on held-out points, or else on
-    points left out of the refit; where neither was measured, `undecided`, or `refuted` where even that on the points fitted is
-    more. As long as `flat` is undecided neither `unfolded` nor `decodable` is refuted: more layers change both.
+    `refuted` where no layer moves the points any more before that, `undecided` where the build was cut short, its tail hardly
+    fell any more, or points are too few for any layer; `unfolded`: for d = 1 neither an order inversion nor different points of
+    one code; for any d, no fold seen by trustworthiness, at least 0.99 (for d > 1), `refuted` below 0.98: no proof, since a
+    fold that brings few points together hardly shows in it; `certified`: `RoundTrips`; `decodable`: the error is at most
+    `tolerance`, on held-out points, or else on points left out of the refit; where neither was measured, `undecided`, or
+    `refuted` where even that on the points fitted is more. As long as `flat` is undecided neither `unfolded` nor `decodable`
+    is refuted: more layers change both.
 
     `dimension` d, and `estimate`, how it was found (`None` where it was given); `data`; `num_layers`, `iterations`, `stop`;
     `tails` before the first layer and after each, `held_out_tail`; `order` (`None` for d > 1) and `neighborhoods`; `trips`;
@@ -134,7 +136,7 @@ def examine(
     if judged <= tolerance:
         decodable = Verdict.UNDECIDED if held_error is None and left_out is None else Verdict.HOLDS
     decodable = _unless(early, decodable)
-    reasons = _reasons(built, flat, unfolded, order, near, held_tail, flatness, data)
+    reasons = _reasons(built, flat, unfolded, order, near, held_tail, flatness, data, d)
     if not judged <= tolerance:
         so_far = " so far" if early else ""
         reasons.append(f"decoded{so_far} with a relative error of {judged:.2g}{where}, {tolerance:g} is allowed")
@@ -177,8 +179,8 @@ def _flat(built: Built, held_tail: float | None, flatness: float) -> Verdict:
     if max(built.tails[-1], held_tail or 0.0) <= flatness:
         return Verdict.HOLDS
     # Points whose tail stood still for long have become flat later, most of them by a fold.
-    more_helps = built.stop in (Stop.ITERATIONS, Stop.TIME) or (built.stop is Stop.STALLED and not built.exhausted)
-    return Verdict.UNDECIDED if more_helps else Verdict.REFUTED
+    slow = built.stop is Stop.STALLED and (built.starved or not built.exhausted)
+    return Verdict.UNDECIDED if slow or built.stop in (Stop.ITERATIONS, Stop.TIME) else Verdict.REFUTED
 
 
 def _unfolded(order: Order | None, near: Neighborhoods | None) -> Verdict:
@@ -202,6 +204,7 @@ def _reasons(
     held_tail: float | None,
     flatness: float,
     data: DataNotes,
+    d: int,
 ) -> list[str]:
     reasons = []
     if flat is not Verdict.HOLDS:
@@ -210,7 +213,12 @@ def _reasons(
             Stop.ITERATIONS: "the build ended at its number of iterations; allow more",
             Stop.TIME: "the build ended at its time limit; allow more",
         }.get(built.stop, "no layer moves the points any more")
-        if built.stop is Stop.STALLED and not built.exhausted:
+        if built.stop is Stop.STALLED and built.starved:
+            ended = (
+                f"no radius covers more points than the {num_features(d)} coefficients of a quadratic over {d} dimension"
+                f"{'s' if d > 1 else ''}; take more points, fewer dimensions, or a larger most_radius"
+            )
+        elif built.stop is Stop.STALLED and not built.exhausted:
             ended = "it hardly falls any more; many more layers may still take it away, as a rule by a fold"
         if flat is Verdict.REFUTED and built.tails[-1] <= flatness:
             ended = "held-out points are not as flat as those that were fitted; take more points"

@@ -256,7 +256,7 @@ class _Search:
         below, width = np.log(self._below.radius), np.log(self._above.radius / self._below.radius)
         loss = self._below.expected_loss
         # Where no radius is known to reach the goal, the least loss is looked for, which changes little.
-        enough = self._tolerance / 10 if loss <= self._most else self._tolerance
+        enough = max(1e-12, self._tolerance / 10 if loss <= self._most else self._tolerance)
         met = (1 - self._tolerance) * self._goal <= loss <= self._most
         self.done, self._steps = bool(met or width < enough), self._steps + 1
         if self.done:

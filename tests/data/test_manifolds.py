@@ -104,6 +104,47 @@ def test_real_data_come_with_the_package_and_with_scikit_image():
     assert manifolds.face_class().shape == (100, 625)
 
 
+@pytest.mark.parametrize("blur", [0.0, 2.0])
+def test_patches_are_where_they_are_said_to_be(blur):
+    """Two windows show the same pixels where they overlap, and every shift of the grid is there once."""
+    pytest.importorskip("skimage")
+    data = manifolds.translated_patches(5, key=0, size=8, step=2, blur=blur, num_held_out=4)
+    assert (data.points.shape, data.held_out.shape, data.dimension) == ((21, 64), (4, 64), 2)
+    shifts = np.vstack([data.coordinates, data.held_out_coordinates]).astype(int)
+    assert {tuple(shift) for shift in shifts} == {(x, y) for x in range(0, 10, 2) for y in range(0, 10, 2)}
+    windows = dict(zip(map(tuple, shifts), np.vstack([data.points, data.held_out]).reshape(25, 8, 8), strict=True))
+    first = windows[2, 4]
+    np.testing.assert_array_equal(windows[4, 4][:, :-2], first[:, 2:])  # two pixels to the right
+    np.testing.assert_array_equal(windows[2, 6][:-2], first[2:])  # and two down
+    assert np.abs(windows[2, 6][:-2] - first[:, 2:].T[:6]).max() > 1e-3
+    again = manifolds.translated_patches(5, key=0, size=8, step=2, blur=blur, num_held_out=4)
+    np.testing.assert_array_equal(again.points, data.points)
+    assert again.source == data.source
+    place = int(data.source.split("tile ")[1].split(",")[0])
+    other = manifolds.translated_patches(5, key=1, size=8, step=2, blur=blur, place=place)
+    np.testing.assert_array_equal(other.points.reshape(25, 8, 8)[11], first)  # row by row: down 4 of 2 each, right 2
+    assert np.std(np.diff(manifolds.translated_patches(5, key=0, blur=0, place=place).points)) > np.std(
+        np.diff(manifolds.translated_patches(5, key=0, blur=2, place=place).points)
+    )
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (lambda: manifolds.translated_patches(1, key=0), "num_shifts: found 1"),
+        (lambda: manifolds.translated_patches(key=0, blur=-1), "blur: found -1"),
+        (lambda: manifolds.translated_patches(3, key=0, num_held_out=8), "num_held_out: found 8 of 9 shifts"),
+        (lambda: manifolds.translated_patches(key=0, place=10**6), "place: found 1000000; camera has"),
+        (lambda: manifolds.translated_patches(key=0, picture="none"), "picture: found 'none'"),
+        (lambda: manifolds.translated_patches(key=0, size=10**4), "size: found windows of 10000 × 10000"),
+    ],
+)
+def test_impossible_patches_are_refused(make, says):
+    pytest.importorskip("skimage")
+    with pytest.raises(InputError, match=says):
+        make()
+
+
 @pytest.mark.parametrize(
     ("make", "says"),
     [

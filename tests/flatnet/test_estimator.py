@@ -83,6 +83,8 @@ def test_errors_name_the_estimators_own_parameters(tmp_path, monkeypatch, change
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ValueError, match=says):
         FlatNet(**change).fit(CAP.points)
+    with pytest.raises(ValueError, match="n_components: found 3 for 3 distinct points"):
+        FlatNet(3).fit(np.repeat(np.eye(3), 2, axis=0))
     assert not list(tmp_path.iterdir())
 
 

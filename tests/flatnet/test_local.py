@@ -34,14 +34,15 @@ def test_the_round_trip_is_exact_on_a_quadratic_graph(seed, radius, alpha):
     """C5, and C11: refinement finds the tangent space itself."""
     points, tangent = graph(seed)
     model = local_fit(points, points[0], radius, 2, refinements=200, ridge=1e-15)
-    assert sine_of_angle(tangent, model.basis) < 1e-9
+    # Two hundred refinements leave rounding alone, 1e-15 as a rule.
+    assert sine_of_angle(tangent, model.basis) < 1e-13
     layer = model.layer(alpha)
     back = kernels.reconstruct(layer, kernels.flatten(layer, points))
-    assert np.abs(back - points).max() < 1e-9
+    assert np.abs(back - points).max() < 1e-13
     rough, _ = graph(seed, cubic=1.0)
     model = local_fit(rough, rough[0], radius, 2)
     layer = model.layer(alpha)
-    assert np.abs(kernels.reconstruct(layer, kernels.flatten(layer, rough)) - rough).max() > 1e-6
+    assert np.abs(kernels.reconstruct(layer, kernels.flatten(layer, rough)) - rough).max() > 1e-4
 
 
 @given(seeds, st.sampled_from([0.15, 0.5, 0.9]))
@@ -56,6 +57,7 @@ def test_the_error_of_a_round_trip_is_alpha_squared_times_the_loss(seed, alpha):
     kappa = alpha * np.exp(-model.gamma * np.sum(centered * centered, axis=1))
     normal = centered - (centered @ model.basis) @ model.basis.T
     expected = kernels.correction(layer, points, kappa) - kappa[:, None] * normal
+    # The coordinates of some of these points are far from any other, where a quadratic is large.
     np.testing.assert_allclose(error, expected, atol=1e-12)
     np.testing.assert_allclose(np.mean(error**2) / 2, alpha**2 * model.loss, rtol=1e-9)
     assert model.expected_loss >= model.loss
@@ -114,8 +116,9 @@ def test_many_radii_and_centers_at_once_are_the_fits_one_by_one(seed):
     centers, radii = points[[0, 3, 0]], np.array([0.5, 0.8, 1.3])
     for model, center, radius in zip(fit_many(points, centers, radii, 2, 2), centers, radii, strict=True):
         alone = local_fit(points, center, radius, 2, refinements=2)
-        np.testing.assert_allclose(model.loss, alone.loss, rtol=1e-6, atol=1e-14)
-        np.testing.assert_allclose(abs(np.linalg.det(model.basis.T @ alone.basis)), 1, atol=1e-8)
+        # The same operations in batches of another shape; normal equations square the condition of the features.
+        np.testing.assert_allclose(model.loss, alone.loss, rtol=1e-9)
+        np.testing.assert_allclose(abs(np.linalg.det(model.basis.T @ alone.basis)), 1, atol=1e-12)
 
 
 @settings(max_examples=10)
@@ -144,6 +147,9 @@ def test_the_ends_of_the_radius():
     sparse = search_radius(points, points[:1], 2, (1e-3, 3.0), 1e-6)
     assert sparse.expected_loss < 1.3e-6
     assert sparse.radius == pytest.approx(search_radius(points, points[:1], 2, (0.1, 3.0), 1e-6).radius, rel=0.1)
+    # No tolerance at all ends as well, at the last bits.
+    exact = search_radius(points, points[:1], 2, (0.3, 3.0), 1e-4, tolerance=0, refinements=0)
+    assert exact.expected_loss == pytest.approx(1e-4, rel=1e-9)
     both = search_radius(points, points[:2], 2, (0.1, 3.0), 1e-6)
     moves = [search_radius(points, points[k : k + 1], 2, (0.1, 3.0), 1e-6).normal for k in (0, 1)]
     assert both.normal == pytest.approx(max(moves), rel=1e-9)
