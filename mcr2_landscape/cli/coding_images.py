@@ -1,0 +1,102 @@
+"""The images that a command line names for sparse coding."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mcr2_landscape.errors import InputError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from mcr2_landscape.data import LabeledImages
+
+_LEARNED, _SOLVED = 250, 50  # images by default
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What the options ask for: the images, the dictionary, and the program."""
+
+    images: int | None
+    size: int
+    test_fraction: float
+    center: bool
+    atoms: int
+    kernel: int
+    stride: int
+    padding: int
+    sparsity: float | None
+    relative_sparsity: float | None
+    ridge: float | None
+    nonnegative: bool | None
+    gap: float
+    steps: int
+    seed: int
+
+
+@dataclass(frozen=True)
+class Images:
+    """Pixels to learn from and to solve for, float64, and what was done to them."""
+
+    train: np.ndarray
+    test: np.ndarray
+    labels: np.ndarray | None
+    source: str
+    notes: tuple[str, ...]
+
+
+def read_images(data: str, wanted: Wanted, *, learned: bool) -> Images:
+    """Images by a word or from a file; where atoms are learned, some of them for that.
+
+    **Raises:** `InputError` for a file that cannot be read or holds something else, a word that is none, and too few images.
+    """
+    import numpy as np
+
+    from mcr2_landscape.randomness import generator
+
+    found, notes = _drawn(data, wanted, _LEARNED if learned else _SOLVED)
+    count = len(found.images)
+    order, out = np.arange(count), count
+    if learned:
+        if count < 2:
+            raise InputError(f"{data}: found a single image; give at least two, one to learn from and one to solve for")
+        order, out = generator(wanted.seed).permutation(count), min(max(round(wanted.test_fraction * count), 1), count - 1)
+    train, test = np.sort(order[out:]), np.sort(order[:out])
+    pixels = found.images.astype(np.float64)
+    if wanted.center:
+        pixels = pixels - pixels.mean(axis=(2, 3), keepdims=True)
+        notes += ("from each image the mean of its pixels was subtracted",)
+    labels = None if found.labels is None else found.labels[test]
+    return Images(pixels[train], pixels[test], labels, found.source, notes)
+
+
+def _drawn(data: str, wanted: Wanted, default: int) -> tuple[LabeledImages, tuple[str, ...]]:
+    """So many images as are asked for, or as there are by default, drawn by the seed."""
+    import numpy as np
+
+    from mcr2_landscape.cli.imaging import DATA
+    from mcr2_landscape.cli.imaging import read_images as read_named
+    from mcr2_landscape.data import picture_patches
+    from mcr2_landscape.randomness import generator
+
+    notes: tuple[str, ...] = ()
+    if data == "pictures":
+        found = picture_patches(wanted.size, channels=1)
+    elif data == "shapes":  # made as they are asked for
+        found, notes = read_named(data, wanted.images or default, wanted.seed, None)
+    else:
+        try:
+            found, notes = read_named(data, None, wanted.seed, None)
+        except InputError as error:
+            raise InputError(str(error).replace(", ".join(DATA), ", ".join((*DATA, "pictures")))) from None
+    notes = tuple(note.rstrip(".") for note in notes)
+    total = len(found.images)
+    if wanted.images is not None and wanted.images > total:
+        raise InputError(f"--images: found {wanted.images}; {data} has {total}: give at most as many")
+    count = min(total, wanted.images or default)
+    if count < total:
+        found = found.subset(np.sort(generator(wanted.seed).permutation(total)[:count]))
+        notes += (f"{count} of the {total} images were drawn",)
+    return found, notes

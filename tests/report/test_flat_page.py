@@ -1,0 +1,178 @@
+"""The page of flattened points: complete, in need of nothing else, and true to the record, of a fit of a few small pictures."""
+
+import dataclasses
+import html
+import re
+
+import numpy as np
+import pytest
+
+from mcr2_landscape.data import manifolds
+from mcr2_landscape.flatnet import BuildOptions, Stop, fit_network
+from mcr2_landscape.flatnet.examination import Rows, examine_fit, examine_network
+from mcr2_landscape.report import flat_pictures, flat_tables
+from mcr2_landscape.report.flat_page import flat_page
+from mcr2_landscape.report.page import render
+from mcr2_landscape.report.style import draw
+from mcr2_landscape.verdict import Verdict
+
+OPTIONS = BuildOptions(max_iterations=6)
+
+
+@pytest.fixture(scope="module")
+def data():
+    return manifolds.translated_squares(40, key=0, size=5, side=2.0, num_held_out=8)
+
+
+@pytest.fixture(scope="module")
+def fit(data):
+    return fit_network(data.points, 2, key=0, options=OPTIONS, held_out=data.held_out)
+
+
+@pytest.fixture(scope="module")
+def found(data, fit):
+    used, later = Rows(data.points, np.arange(40)), Rows(data.held_out, np.arange(40, 48))
+    return examine_fit(fit, used, later, source="<script>alert(1)</script>", notes=("a & b",), image_size=(1, 5, 5))
+
+
+@pytest.fixture(scope="module")
+def drawn(found):
+    """The page, and its figures by name."""
+    figures = {}
+
+    def keep(name, make):
+        def made(found):
+            return figures.setdefault(name, make(found))
+
+        return made
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("spectrum", "projections", "errors", "line", "images", "round_trips"):
+            patch.setattr(flat_pictures, name, keep(name, getattr(flat_pictures, name)))
+        return render(flat_page(found, {"configuration_hash": "abc"})), figures
+
+
+@pytest.fixture(scope="module")
+def page(drawn):
+    return drawn[0]
+
+
+@pytest.fixture(scope="module")
+def figures(drawn):
+    return drawn[1]
+
+
+@pytest.fixture
+def undrawn(monkeypatch):
+    figure = draw((1.0, 1.0), lambda figure: None)
+    monkeypatch.setattr(flat_pictures, "draw", lambda size, paint: figure)
+
+
+def test_a_page_loads_nothing_from_elsewhere(page):
+    loaded = re.findall(r'(?:src|href|data|srcset|action)="([^"]*)', page)
+    assert len(loaded) == 6  # spectrum, projections, errors, line, images, round trips
+    assert all(address.startswith("data:image/") for address in loaded)
+    bare = re.sub(r'data:image/[^"]*', "", page)
+    for word in ("<script", "<link", "<iframe", "@import", "url(", "http://", "https://"):
+        assert word not in bare
+    assert all(re.search(r'alt="[^"]+"', image) for image in re.findall(r"<img [^>]*>", bare))
+    assert "&lt;script&gt;" in page
+
+
+def test_it_says_what_the_record_says(page, found):
+    text = html.unescape(page)
+    for sentence in (*found.summary, *found.notes):
+        assert sentence in text
+    assert f"<dt>verdict</dt><dd>{found.report.verdict.value}</dd>" in page
+    assert "configuration hash" in text
+    for part in ("flat", "unfolded", "certified", "decodable"):
+        assert getattr(found.report, part).value in text
+
+
+def test_errors_and_spectra_are_those_of_the_network(found, fit, data):
+    """The report's relative errors are the means of what is said of single points; the shares make its tails."""
+    assert found.errors.mean() == pytest.approx(fit.report.error)
+    assert found.held_out_errors.mean() == pytest.approx(fit.report.held_out_error)
+    np.testing.assert_allclose(found.codes, fit.codes, atol=1e-12)
+    np.testing.assert_array_equal(found.depths, np.arange(fit.report.num_layers + 1))
+    whole = np.array([1 - shares[:2].sum() for shares in found.spectra])
+    np.testing.assert_allclose(whole, fit.report.tails, atol=1e-12)
+    centered = data.points - data.points.mean(axis=0)
+    np.testing.assert_allclose(found.before, centered @ found.directions, atol=1e-12)
+
+
+def test_the_line_ends_at_decoded_points(found, fit):
+    ends = found.codes[[found.codes[:, 0].argmin(), found.codes[:, 0].argmax()]]
+    np.testing.assert_allclose(found.line.decoded[[0, -1]], fit.network.decode_rows(ends), atol=1e-12)
+    np.testing.assert_allclose(found.line.straight[[0, -1]], found.line.decoded[[0, -1]], atol=1e-12)
+    middle = np.linalg.norm(found.line.straight[:, None] - found.points, axis=2).min(axis=1).max()
+    spread = np.sqrt(np.mean(np.sum((found.points - found.points.mean(axis=0)) ** 2, axis=1)))
+    assert found.line.straight_distance == pytest.approx(middle / spread)
+
+
+def test_a_network_on_other_points(fit, data, undrawn):
+    """Its certificates are of the identity alone, and what it leaves is told of these points."""
+    other = examine_network(fit.network, Rows(data.held_out, np.arange(8)), source="others")
+    assert (other.fitted, other.report.data.samples, other.num_held_out) == (False, 8, 0)
+    assert other.report.certified is Verdict.HOLDS
+    np.testing.assert_array_equal(other.codes, fit.network.encode_rows(data.held_out))
+    told = " ".join(other.summary)
+    assert "The network does not flatten and decode these points" in told
+    assert "no further layer" not in told
+    page = flat_page(other, {})
+    assert page.title == "Points transformed by a network"
+    assert page.warning == ""
+    assert flat_tables.layers(other) is None
+    assert flat_tables.verdicts(other).rows[2][2] == "identity"
+
+
+class TestSentences:
+    def told(self, found, **changes):
+        return " ".join(dataclasses.replace(found, report=dataclasses.replace(found.report, **changes)).summary)
+
+    def test_a_verdict_names_what_it_rests_on(self, found):
+        parts = {"flat": Verdict.HOLDS, "unfolded": Verdict.HOLDS, "certified": Verdict.HOLDS, "decodable": Verdict.HOLDS}
+        assert "the verdict holds." in self.told(found, **parts, verdict=Verdict.HOLDS)
+        for part, words in (
+            ("flat", "flatness"),
+            ("unfolded", "the folds of the code"),
+            ("certified", "the layers' round trips"),
+            ("decodable", "the error of decoding"),
+        ):
+            told = self.told(found, **{**parts, part: Verdict.REFUTED}, verdict=Verdict.REFUTED)
+            assert f"not flattenable to 2 dimensions at this tolerance: refuted, by {words}." in told
+        pieces = dataclasses.replace(found.report.data, pieces=2)
+        told = self.told(found, **parts, verdict=Verdict.UNDECIDED, data=pieces)
+        assert "is undecided, by the pieces that the data fall into." in told
+
+    def test_why_it_is_not_flat(self, found):
+        assert "number of layers tried" in self.told(found, flat=Verdict.UNDECIDED)
+        assert "no further layer would move the points" in self.told(found, flat=Verdict.REFUTED, stop=Stop.STALLED)
+        assert "number of layers tried" not in self.told(found, flat=Verdict.HOLDS)
+
+    def test_a_round_trip_beyond_its_threshold_is_told(self, found):
+        trips = dataclasses.replace(found.report.trips, errors=2 * found.report.trips.thresholds)
+        told = self.told(found, trips=trips, certified=Verdict.REFUTED)
+        assert "NOT every layer stays within its threshold (half the mean square error is 2.000 of it at most)" in told
+
+
+class TestPictures:
+    def test_the_points_are_shown_before_and_after(self, found, figures):
+        panels = figures["projections"].axes
+        assert len(panels) == 4
+        for axes, (points, second) in zip(panels, [(p, k) for p in (found.before, found.after) for k in (1, 2)], strict=True):
+            np.testing.assert_allclose(np.asarray(axes.collections[0].get_offsets()), points[:, [0, second]])
+
+    def test_pictures_are_those_of_points_and_lines(self, found, figures):
+        shown = [np.asarray(axes.images[0].get_array()) for axes in figures["images"].axes]
+        low, high = found.points.min(), found.points.max()
+        first = np.clip((found.line.straight[0].reshape(5, 5) - low) / (high - low), 0, 1)
+        np.testing.assert_allclose(shown[27], first, atol=1e-12)
+        assert len(shown) == 36
+
+
+def test_one_row_a_layer_and_a_question(found):
+    assert len(flat_tables.layers(found).rows) == found.report.num_layers
+    assert [row[1] for row in flat_tables.verdicts(found).rows][-1] == found.report.verdict.value
+    assert flat_tables.dimension(found) is None
+    assert [row[0] for row in flat_tables.errors(found).rows] == ["fitted", "held out"]
