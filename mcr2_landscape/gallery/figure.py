@@ -17,6 +17,8 @@ GROUPS: dict[str, tuple[str, str | tuple[str, ...]]] = {
     "ctrl": ("Closed-loop transcription of linear subspaces", "ctrl."),
     "markov": ("Independent learning in Markov potential games", "mpg."),
     "whitebox": ("White-box transformers", ("crate", "aot.", "book.")),
+    "flatnet": ("Manifold flattening", "flatnet."),
+    "csc": ("Convolutional sparse coding in a closed loop", "csc."),
     "scale": ("Scale", ""),
 }
 

