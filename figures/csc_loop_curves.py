@@ -16,11 +16,18 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure as Canvas
 
-_SETTING = "learning_rate, batch_size, decoder_steps"
+_NAMES = ("learning_rate", "batch_size", "decoder_steps", "num_steps")
+_SETTING = ", ".join(_NAMES)
 _PARTS = {"distance": "ΔR(f(X), fgf(X))", "consistency": "‖f(x) − fgf(x)‖²", "pixels": "error of pixels"}
 _COLORS = (BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY)
 _DASHES: tuple[Any, ...] = ("solid", (0, (4, 1.5)), (0, (1, 1)))
 _MARKERS = "osD^v<"
+_LEGEND: dict[str, Any] = {
+    "title": "learning rate, steps × batch, steps of g for one of f",
+    "title_fontsize": 7,
+    "fontsize": 7,
+    "columnspacing": 1.2,
+}
 _CURVES = f"""
     SELECT count(*) AS units, mode, {_SETTING}, step, {", ".join(f"median({name}) AS {name}" for name in _PARTS)} FROM (
         SELECT mode, {_SETTING}, unnest(curve_step) AS step, {", ".join(f"unnest(curve_{name}) AS {name}" for name in _PARTS)}
@@ -60,15 +67,15 @@ def paint(canvas: Canvas, tables: Mapping[str, Table]) -> None:
 
 
 def _looks(ends: Table) -> dict[tuple[Any, ...], dict[str, Any]]:
-    """Of each setting: the color says learning rate and steps of the decoder, the dashes the batch."""
-    settings = sorted({key for key, _ in ends.groups("learning_rate", "batch_size", "decoder_steps")})
-    pairs = sorted({(rate, steps) for rate, _, steps in settings})
-    batches = sorted({batch for _, batch, _ in settings})
+    """Of each setting: the color says learning rate and steps of the decoder, the dashes batch and steps."""
+    settings = sorted({key for key, _ in ends.groups(*_NAMES)})
+    pairs = sorted({(rate, steps) for rate, _, steps, _ in settings})
+    lengths = sorted({(batch, count) for _, batch, _, count in settings})
     out = {}
-    for rate, batch, steps in settings:
-        k, j = pairs.index((rate, steps)), batches.index(batch)
+    for rate, batch, steps, count in settings:
+        k, j = pairs.index((rate, steps)), lengths.index((batch, count))
         color = _COLORS[k % len(_COLORS)]
-        out[rate, batch, steps] = {
+        out[rate, batch, steps, count] = {
             "color": color,
             "linestyle": _DASHES[j % len(_DASHES)],
             "marker": _MARKERS[k % len(_MARKERS)],
@@ -78,7 +85,7 @@ def _looks(ends: Table) -> dict[tuple[Any, ...], dict[str, Any]]:
 
 
 def _curves(axes: Axes, own: Table, part: str, looks: Mapping[tuple[Any, ...], dict[str, Any]]) -> None:
-    for setting, curve in own.groups("learning_rate", "batch_size", "decoder_steps"):
+    for setting, curve in own.groups(*_NAMES):
         look = looks[setting]
         axes.plot(curve["step"], curve[part], color=look["color"], linestyle=look["linestyle"], linewidth=1.0)
     axes.locator_params(axis="x", nbins=5)
@@ -98,7 +105,7 @@ def _summary(axes: Axes, ends: Table, looks: Mapping[tuple[Any, ...], dict[str, 
     at, labels = np.arange(len(ends)), []
     for k in at:
         row = {name: column[k] for name, column in ends.columns.items()}
-        look = looks[row["learning_rate"], row["batch_size"], row["decoder_steps"]]
+        look = looks[tuple(row[name] for name in _NAMES)]
         if row["share_low"] is not None:
             axes.hlines(k, row["share_low"], row["share_high"], color=look["color"], linewidth=1.2)
         shape = {name: look[name] for name in ("color", "marker", "markerfacecolor")}
@@ -125,11 +132,11 @@ def _legend(canvas: Any, looks: Mapping[tuple[Any, ...], dict[str, Any]]) -> Non
     from matplotlib.lines import Line2D
 
     handles: dict[str, Any] = {}
-    for (rate, batch, steps), look in looks.items():
-        words = f"rate {rate:g}, batch {batch}, {steps} step{'s' if steps > 1 else ''} of g"
+    for (rate, batch, steps, count), look in looks.items():
+        words = f"{rate:g}, {count} × {batch}, {steps}:1"
         handles[words] = Line2D([], [], markersize=4, linewidth=1.1, **look)
     handles["mean image"] = Line2D([], [], color=INK, linewidth=1.0, linestyle=(0, (1, 1.5)))
-    canvas.legend(list(handles.values()), list(handles), loc="outside upper center", ncols=3, fontsize=7, columnspacing=1.2)
+    canvas.legend(list(handles.values()), list(handles), loc="outside upper center", ncols=3, **_LEGEND)
 
 
 FIGURE = Figure(
