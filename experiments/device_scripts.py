@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import datetime
-import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 
 import jax
 
+from mcr2_landscape.files import check_writable, write_json, write_text
 from mcr2_landscape.provenance import describe_device, versions
 
 from .gpu import driver
@@ -75,9 +75,11 @@ def run_on_device(
         return 2
     folder = Path(options.out)
     folder.mkdir(parents=True, exist_ok=True)
-    found = measure(options.dry_run, lambda words: print(words, file=sys.stderr, flush=True))
     files = [folder / f"{name}{ending}" for ending in (".json", ".md")]
-    files[0].write_text(json.dumps(found, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-    files[1].write_text(markdown(found), encoding="utf-8")
+    for file in files:
+        check_writable(file)
+    found = measure(options.dry_run, lambda words: print(words, file=sys.stderr, flush=True))
+    write_json(files[0], found)
+    write_text(files[1], markdown(found))
     print(f"wrote {files[0]} and {files[1]}")
     return 0 if right(found) else 1

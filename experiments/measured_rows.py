@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
+import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 from mcr2_landscape.bench.timing import Quartiles
+from mcr2_landscape.files import check_writable, write_json
 from mcr2_landscape.provenance import versions
 from mcr2_landscape.record import to_plain
+from mcr2_landscape.validation import InputError, positive_integer
 
 Row = dict[str, Any]
 
@@ -69,7 +71,8 @@ def run_table(
     rounds: int,
     peers: Callable[[], dict[str, str]] = dict,
 ) -> int:
-    """The main function of such a script: print the table, write it as JSON where a path is given, and return the status.
+    """The main function of such a script: print the table, write it as JSON where a path is given, and return the status: 2 for
+    a file that cannot be written or no rounds, before anything is measured.
 
     **Arguments:** `name`, of the module; `measure`, from the number of rounds, `rounds` unless asked otherwise, to the rows;
     `peers`: versions of the libraries that were compared, asked for when all is measured.
@@ -78,11 +81,18 @@ def run_table(
     parser.add_argument("out", nargs="?", type=Path, help="a file for the figures as JSON")
     parser.add_argument("--rounds", type=int, default=rounds, help=f"turns of each contestant ({rounds})")
     asked = parser.parse_args(arguments)
+    try:
+        positive_integer("rounds", asked.rounds)
+        if asked.out:
+            check_writable(asked.out, "figures")
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
     rows = measure(asked.rounds)
     about = {**versions(), **peers()}
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
     print(f"{os.cpu_count()} cores, load {load}; " + ", ".join(f"{name} {version}" for name, version in about.items()))
     if asked.out:
         plain = {"figures": rows, "versions": about, "cores": os.cpu_count(), "load": load, "rounds": asked.rounds}
-        asked.out.write_text(json.dumps(to_plain(plain), indent=1) + "\n", encoding="utf-8")
+        write_json(asked.out, to_plain(plain), "figures")
     return status(rows)

@@ -147,7 +147,8 @@ def _learned(
 
     line = StatusLine(sys.stderr)
     count, channels, height, width = images.train.shape
-    output.note(f"learning {wanted.atoms} atoms from {count} images of {channels} × {height} × {width}: {images.source}")
+    atom = "atom" if wanted.atoms == 1 else "atoms"
+    output.note(f"learning {wanted.atoms} {atom} from {count} images of {channels} × {height} × {width}: {images.source}")
     try:
         learned = learn_dictionary(
             images.train,
@@ -221,6 +222,7 @@ def _write(
     arrays: dict[str, Any] = {
         "codes": solution.codes,
         "errors": found.errors,
+        "rows": images.rows,
         "objective": solution.objective,
         "duality_gap": solution.duality_gap,
         "sparsity": solution.sparsity,
@@ -242,7 +244,8 @@ def _say(found: SparseExamination, plain: dict[str, Any], folder: FittedFolder, 
 
     output.files(plain, None)
     count, _, height, width = found.atom_shape
-    output.heading(f"{found.source}: {count} atoms of {height} × {width}, λ = {found.solution.sparsity[0]:.4g}")
+    atom = "atom" if count == 1 else "atoms"
+    output.heading(f"{found.source}: {count} {atom} of {height} × {width}, λ = {found.solution.sparsity[0]:.4g}")
     output.sentences("What was found", found.summary)
     output.sentences("Notes", found.notes)
     output.table(sparse_tables.curve(found))

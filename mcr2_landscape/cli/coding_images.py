@@ -38,11 +38,12 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Images:
-    """Pixels to learn from and to solve for, float64, and what was done to them."""
+    """Pixels to learn from and to solve for, float64, and what was done to them; `rows`: numbers of the latter in the data."""
 
     train: np.ndarray
     test: np.ndarray
     labels: np.ndarray | None
+    rows: np.ndarray
     source: str
     notes: tuple[str, ...]
 
@@ -56,7 +57,7 @@ def read_images(data: str, wanted: Wanted, *, learned: bool) -> Images:
 
     from mcr2_landscape.randomness import generator
 
-    found, notes = _drawn(data, wanted, _LEARNED if learned else _SOLVED)
+    found, rows, notes = _drawn(data, wanted, _LEARNED if learned else _SOLVED)
     count = len(found.images)
     order, out = np.arange(count), count
     if learned:
@@ -65,15 +66,32 @@ def read_images(data: str, wanted: Wanted, *, learned: bool) -> Images:
         order, out = generator(wanted.seed).permutation(count), min(max(round(wanted.test_fraction * count), 1), count - 1)
     train, test = np.sort(order[out:]), np.sort(order[:out])
     pixels = found.images.astype(np.float64)
+    tested, learned_from = _same(pixels, test, train)
+    copies = int(np.isin(tested, learned_from).sum())
+    if copies:
+        notes += (f"copies of {copies} of the {len(test)} test images took part in the learning",)
+    channels, _, last = pixels.shape[1:]
+    if last in (1, 3) and channels not in (1, 3):
+        notes += (
+            f"images were taken as (n, C, H, W), of {channels} channels; if they come last, give np.moveaxis(images, -1, 1)",
+        )
     if wanted.center:
         pixels = pixels - pixels.mean(axis=(2, 3), keepdims=True)
         notes += ("from each image the mean of its pixels was subtracted",)
     labels = None if found.labels is None else found.labels[test]
-    return Images(pixels[train], pixels[test], labels, found.source, notes)
+    return Images(pixels[train], pixels[test], labels, rows[test], found.source, notes)
 
 
-def _drawn(data: str, wanted: Wanted, default: int) -> tuple[LabeledImages, tuple[str, ...]]:
-    """So many images as are asked for, or as there are by default, drawn by the seed."""
+def _same(pixels: np.ndarray, *parts: np.ndarray) -> list[np.ndarray]:
+    """Numbers that images share where they are equal, for each part."""
+    import numpy as np
+
+    same = np.unique(pixels.reshape(len(pixels), -1), axis=0, return_inverse=True)[1].reshape(-1)
+    return [same[part] for part in parts]
+
+
+def _drawn(data: str, wanted: Wanted, default: int) -> tuple[LabeledImages, np.ndarray, tuple[str, ...]]:
+    """So many images as are asked for, or as there are by default, drawn by the seed, and their numbers in the data."""
     import numpy as np
 
     from mcr2_landscape.cli.imaging import DATA
@@ -96,7 +114,9 @@ def _drawn(data: str, wanted: Wanted, default: int) -> tuple[LabeledImages, tupl
     if wanted.images is not None and wanted.images > total:
         raise InputError(f"--images: found {wanted.images}; {data} has {total}: give at most as many")
     count = min(total, wanted.images or default)
+    rows = np.arange(total)
     if count < total:
-        found = found.subset(np.sort(generator(wanted.seed).permutation(total)[:count]))
+        rows = np.sort(generator(wanted.seed).permutation(total)[:count])
+        found = found.subset(rows)
         notes += (f"{count} of the {total} images were drawn",)
-    return found, notes
+    return found, rows, notes

@@ -98,11 +98,12 @@ def _fitted(
     from mcr2_landscape.cli.rows import StatusLine
     from mcr2_landscape.flatnet import BuildOptions, Progressed, fit_network
     from mcr2_landscape.flatnet.examination import examine_fit
+    from mcr2_landscape.flatnet.sentences import plural
 
     line = StatusLine(sys.stderr)
     used, held_out = points.used, points.held_out
     count, width = used.points.shape
-    output.note(f"flattening {count} points of {width} features: {points.source}")
+    output.note(f"flattening {count:,} points of {plural(width, 'feature')}: {points.source}")
 
     def watch(made: Progressed) -> None:
         line.show(f"{made.iterations} of {wanted.layers} tried, {made.layers} layers, {made.tail:.3g} outside the plane")
@@ -151,9 +152,11 @@ def _notes(points: Points, data: Any) -> tuple[str, ...]:
 
     notes = list(points.notes)
     if data.duplicates:
-        notes.append(f"{plural(data.duplicates, 'point')} of {data.samples} repeat an earlier one")
+        verb = "repeats" if data.duplicates == 1 else "repeat"
+        notes.append(f"{plural(data.duplicates, 'point')} of {data.samples} {verb} an earlier one")
     if data.constant:
-        notes.append(f"{plural(data.constant, 'feature')} of {data.features} never change")
+        verb = "changes" if data.constant == 1 else "change"
+        notes.append(f"{plural(data.constant, 'feature')} of {data.features} never {verb}")
     if data.span < data.features:
         notes.append(f"the points reach {data.span} of {data.features} dimensions; layers work in those")
     if data.pieces > 1:
@@ -208,11 +211,13 @@ def _write(
 
 
 def _say(found: FlatExamination, plain: dict[str, Any], folder: FittedFolder, output: Output) -> None:
+    from mcr2_landscape.flatnet.sentences import plural
     from mcr2_landscape.report import flat_tables
 
     report = found.report
     output.files(plain, None)
-    output.heading(f"{found.source}: {report.data.features} features to {report.dimension}, {report.num_layers} layers")
+    features, layers = plural(report.data.features, "feature"), plural(report.num_layers, "layer")
+    output.heading(f"{found.source}: {features} to {report.dimension}, {layers}")
     output.sentences("What was found", found.summary)
     output.sentences("Notes", found.notes)
     output.table(flat_tables.verdicts(found))

@@ -132,9 +132,14 @@ def _split(
     from mcr2_landscape.randomness import generator
 
     count = len(points)
-    out = round(part * count)
-    order = generator(seed).permutation(count)
-    used, later = np.sort(order[out:]), np.sort(order[:out])
+    if count < 2:
+        raise InputError(f"{source}: found a single point; give two at least, and many more for a verdict")
+    _, first, same = np.unique(points, axis=0, return_index=True, return_inverse=True)
+    # Copies of a point stay together: of one that was fitted none was held out. Two different points are left to be fitted.
+    first, same = np.sort(first), first[same.reshape(-1)]
+    out = max(0, min(round(part * len(first)), len(first) - 2))
+    held = np.isin(same, first[generator(seed).permutation(len(first))[:out]])
+    used, later = np.flatnonzero(~held), np.flatnonzero(held)
     return Points(
         Rows(points[used], used), Rows(points[later], later) if out else None, image_size, f"{source}, {count} points", notes
     )

@@ -21,7 +21,7 @@ DEPTHS = (1, 2, 5, 10, 20, 50, 100)
 FACTORS = (4.0, 2.0, 1.0, 0.5, 0.25)
 _STUDIED = 20  # images for the curves
 _SHOWN = 8
-_CURVE_GAP = 1e-8
+CURVE_GAP = 1e-8  # of the curve, and of random atoms
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ def examine(
     random = None
     if begun is not None:
         say("solving the same images with the atoms that learning began with")
-        random = _whole(solve(begun, images, sparsity=lam, gap=_CURVE_GAP, **program)).objective
+        random = _whole(solve(begun, images, sparsity=lam, gap=CURVE_GAP, **program)).objective
     say(f"solving {len(few)} images at {len(FACTORS)} sparsities, and step by step")
     curve = tuple(_point(dictionary, few, factor * lam, program) for factor in FACTORS)
     encoder = encoder_gap(dictionary, few, DEPTHS, sparsity=lam, gap=wanted, **program)
@@ -177,7 +177,7 @@ def _whole(solution: Solution) -> Solution:
 
 
 def _point(dictionary: ConvDictionary, images: np.ndarray, lam: float, program: dict[str, Any]) -> SparsityPoint:
-    found = _whole(solve(dictionary, images, sparsity=lam, gap=_CURVE_GAP, **program))
+    found = _whole(solve(dictionary, images, sparsity=lam, gap=CURVE_GAP, **program))
     left = images - _synthesized(dictionary, found.codes, (images.shape[2], images.shape[3]))
     used = found.codes != 0
     return SparsityPoint(

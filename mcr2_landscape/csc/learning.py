@@ -115,8 +115,8 @@ def learn_dictionary(
     directions. `start`: atoms to begin with; by default random ones by `key` (a JAX key, an integer seed or a NumPy
     generator), which only they need. `state`: of an earlier result, to go on as if it had not stopped; `checkpoint`: an .npz
     file that is written now and then, and gone on from if it is there. With both the one that is further on counts, if they
-    are of one run. `progress`: True for a bar, or a function of
-    (alternations, max_alternations, 0).
+    are of one run. A run that is gone on from keeps its own atoms, whatever `start` and `key` say. `progress`: True for a bar,
+    or a function of (alternations, max_alternations, 0).
 
     **Raises:** `InputError` for bad input, no key where atoms are random, a state or checkpoint of other images or another
     program, a state beside a checkpoint of another run, and files that cannot be read or written, before anything is computed.

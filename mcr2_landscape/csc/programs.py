@@ -245,7 +245,7 @@ def _measure(
     # for μ = 0 a dual point must be feasible: the one of largest dual value on the line through the residual
     wanted = total(r * x) / jnp.where(rr > 0, rr, 1)
     peak = _peak(v, nonnegative)
-    feasible = jnp.where(peak > sparsity, sparsity / jnp.where(peak > 0, peak, 1), jnp.inf)
+    feasible = jnp.where(peak > 0, sparsity / jnp.where(peak > 0, peak, 1), jnp.inf)
     gap = gap_at(jnp.clip(wanted, 0, feasible), jnp.zeros_like(v))
     if elastic:
         gap = jnp.minimum(gap, gap_at(jnp.ones_like(gap), soft_threshold(v, lam, nonnegative) ** 2 / (2 * ridge)))

@@ -137,7 +137,7 @@ class _Work:
         bar.update(int(closed.sum()), int(solved.sum()))
         size = min(max(1, _GROUP // each), len(self.codes))
         # By halves: so few shapes are compiled, however many images λ_max leaves.
-        while size * each > _COMPILING and left.size <= size // 2:
+        while size > 1 and size * each > _COMPILING and left.size <= size // 2:
             size = -(-size // 2)
         for first in range(0, left.size, size):
             group = left[first : first + size]

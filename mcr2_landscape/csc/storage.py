@@ -40,7 +40,7 @@ def save_dictionary(
     if metadata is not None and not isinstance(metadata, Mapping):
         raise InputError(f"metadata: found {type(metadata).__name__}; pass a mapping from names to plain values")
     try:
-        said = json.dumps(to_plain(metadata or {}), allow_nan=False, ensure_ascii=False)
+        said = json.dumps(to_plain(metadata or {}), allow_nan=False)
     except TypeError as error:
         raise InputError(f"metadata: {error}; pass numbers, text, arrays, or lists and mappings of them") from None
     path = check_writable(path, "dictionary")
@@ -73,9 +73,12 @@ def dictionary_metadata(path: str | os.PathLike[str]) -> dict[str, Any]:
     """
     _, about = _read(Path(path))
     try:
-        return dict(json.loads(about["metadata"]))
-    except (KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{path}: its metadata cannot be read ({error}); write it again with save_dictionary") from None
+        found = json.loads(about["metadata"])
+        if isinstance(found, dict):
+            return found
+    except (KeyError, ValueError):
+        pass
+    raise InputError(f"{path}: its metadata cannot be read; write it again with save_dictionary")
 
 
 def _read(path: Path) -> tuple[np.ndarray, dict[str, str]]:

@@ -15,6 +15,7 @@ from mcr2_landscape.flatnet.fitting import FlatFit
 from mcr2_landscape.flatnet.folding import connected_pieces, distinct
 from mcr2_landscape.flatnet.network import FlatNetwork
 from mcr2_landscape.flatnet.refitting import relative_error
+from mcr2_landscape.flatnet.scaling import exponent
 from mcr2_landscape.record import Record
 from mcr2_landscape.validation import InputError
 
@@ -22,6 +23,8 @@ _DEPTHS = 60  # layers after which the spectrum is taken, at most
 _DIRECTIONS = 8  # of the spectrum, and of the projections, at least
 _STEPS = 41  # along the line
 _SPAN = 1e-8  # of the greatest singular value: directions with less are none
+_FARTHEST = 1e100  # of the extent of the points fitted: squares of more do not fit in float64
+_NEAREST = 1e-14  # of that extent: rounding hides points that are closer together
 
 
 @dataclass(frozen=True)
@@ -127,7 +130,8 @@ def examine_network(
 ) -> FlatExamination:
     """What a network does with points that it was not fitted to.
 
-    **Raises:** `InputError` for points of another width, and fewer than two different ones.
+    **Raises:** `InputError` for points of another width, fewer than two different ones, and points so far away or so near
+    together that float64 does not hold their codes.
     """
     began = time.process_time()
     points = used.points
@@ -137,6 +141,17 @@ def examine_network(
     if len(first) < 2:
         raise InputError(f"points: found the same point {len(points)} times; pass points that differ")
     layers, d = network.layers.single(), network.num_components
+    far = np.abs(points / network.extent - network.offset / network.extent).max()
+    if not far < _FARTHEST:
+        raise InputError(
+            f"points: lie {far:.2g} times as far away as those that the network was fitted to; pass points like those"
+        )
+    apart = np.ptp(points / network.extent, axis=0).max()
+    if apart < _NEAREST:
+        raise InputError(
+            f"points: lie within {apart:.2g} of the extent of those that the network was fitted to, so that it cannot tell "
+            "them apart; pass points like those"
+        )
     z = (points - network.offset) @ network.frame / network.extent
     start, tails = z, [spectral_tail(z, d)]
     for layer in layers:
@@ -173,8 +188,8 @@ def _notes_on(points: np.ndarray, first: np.ndarray) -> DataNotes:
     values = np.linalg.svd(centered, compute_uv=False)
     span = max(1, int(np.sum(values > _SPAN * values[0])))
     constant = int(np.sum(np.ptp(points, axis=0) == 0))
-    extent = np.sqrt(np.sum(centered * centered, axis=1).max())
-    pieces = connected_pieces(centered[first] / extent)
+    near = np.ldexp(centered, -exponent(centered))
+    pieces = connected_pieces(near[first] / np.sqrt(np.sum(near * near, axis=1).max()))
     return DataNotes(len(points), points.shape[1], span, len(points) - len(first), constant, pieces)
 
 
@@ -191,12 +206,10 @@ def _examined(
 ) -> FlatExamination:
     points = used.points
     center = points.mean(axis=0)
-    spread = float(np.mean(np.sum((points - center) ** 2, axis=1)))
     codes = network.encode_rows(points)
     decoded = network.decode_rows(codes)
     later = np.zeros((0, points.shape[1])) if held_out is None else held_out.points
     later_codes = network.encode_rows(later)
-    later_spread = float(np.mean(np.sum((later - center) ** 2, axis=1))) if len(later) else 1.0
     depths, spectra, flat = _spectra(network, points)
     wanted = max(_DIRECTIONS, network.num_components + 1)
     directions = _principal(points - center, wanted)
@@ -212,14 +225,14 @@ def _examined(
         radii=columns[0],
         alphas=columns[1],
         moves=columns[2],
-        line=_line(network, points, codes, spread),
+        line=_line(network, points, codes, center),
         image_size=image_size,
         rows=used.rows,
         codes=codes,
-        errors=np.sum((points - decoded) ** 2, axis=1) / spread,
+        errors=_errors(points, decoded, center),
         held_out_rows=np.zeros(0, np.int64) if held_out is None else held_out.rows,
         held_out_codes=later_codes,
-        held_out_errors=np.sum((later - network.decode_rows(later_codes)) ** 2, axis=1) / later_spread,
+        held_out_errors=_errors(later, network.decode_rows(later_codes), center),
         before=(points - center) @ directions,
         after=flattened @ _principal(flattened, wanted),
         center=center,
@@ -227,6 +240,15 @@ def _examined(
         points=points,
         decoded=decoded,
     )
+
+
+def _errors(points: np.ndarray, decoded: np.ndarray, center: np.ndarray) -> np.ndarray:
+    """‖x − x̂‖² over the mean of ‖x − center‖², (N,); zero where that is, as for `relative_error`."""
+    centered, missed = points - center, points - decoded
+    power = exponent(centered)
+    missed = np.sum(np.ldexp(missed, -power) ** 2, axis=1)
+    spread = np.sum(np.ldexp(centered, -power) ** 2) / max(1, len(points))
+    return missed / spread if spread > 0 else np.zeros(len(points))
 
 
 def _spectra(network: FlatNetwork, points: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -254,15 +276,17 @@ def _principal(centered: np.ndarray, count: int) -> np.ndarray:
     return (rows * signs[:, None]).T
 
 
-def _line(network: FlatNetwork, points: np.ndarray, codes: np.ndarray, spread: float) -> FlatLine:
+def _line(network: FlatNetwork, points: np.ndarray, codes: np.ndarray, center: np.ndarray) -> FlatLine:
     from scipy.spatial import KDTree
 
     along = np.linspace(0, 1, _STEPS)[:, None]
     ends = codes[codes[:, 0].argmin()], codes[codes[:, 0].argmax()]
     decoded = network.decode_rows((1 - along) * ends[0] + along * ends[1])
     straight = (1 - along) * decoded[0] + along * decoded[-1]
-    tree = KDTree(np.unique(points, axis=0))
-    unit = float(np.sqrt(spread))
+    power = exponent(points - center)
+    near, bent, chord = (np.ldexp(part - center, -power) for part in (np.unique(points, axis=0), decoded, straight))
+    tree = KDTree(near)
+    unit = float(np.sqrt(np.mean(np.sum(np.ldexp(points - center, -power) ** 2, axis=1))))
     spacing = float(np.median(tree.query(tree.data, k=2)[0][:, 1]))
-    near, far = (float(tree.query(part)[0].max()) / unit for part in (decoded, straight))
+    near, far = (float(tree.query(part)[0].max()) / unit for part in (bent, chord))
     return FlatLine(decoded, straight, near, far, spacing / unit)

@@ -19,6 +19,7 @@ from mcr2_landscape.verdict import Verdict
 
 #: Trustworthiness from which on a code does not fold, and below which it does.
 UNFOLDED, FOLDED = 0.99, 0.98
+_FEW = 10  # held-out points, by which alone nothing is decided
 
 
 @dataclass(frozen=True)
@@ -46,13 +47,14 @@ class FlatReport(Record):
 
     **Fields:** `verdict`: `holds` where all that follow do and the data are one piece, `refuted` where one is, with `reasons`
     in words; `flat`: the tail (held-out points' too, with what of them leaves the span of those fitted) is at most `flatness`,
-    `refuted` where no layer moves the points any more before that, `undecided` where the build was cut short, its tail hardly
-    fell any more, or points are too few for any layer; `unfolded`: for d = 1 neither an order inversion nor different points of
-    one code; for any d, no fold seen by trustworthiness, at least 0.99 (for d > 1), `refuted` below 0.98: no proof, since a
-    fold that brings few points together hardly shows in it; `certified`: `RoundTrips`; `decodable`: the error is at most
-    `tolerance`, on held-out points, or else on points left out of the refit; where neither was measured, `undecided`, or
-    `refuted` where even that on the points fitted is more. As long as `flat` is undecided neither `unfolded` nor `decodable`
-    is refuted: more layers change both.
+    `refuted` where no layer moves the points any more before that, or held-out points are not flat though those fitted are,
+    `undecided` where the build was cut short, its tail hardly fell any more, or points are too few for any layer; `unfolded`:
+    for d = 1 neither an order inversion nor different points of one code; for any d, no fold seen by trustworthiness, at least
+    0.99 (for d > 1), `refuted` below 0.98: no proof, since a fold that brings few points together hardly shows in it;
+    `certified`: `RoundTrips`; `decodable`: the error is at most `tolerance`, on held-out points, and, where those are fewer
+    than ten or none, on points left out of the refit; where neither was measured, `undecided`, or `refuted` where even that on
+    the points fitted is more. As long as `flat` is undecided neither `unfolded` nor `decodable` is refuted: more layers change
+    both.
 
     `dimension` d, and `estimate`, how it was found (`None` where it was given); `data`; `num_layers`, `iterations`, `stop`;
     `tails` before the first layer and after each, `held_out_tail`; `order` (`None` for d > 1) and `neighborhoods`; `trips`;
@@ -130,8 +132,7 @@ def examine(
     early = flat is Verdict.UNDECIDED
     unfolded = _unless(early, _unfolded(order, near))
     left_out = None if refitted is None else refitted.error
-    judged = next(found for found in (held_error, left_out, error) if found is not None)
-    where = " on held-out points" if held_error is not None else "" if left_out is None else " on points left out of the refit"
+    judged, where = _judged(error, left_out, held_error, 0 if held_out is None else len(held_out))
     decodable = Verdict.REFUTED
     if judged <= tolerance:
         decodable = Verdict.UNDECIDED if held_error is None and left_out is None else Verdict.HOLDS
@@ -145,7 +146,7 @@ def examine(
             "decoding was measured on no points but those fitted; hold some back (validation_fraction), or refit ten or more"
         )
     if trips.verdict is Verdict.REFUTED:
-        reasons.append("a layer's round trip exceeds its threshold or its identity")
+        reasons.append("a layer's round trip exceeds its threshold, misses its identity, or is not undone by its exact inverse")
     parts = (flat, unfolded, trips.verdict, decodable)
     verdict = Verdict.HOLDS
     if data.pieces > 1 or any(part is not Verdict.HOLDS for part in parts):
@@ -158,6 +159,15 @@ def examine(
         left_out, held_error, 0 if held_out is None else len(held_out), None if refitted is None else refitted.ridge,
         time.process_time() - began,
     )  # fmt: skip
+
+
+def _judged(error: float, left_out: float | None, held_error: float | None, num_held_out: int) -> tuple[float, str]:
+    """The error that decides whether points are decodable, and where it was measured."""
+    left = None if left_out is None else (left_out, " on points left out of the refit")
+    held = None if held_error is None else (held_error, " on held-out points")
+    if left and held and num_held_out < _FEW:  # which may lie where decoding happens to be good
+        return held if not held[0] <= left[0] else left
+    return held or left or (error, "")
 
 
 def _unless(early: bool, verdict: Verdict) -> Verdict:

@@ -84,10 +84,14 @@ def _refit(
 
 
 def relative_error(points: np.ndarray, decoded: np.ndarray, about: np.ndarray | None = None) -> float:
-    """Σ‖x − x̂‖²/Σ‖x − x̄‖², with x̄ the mean of `about` (of the points themselves if left out)."""
+    """Σ‖x − x̂‖²/Σ‖x − x̄‖², with x̄ the mean of `about` (of the points themselves if left out). Where every point is x̄, zero
+    if they are met, and infinite if not."""
     power = exponent(points)
     points, decoded, about = (np.ldexp(part, -power) for part in (points, decoded, points if about is None else about))
     centered = points - about.mean(axis=0)
     power = exponent(centered)
     spread = np.sum(np.ldexp(centered, -power) ** 2)
-    return float(np.sum(np.ldexp(points - decoded, -power) ** 2) / spread) if spread > 0 else 0.0
+    missed = np.sum(np.ldexp(points - decoded, -power) ** 2)
+    if not spread > 0:
+        return 0.0 if missed == 0 else float("inf")
+    return float(missed / spread)

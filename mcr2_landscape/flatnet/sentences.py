@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from mcr2_landscape.flatnet.findings import FlatReport
 
 _STOPPED = {
-    Stop.FLAT: "",
-    Stop.STALLED: "; no further layer would move the points, or the tail stood still",
     Stop.ITERATIONS: "; the build ended at its number of layers tried, and more would change that",
     Stop.TIME: "; the build ended at its time limit, and more layers would change that",
 }
@@ -73,12 +71,28 @@ def _flat(found: FlatExamination) -> str:
         held = f", of held-out points {report.held_out_tail:.2g}"
     elif report.held_out_tail is not None and report.held_out_tail > report.tail:
         held = f", and {report.held_out_tail:.2g} about the plane of the points that were fitted"
-    ended = _STOPPED[report.stop] if found.fitted and report.flat is not Verdict.HOLDS else ""
+    ended = _ended(report) if found.fitted and report.flat is not Verdict.HOLDS else ""
+    if found.fitted and report.data.span <= report.dimension:
+        ended += (
+            f"; the points fitted reach {plural(report.data.span, 'dimension')}, so that they are flat as they came: "
+            "only others could tell more"
+        )
+    leave = f"{plural(report.num_layers, 'layer')} leave{'s' if report.num_layers == 1 else ''}"
     return (
-        f"{word}: {plural(report.num_layers, 'layer')} leave {report.tail:.2g} of the variance outside "
+        f"{word}: {leave} {report.tail:.2g} of the variance outside "
         f"{plural(report.dimension, 'dimension')}{held}; before it was {report.tails[0]:.2g}, and {report.flatness:g} is "
         f"allowed{ended}."
     )
+
+
+def _ended(report: FlatReport) -> str:
+    """Why there are no more layers: where the build ended by itself the report's own reason."""
+    if report.stop in _STOPPED:
+        return _STOPPED[report.stop]
+    reason = next((words for words in report.reasons if words.startswith("not flat:")), "")
+    why = reason.rpartition(" is allowed, and ")[2]
+    why = why.replace(", fewer dimensions, or a larger most_radius", " or fewer dimensions")
+    return f"; {why}" if why else ""
 
 
 def _folded(report: FlatReport) -> str:
@@ -98,7 +112,9 @@ def _folded(report: FlatReport) -> str:
         said.append(
             f"trustworthiness of neighborhoods is {near.trustworthiness:.4f} ({asked}) and continuity {near.continuity:.4f}"
         )
-    evidence = ", and ".join(said) or "too few points to tell"
+    else:
+        said.append("fewer than four different points do not tell a fold")
+    evidence = ", and ".join(said)
     if report.unfolded is Verdict.HOLDS:
         proof = "" if order is not None else "; that is no proof, since a small fold hardly shows"
         return f"No fold seen: {evidence}{proof}."
@@ -141,6 +157,8 @@ def _dimension(found: FlatExamination) -> str:
     report, estimate = found.report, found.report.estimate
     if not found.fitted:
         return f"The dimension, {report.dimension}, is the network's."
+    if estimate is None and report.data.samples - report.data.duplicates < 3:
+        return "The dimension is 1, since only two different points were fitted."
     if estimate is None:
         return f"The dimension, {report.dimension}, was given."
     votes = f"{estimate.votes[estimate.dimension - 1]} of {estimate.centers}" if estimate.agreement else "none"

@@ -41,7 +41,7 @@ def save_network(path: str | os.PathLike[str], network: FlatNetwork, metadata: M
     if not isinstance(metadata, Mapping | None):
         raise InputError(f"metadata: found {type(metadata).__name__}; pass a mapping from names to plain values")
     try:
-        about = json.dumps(to_plain(metadata or {}), allow_nan=False, ensure_ascii=False)
+        about = json.dumps(to_plain(metadata or {}), allow_nan=False)
     except TypeError as error:
         raise InputError(f"metadata: {error}; pass numbers, text, arrays, or lists and mappings of them") from None
     arrays = {name: np.asarray(part, order="C") for name, part in _tensors(network).items()}
@@ -124,6 +124,8 @@ def _check(arrays: Mapping[str, np.ndarray]) -> None:
     check_shape("frame", arrays["frame"].shape, (None, None))
     check_shape("code_basis", arrays["code_basis"].shape, (None, None))
     (dim, span), components = arrays["frame"].shape, arrays["code_basis"].shape[1]
+    if not components:
+        raise InputError("code_basis: found no column; a code has one dimension at least")
     shapes = {"offset": (dim,), "frame": (dim, span), "extent": (), "code_mean": (span,), "code_basis": (span, components)}
     for stack in _STACKS:
         check_shape(f"{stack}.basis", arrays[f"{stack}.basis"].shape, (None, span, None))
@@ -145,3 +147,26 @@ def _check(arrays: Mapping[str, np.ndarray]) -> None:
     for name in ("extent", *(f"{stack}.{part}" for stack in _STACKS for part in ("gamma", "scale"))):
         if not (arrays[name] > 0).all():
             raise InputError(f"{name}: found {arrays[name].min():g}; it is greater than zero in every network")
+    width = arrays["layers.basis"].shape[2]
+    used = np.arange(width)[None, :] < arrays["layers.rank"][:, None]
+    for name, columns in (("frame", True), ("code_basis", True), ("layers.basis", used)):
+        _check_orthonormal(name, arrays[name], columns)
+    if not np.array_equal(used.sum(axis=1), arrays["layers.rank"]):
+        raise InputError(f"layers.rank: found {arrays['layers.rank'].max():g} for bases of {width} columns")
+    for name in Layer._fields:
+        if name != "coefficients" and not np.array_equal(arrays[f"decoder.{name}"], arrays[f"layers.{name}"]):
+            raise InputError(f"decoder.{name}: is not that of layers, from which a decoder differs by its coefficients alone")
+
+
+def _check_orthonormal(name: str, basis: np.ndarray, used: Any) -> None:
+    """Whether the columns that are `used` are orthonormal, and the others zero; by half of the digits of their dtype, since a
+    network in float32 may have been one in float64.
+
+    **Raises:** `InputError` otherwise.
+    """
+    wide = basis.astype(np.float64)
+    gram = wide.mT @ wide
+    expected = np.eye(gram.shape[-1]) * np.broadcast_to(used, gram.shape[:-1])[..., None]
+    off = np.abs(gram - expected).max(initial=0)
+    if off > np.sqrt(np.finfo(basis.dtype).eps):
+        raise InputError(f"{name}: its columns are off orthonormal ones by {off:.2g}")

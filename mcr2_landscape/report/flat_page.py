@@ -49,13 +49,13 @@ _LINE = (
 def flat_page(found: FlatExamination, provenance: Mapping[str, Any]) -> Page:
     """The report of `flatten`."""
     report = found.report
-    judged = report.held_out_error if report.held_out_error is not None else report.left_out_error
+    fresh = report.held_out_error is not None or report.left_out_error is not None
     facts = [
         ("verdict", report.verdict.value),
         ("dimension", f"{report.dimension} of {report.data.features}"),
         ("layers", f"{report.num_layers:,}"),
         ("outside the plane", text(max(report.tail, report.held_out_tail or 0.0), 3)),
-        ("error on new points" if judged is not None else "error", text(report.error if judged is None else judged, 3)),
+        ("error on new points" if fresh else "error", text(flat_tables.judged_error(report), 3)),
         ("processor time", f"{report.processor_seconds:.1f} s"),
     ]
     title = _TITLES[report.verdict]

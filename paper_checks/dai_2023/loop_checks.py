@@ -23,8 +23,9 @@ _HALVINGS = 40  # of a step, before it counts as none
 _STEPS = 10
 
 
-def decoder_steps(run: Run, *, sign: float = 1.0, moving: str = "decoder") -> Outcome:
-    """The slope of the rate distance along the gradient of `moving`, and steps against it, `sign` times as long."""
+def decoder_steps(run: Run, *, sign: float = 1.0, moving: str = "decoder", missing: int = 0) -> Outcome:
+    """The slope of the rate distance in a random direction of `moving`, beside the gradient, of which so many parts are left
+    out; and steps against it, `sign` times as long."""
     slopes, falls, count = [], [], run.choose(2, 8, 40)
     random = np.random.default_rng(run.seed)
     with jax.enable_x64(True):
@@ -36,11 +37,15 @@ def decoder_steps(run: Run, *, sign: float = 1.0, moving: str = "decoder") -> Ou
             distances = [_distance(model, images)]
             for step in range(_STEPS):
                 slope = _gradient(model, batch)
-                own, squared = partial(_moved, model, slope, moving), _squares(getattr(slope, moving))
+                own, squared = partial(_moved, model, slope, moving), _product(slope, slope, moving)
                 if step == 0:
-                    h = 1e-6 / np.sqrt(squared)
-                    slopes.append((_distance(own(h), images) - _distance(own(-h), images)) / (2 * h * squared) - 1)
-                length = 1.0
+                    direction = _drawn(random, slope)
+                    there = partial(_moved, model, direction, moving)
+                    norm = np.sqrt(_product(direction, direction, moving))
+                    change = (_distance(there(1e-6 / norm), images) - _distance(there(-1e-6 / norm), images)) / 2e-6
+                    known = _product(slope, direction, moving, missing) / norm
+                    slopes.append((change - known) / np.sqrt(squared))
+                length, later = 1.0, model
                 for _ in range(_HALVINGS):
                     later = own(-sign * length)
                     if _distance(later, images) <= distances[-1] - 0.1 * length * squared:
@@ -54,7 +59,7 @@ def decoder_steps(run: Run, *, sign: float = 1.0, moving: str = "decoder") -> Ou
         run.certify(),
         # near a kink, of a threshold, the difference quotient has its own error; none of the draws is that near
         Part.measured(
-            "slope", slopes, 1e-5, "the derivative along the gradient over its squared norm, less one", seeds=run.seed
+            "slope", slopes, 1e-5, "the derivative in a random direction less the gradient's, over its norm", seeds=run.seed
         ),
         Part.counted("descent", count, falls, f"encoders for which {_STEPS} steps lower the rate distance", seeds=run.seed),
     )
@@ -78,8 +83,15 @@ def _moved(model: Any, gradient: Any, moving: str, length: float) -> Any:
     return eqx.tree_at(lambda both: getattr(both, moving), model, player)
 
 
-def _squares(gradient: Any) -> float:
-    return sum(float(np.sum(np.asarray(leaf) ** 2)) for leaf in jax.tree.leaves(gradient))
+def _drawn(random: np.random.Generator, gradient: Any) -> Any:
+    """A random direction of the parameters that a gradient has."""
+    return jax.tree.map(lambda leaf: random.standard_normal(leaf.shape), gradient)
+
+
+def _product(first: Any, second: Any, moving: str, missing: int = 0) -> float:
+    """Of two directions of a player, without the first parts."""
+    pairs = zip(*(jax.tree.leaves(getattr(one, moving)) for one in (first, second)), strict=True)
+    return sum(float(np.sum(np.asarray(one) * np.asarray(other))) for one, other in list(pairs)[missing:])
 
 
 def _distance(model: Any, images: np.ndarray) -> float:

@@ -36,9 +36,12 @@ def test_contestants_run_in_turns_on_their_own_seeds(monkeypatch):
 
     monkeypatch.setattr(speed, "CONTESTANTS", {name: watched(name) for name in real})
     monkeypatch.setattr(speed, "ANCHORS", {"arc": (ANCHOR, ANCHOR._replace(error=1e-12))})
-    monkeypatch.setattr(speed, "_MANIFOLDS", {"arc": lambda: arc})
+    drawn = []
+    monkeypatch.setattr(speed, "_MANIFOLDS", {"arc": lambda key: drawn.append(key) or arc})
     rows = speed.anchor_rows(1)
-    assert seeds == [(name, seed) for seed in (0, 1) for name in real]
+    assert drawn == [speed.FIRST_KEY - 1, speed.FIRST_KEY]
+    assert seeds == [(name, key) for key in drawn for name in real]
+    assert "a tenth of it in 1 of 1 rounds" in rows[0]["note"]
     assert [row["right"] for row in rows] == [True, True, False, False], "the second anchor asks for too small an error"
     assert status(rows) == 1
 
@@ -63,6 +66,15 @@ def test_the_local_fit_is_gated_on_its_loss():
     products = speed.LocalProducts(50, 4, 2)
     assert products.flops == 4 * 50 * (6 * 4 * 2 + 6**2 + 2 * 6 * 4) + 50 * (4**2 + 2 * 6 * 4)
     assert len(products.run()) == 7
+
+
+def test_what_cannot_be_written_or_measured_is_said_before_the_work(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(speed, "measure", lambda rounds: pytest.fail("measured"))
+    for arguments, says in (([str(tmp_path)], "is a directory"), ([str(tmp_path / "a" / "b")], "does not exist")):
+        assert speed.main(arguments) == 2
+        assert says in capsys.readouterr().err
+    assert speed.main(["--rounds", "0"]) == 2
+    assert "rounds: found 0" in capsys.readouterr().err
 
 
 def test_the_file(tmp_path, monkeypatch, capsys):

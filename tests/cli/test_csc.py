@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mcr2_landscape import csc
-from mcr2_landscape.cli import main, rows
+from mcr2_landscape import csc, data
+from mcr2_landscape.cli import coding_images, main, rows
 from mcr2_landscape.report import sparse_pictures
 from mcr2_landscape.report.style import draw
 
@@ -66,10 +66,13 @@ def test_every_file_is_written_and_they_agree(learned):
     assert result["learned"]["first_increase"] is None
     assert max(result["solution"]["relative_gap"]) <= 1e-10
     shapes = {name: array.shape for name, array in arrays.items()}
-    each = dict.fromkeys(("errors", "objective", "duality_gap", "sparsity", "labels"), (4,))
+    each = dict.fromkeys(("rows", "errors", "objective", "duality_gap", "sparsity", "labels"), (4,))
     assert shapes == {"codes": (4, 3, 8, 8), **each}
     assert arrays["errors"].tolist() == result["errors"]
     dictionary = csc.load_dictionary(learned.folder / "dictionary.safetensors")
+    images = data.digits().features[arrays["rows"]].reshape(-1, 1, 8, 8) / 16
+    gaps = csc.duality_gap(dictionary, images, arrays["codes"], sparsity=0.2)
+    np.testing.assert_allclose(gaps.objective, arrays["objective"], rtol=1e-12)
     assert dictionary.padding == (1, 1)
     about = csc.dictionary_metadata(learned.folder / "dictionary.safetensors")
     assert about["program"] == {"sparsity": 0.2, "ridge": 0.0, "nonnegative": False}
@@ -170,3 +173,16 @@ def test_a_mistake_gets_one_message_and_status_2(learned, tmp_path, monkeypatch,
     assert sum(line.startswith("error: ") for line in said.err.splitlines()) == 1
     assert "Traceback" not in said.err
     assert not Path("x").exists()
+
+
+def test_images_are_told_from_their_copies_and_from_channels_that_come_last(tmp_path):
+    random = np.random.default_rng(0)
+    wanted = coding_images.Wanted(None, 16, 0.5, False, 2, 3, 1, 1, 0.1, None, None, None, 1e-10, 1, 0)
+    pixels = random.random((8, 5, 4, 3)).astype(np.float32)
+    np.savez(tmp_path / "x.npz", images=pixels)
+    found = coding_images.read_images(str(tmp_path / "x.npz"), wanted, learned=True)
+    np.testing.assert_array_equal(found.test, pixels[found.rows])
+    assert "of 5 channels; if they come last" in found.notes[-1]
+    np.savez(tmp_path / "x.npz", images=np.repeat(pixels[:2, :1], 4, axis=0))
+    found = coding_images.read_images(str(tmp_path / "x.npz"), wanted, learned=True)
+    assert "copies of 4 of the 4 test images took part in the learning" in found.notes

@@ -146,6 +146,12 @@ def test_pictures_are_told_from_points(tmp_path):
         assert found.image_size == size
         assert sorted([*found.used.rows, *found.held_out.rows]) == list(range(12))
         assert len(found.held_out.points) == 3
+    np.save(tmp_path / "copies.npy", np.repeat(random.standard_normal((6, 3)), [1, 4, 2, 3, 1, 5], axis=0))
+    for seed in range(5):  # of a point that was fitted no copy was held out
+        found = pointing.read_points(str(tmp_path / "copies.npy"), {}, 0.5, seed, None, None)
+        assert not {*map(tuple, found.used.points)} & {*map(tuple, found.held_out.points)}
+        assert sorted([*found.used.rows, *found.held_out.rows]) == list(range(16))
+    assert len({*map(tuple, pointing.read_points(str(tmp_path / "copies.npy"), {}, 0.99, 0, None, None).used.points)}) == 2
     assert pointing.read_points("digit", {"--label": 5}, 0.0, 0, None, None).held_out is None
     assert pointing.read_points("Swiss Roll", {"--samples": 10}, 0.5, 0, None, None).held_out.points.shape == (5, 3)
 
@@ -160,7 +166,8 @@ def test_pictures_are_told_from_points(tmp_path):
         ("w.npz --out x", "w.npz: is no NumPy archive"),
         ("two.npz --out x", "has no array 'features'; it holds a (3, 2) float64, b (3, 2) float64"),
         ("nan.npy --out x", "nan.npy: found NaN"),
-        ("same.npy --out x", "same.npy: found the same point 7 times"),
+        ("same.npy --out x", "same.npy: found the same point 9 times"),
+        ("one.npy --out x", "one.npy: found a single point"),
         ("line.npy --out x", "line.npy: found shape (9,)"),
         ("same.npy --out x --samples 3", "--samples: only a manifold by its name takes it, one of sine"),
         ("cap --out x --noise 0.1", "--noise: cap takes --samples, --angle"),
@@ -191,6 +198,7 @@ def test_a_mistake_gets_one_message_and_status_2(flattened, tmp_path, monkeypatc
     np.save("nan.npy", np.full((9, 2), np.nan))
     np.save("same.npy", np.ones((9, 2)))
     np.save("line.npy", np.ones(9))
+    np.save("one.npy", np.ones((1, 2)))
     Path("plain.csv").write_text("a,b\n1,2\n3,4\n")
     for name in ("w.npz", "w.pt"):
         Path(name).write_bytes(b"no archive")

@@ -142,14 +142,14 @@ def test_random_atoms_are_the_key_s():
 def test_a_dictionary_is_saved_and_loaded_bit_for_bit(tmp_path, dtype):
     path = tmp_path / "atoms.safetensors"
     saved = csc.ConvDictionary.random(3, (2, 3), channels=2, stride=(2, 1), padding=1, key=0, dtype=dtype)
-    csc.save_dictionary(path, saved, metadata={"sparsity": np.float64(0.1), "objective": np.arange(2.0), "source": "brick"})
+    csc.save_dictionary(path, saved, metadata={"sparsity": np.float64(0.1), "objective": np.arange(2.0), "source": "br\udce9"})
     for wide in (True, False):
         with jax.enable_x64(wide):
             found = csc.load_dictionary(path)
         assert found.atoms.dtype == dtype
         np.testing.assert_array_equal(found.atoms, saved.atoms)
         assert (found.stride, found.padding) == ((2, 1), (1, 1))
-    assert csc.dictionary_metadata(path) == {"sparsity": 0.1, "objective": [0.0, 1.0], "source": "brick"}
+    assert csc.dictionary_metadata(path) == {"sparsity": 0.1, "objective": [0.0, 1.0], "source": "br\udce9"}
     csc.save_dictionary(path, saved)
     assert csc.dictionary_metadata(path) == {}
     content = path.read_bytes()
@@ -192,6 +192,10 @@ def test_files_of_something_else_are_refused(tmp_path):
         path.write_bytes(content)
         with pytest.raises(InputError, match=f"{path.name}: .*{message}"):
             csc.load_dictionary(path)
+    for metadata in ("{", "[]", "[[1, 2]]", "3"):
+        path.write_bytes(_stored(metadata=metadata))
+        with pytest.raises(InputError, match="its metadata cannot be read"):
+            csc.dictionary_metadata(path)
 
 
 UNIT = np.zeros((2, 1, 3, 3)) + np.eye(3) / np.sqrt(3)

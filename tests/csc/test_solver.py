@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from sklearn.linear_model import ElasticNet, Lasso
 
@@ -50,6 +50,7 @@ def test_optimality_conditions_and_certificate(seed, fraction, program):
 
 @settings(max_examples=12)
 @given(seed=seeds(), fraction=SPARSITY, program=PROGRAMS, spread=st.floats(-8, 1))
+@example(seed=0, fraction=10**-0.0625, program=(0.0, False), spread=-2.0)  # a residual that is feasible with room to spare
 def test_no_code_is_below_the_dual_value(seed, fraction, program, spread):
     ridge, nonnegative = program
     found, lam, x, D = solved(seed, fraction, program)
@@ -208,7 +209,7 @@ def test_no_new_program_for_another_number_of_images_above_lambda_max(monkeypatc
     monkeypatch.setattr(
         solver._Work, "_first_order", lambda self, group: sizes.append(len(group)) or np.zeros(len(group), bool)
     )
-    for zeros in (0, 1, 3, 4):
+    for zeros in (0, 1, 3, 4, 5):
         csc.solve(dictionary, x, sparsity=np.where(np.arange(5) < zeros, 1.0, factors) * peak)
     assert sizes == [5, 5, 3, 1]
 

@@ -354,6 +354,23 @@ def test_decoding_holds_only_where_other_points_say_so():
     assert fit_network(line, key=0).report.verdict is Verdict.HOLDS
 
 
+def test_a_few_held_out_points_decide_nothing_alone():
+    """Twelve points of a cap are too few to decode others; one that lies well would say otherwise."""
+    points = UNIT[:12]
+    few, many = (fit_network(points, 2, key=0, tolerance=1e-3, held_out=points[[0] * count]).report for count in (9, 10))
+    assert few.flat is many.flat is Verdict.HOLDS
+    assert few.held_out_error < 1e-3 < few.left_out_error
+    assert few.decodable is few.verdict is Verdict.REFUTED
+    assert "on points left out of the refit" in few.reasons[-1]
+    assert many.decodable is Verdict.HOLDS
+
+
+def test_an_error_beside_no_spread_is_zero_or_infinite():
+    same = np.ones((3, 2))
+    assert relative_error(same, same) == 0
+    assert relative_error(same, 1.001 * same) == np.inf
+
+
 @given(st.integers(0, 100))
 @settings(max_examples=5)
 def test_the_refit_is_the_least_squares_of_each_layer(key):

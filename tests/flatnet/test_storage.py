@@ -47,7 +47,7 @@ def test_what_is_loaded_encodes_and_decodes_to_the_same_bits(network, tmp_path):
         network, frame=np.asfortranarray(network.frame), code_basis=network.code_basis[:, ::-1][:, ::-1]
     )
     for given in (network, other):
-        save_network(path, given, {"seed": 3, "tails": np.ones(2)})
+        save_network(path, given, {"seed": 3, "tails": np.ones(2), "name": "\udce9"})  # as the system gives odd file names
         loaded = load_network(path)
         assert jax.tree.structure(loaded) == jax.tree.structure(network)
         for one, two in zip(jax.tree.leaves(given), jax.tree.leaves(loaded), strict=True):
@@ -55,7 +55,7 @@ def test_what_is_loaded_encodes_and_decodes_to_the_same_bits(network, tmp_path):
             np.testing.assert_array_equal(one, two)
         np.testing.assert_array_equal(loaded.encode_rows(points), given.encode_rows(points))
         np.testing.assert_array_equal(loaded.decode_rows(points[:, :2]), given.decode_rows(points[:, :2]))
-        assert network_metadata(path) == {"seed": 3, "tails": [1, 1]}
+        assert network_metadata(path) == {"seed": 3, "tails": [1, 1], "name": "\udce9"}
     assert [file.name for file in tmp_path.iterdir()] == ["net.safetensors"]
 
 
@@ -84,6 +84,11 @@ def _without(name):
     return lambda arrays: {key: array for key, array in arrays.items() if key != name}
 
 
+def _shorter(arrays):
+    """One layer less in the decoder."""
+    return {name: np.ascontiguousarray(array[1:]) if name.startswith("decoder.") else array for name, array in arrays.items()}
+
+
 def _with(name, change):
     return lambda arrays: {**arrays, name: np.ascontiguousarray(change(arrays[name])).reshape(np.shape(change(arrays[name])))}
 
@@ -101,6 +106,14 @@ def _with(name, change):
         (_with("extent", lambda x: 0 * x), ABOUT, "extent: found 0"),
         (_with("code_basis", lambda x: x.astype(int)), ABOUT, "code_basis: found int64"),
         (_with("code_basis", lambda x: x[0]), ABOUT, "code_basis: found shape"),
+        (_with("code_basis", lambda x: x[:, :0]), ABOUT, "code_basis: found no column"),
+        (_with("code_basis", lambda x: 1.001 * x), ABOUT, "code_basis: its columns are off orthonormal ones by 0.002"),
+        (_with("frame", lambda x: 3 * x), ABOUT, "frame: its columns are off orthonormal ones by 8"),
+        (_with("layers.basis", lambda x: x[..., ::-1] + x), ABOUT, "layers.basis: its columns are off orthonormal ones"),
+        (_with("layers.rank", lambda x: x - 1), ABOUT, "layers.basis: its columns are off orthonormal ones by 1"),
+        (_with("layers.rank", lambda x: x + 1), ABOUT, "layers.rank: found 3 for bases of 2 columns"),
+        (_with("decoder.gamma", lambda x: x[::-1]), ABOUT, "decoder.gamma: is not that of layers"),
+        (_shorter, ABOUT, "is not that of layers, from which a decoder differs by its coefficients alone"),
         (dict, {**ABOUT, "kind": "another"}, "holds no flattening network"),
         (dict, {**ABOUT, "format": "9"}, "has the format '9', and '1' is known here"),
     ],

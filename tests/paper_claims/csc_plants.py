@@ -48,6 +48,7 @@ def plants() -> Iterator[tuple[str, str, Plant]]:
     yield cases("csc.rate-distance.corrected", "a false identity", broken)
     yield keyword("csc.decoder-steps", "steps along the gradient", sign=-1.0)
     yield keyword("csc.decoder-steps", "the encoder's gradient", moving="encoder")
+    yield keyword("csc.decoder-steps", "a gradient without the first atoms", missing=1)
     yield keyword("csc.learning", "steps of thirty times the length", length=30.0)
     yield keyword("csc.learning", "atoms outside of the ball", ball=False)
     yield keyword("csc.generalization", "random atoms", atoms=drawn)

@@ -14,6 +14,7 @@ from mcr2_landscape.report import flat_pictures, flat_tables
 from mcr2_landscape.report.flat_page import flat_page
 from mcr2_landscape.report.page import render
 from mcr2_landscape.report.style import draw
+from mcr2_landscape.validation import InputError
 from mcr2_landscape.verdict import Verdict
 
 OPTIONS = BuildOptions(max_iterations=6)
@@ -123,7 +124,33 @@ def test_a_network_on_other_points(fit, data, undrawn):
     assert page.title == "Points transformed by a network"
     assert page.warning == ""
     assert flat_tables.layers(other) is None
-    assert flat_tables.verdicts(other).rows[2][2] == "identity"
+    question, _, off, allowed = flat_tables.verdicts(other).rows[2]
+    assert (question, allowed) == ("round trips: off their identity", "at most 1e-10")
+    assert float(off) == pytest.approx(other.report.trips.identity.max(), rel=0.06)
+
+
+def test_scale_and_copies_change_no_number(fit, data, found):
+    """Squares of points of any scale fit, and one held-out point in the center has no spread to divide by."""
+    for power in (-700, 700):
+        scaled = np.ldexp(data.points, power)
+        network = dataclasses.replace(
+            fit.network, offset=np.ldexp(fit.network.offset, power), extent=float(np.ldexp(fit.network.extent, power))
+        )
+        other = examine_network(network, Rows(scaled, np.arange(40)))
+        np.testing.assert_allclose(other.errors, found.errors, rtol=1e-9)
+        assert other.line.distance == pytest.approx(found.line.distance)
+        with pytest.raises(InputError, match=r"points: lie .* those that the network was fitted to"):
+            examine_network(fit.network, Rows(scaled, np.arange(40)))
+    alone = Rows(found.center[None], np.arange(1))
+    assert examine_fit(fit, Rows(data.points, np.arange(40)), alone).held_out_errors.tolist() == [0.0]
+
+
+def test_few_held_out_points_do_not_hide_a_greater_error(found):
+    """The number that is shown is the one that the verdict compares."""
+    report = dataclasses.replace(found.report, held_out_error=0.1, left_out_error=0.3, num_held_out=8)
+    assert flat_tables.judged_error(report) == 0.3
+    assert flat_tables.judged_error(dataclasses.replace(report, num_held_out=80)) == 0.1
+    assert flat_tables.judged_error(dataclasses.replace(report, held_out_error=None, num_held_out=0)) == 0.3
 
 
 class TestSentences:
@@ -147,7 +174,9 @@ class TestSentences:
 
     def test_why_it_is_not_flat(self, found):
         assert "number of layers tried" in self.told(found, flat=Verdict.UNDECIDED)
-        assert "no further layer would move the points" in self.told(found, flat=Verdict.REFUTED, stop=Stop.STALLED)
+        reasons = ("not flattenable", "not flat: a part of 0.1 of the variance is left outside, 0.01 is allowed, and it stands")
+        told = self.told(found, flat=Verdict.REFUTED, stop=Stop.STALLED, reasons=reasons)
+        assert "is allowed; it stands." in told  # the report's own reason
         assert "number of layers tried" not in self.told(found, flat=Verdict.HOLDS)
 
     def test_a_round_trip_beyond_its_threshold_is_told(self, found):

@@ -138,7 +138,7 @@ class TestSentences:
     def test_atoms_and_images_without_codes_are_counted(self):
         told = self.told()
         assert "3 of 5 atoms are used by some test image; atom 1 has most of Σ|z|, 50.0%" in told
-        assert "1 atoms are used by no training image. 1 atoms that no image used were given new directions" in told
+        assert "1 atom is used by no training image. New directions given to atoms that no image used: 1." in told
         assert "for 5 of 6 test images: 9 against 11.4 in all" in told
         assert "For 2 of them λ is at least λ_max" in self.told(solution=solution(zero_is_optimal=np.arange(IMAGES) < 2))
 
@@ -148,7 +148,21 @@ class TestSentences:
         told = self.told(solution=zero, usage=np.zeros(ATOMS), weight=np.zeros(ATOMS), encoder=encoder)
         assert "No atom is used by any test image." in told
         assert "unrolled" not in told
-        assert "For 6 of them λ is at least λ_max, and the code is zero." in told
+        assert "Every code is zero, since no image has a λ_max above λ: the greatest is" in told
+
+    def test_what_learning_did_not_do_is_not_said(self, found):
+        stood = dataclasses.replace(found.learned, objective=np.array([9.0, 9.0]))
+        assert "Learning left its objective at 9 in 1 alternation (" in self.told(learned=stood)
+        told = self.told(learned=dataclasses.replace(stood, objective=np.array([9.0])))
+        assert "No alternation was made (" in told
+        assert "used by no training image" not in told
+        assert "Learned atoms" not in told
+        assert "for 0 of 6 test images" in self.told(random_objective=found.solution.objective * (1 + 1e-12))
+
+    def test_steps_that_solve_the_program_are_said_to(self, found):
+        solved = dataclasses.replace(found.encoder, gap=np.zeros_like(found.encoder.gap))
+        assert "An unrolled encoder comes to the solution in time" in self.told(encoder=solved)
+        assert "An unrolled encoder is not the solution" in self.told()
 
     def test_depth_is_that_of_fista(self, found):
         median = np.median(found.encoder.relative, axis=2)[1]
