@@ -160,7 +160,7 @@ def examine(
 
 
 def typical_limit(dictionary: ConvDictionary, images: Any, *, nonnegative: bool = False) -> float:
-    """The median of λ_max over images, from which on half of the codes are zero.
+    """The median of λ_max over images, from which on the codes of half of the images are zero.
 
     **Raises:** `InputError` for images that are all zero, or have no code but zero.
     """

@@ -48,7 +48,8 @@ class FlatReport(Record):
     **Fields:** `verdict`: `holds` where all that follow do and the data are one piece, `refuted` where one is, with `reasons`
     in words; `flat`: the tail (held-out points' too, with what of them leaves the span of those fitted) is at most `flatness`,
     `refuted` where no layer moves the points any more before that, or held-out points are not flat though those fitted are,
-    `undecided` where the build was cut short, its tail hardly fell any more, or points are too few for any layer; `unfolded`:
+    `undecided` where the build was cut short, its tail hardly fell any more, points are too few for any layer, or
+    fewer than ten held-out points are not flat though those fitted are; `unfolded`:
     for d = 1 neither an order inversion nor different points of one code; for any d, no fold seen by trustworthiness, at least
     0.99 (for d > 1), `refuted` below 0.98: no proof, since a fold that brings few points together hardly shows in it;
     `certified`: `RoundTrips`; `decodable`: the error is at most `tolerance`, on held-out points, and, where those are fewer
@@ -121,18 +122,19 @@ def examine(
     error, d = relative_error(points, decoded), network.num_components
     held_tail = held_error = None
     if held_out is not None and len(held_out):
-        held_tail = _outside(network, held_out)
+        held_tail = _outside(network, held_out, points)
         # About the mean of the points that were fitted: a few held-out points have little spread of their own.
         held_error = relative_error(held_out, network.decode_rows(network.encode_rows(held_out)), points)
     order = order_along(points, codes[:, 0], positions) if d == 1 else None
     near = neighborhoods(points, codes) if data.samples - data.duplicates >= 4 else None
     trips = round_trips(network.layers, (points - network.offset) @ network.frame / network.extent, built.thresholds)
-    flat = _flat(built, held_tail, flatness)
+    num_held_out = 0 if held_out is None else len(held_out)
+    flat = _flat(built, held_tail, num_held_out, flatness)
     # More layers would change the code and what is decoded from it.
     early = flat is Verdict.UNDECIDED
     unfolded = _unless(early, _unfolded(order, near))
     left_out = None if refitted is None else refitted.error
-    judged, where = _judged(error, left_out, held_error, 0 if held_out is None else len(held_out))
+    judged, where = _judged(error, left_out, held_error, num_held_out)
     decodable = Verdict.REFUTED
     if judged <= tolerance:
         decodable = Verdict.UNDECIDED if held_error is None and left_out is None else Verdict.HOLDS
@@ -156,7 +158,7 @@ def examine(
     return FlatReport(
         verdict, tuple(reasons), flat, unfolded, trips.verdict, decodable, flatness, tolerance, d, estimate, data,
         len(built.layers), built.iterations, built.stop, built.tails, held_tail, order, near, trips, local_error, error,
-        left_out, held_error, 0 if held_out is None else len(held_out), None if refitted is None else refitted.ridge,
+        left_out, held_error, num_held_out, None if refitted is None else refitted.ridge,
         time.process_time() - began,
     )  # fmt: skip
 
@@ -174,20 +176,27 @@ def _unless(early: bool, verdict: Verdict) -> Verdict:
     return Verdict.UNDECIDED if early and verdict is Verdict.REFUTED else verdict
 
 
-def _outside(network: FlatNetwork, points: np.ndarray) -> float:
+def _outside(network: FlatNetwork, points: np.ndarray, fitted: np.ndarray) -> float:
+    """The part of the variance off the flat space, in units of the spread of the points fitted: a few points have little of
+    their own."""
     centered = network.flatten_rows(points) - network.code_mean
     # Layers leave alone what is outside the span that they were fitted in, but for the scaling.
     start = (points - network.offset) / network.extent
     beyond = (start - (start @ network.frame) @ network.frame.T) / np.prod(network.layers.stacked.scale)
     beyond = np.sum(beyond * beyond)
-    total = np.sum(centered * centered)
-    inside = np.sum((centered @ network.code_basis) ** 2)
-    return float((max(total - inside, 0) + beyond) / (total + beyond)) if total + beyond > 0 else 0.0
+    outside = np.sum(centered * centered) - np.sum((centered @ network.code_basis) ** 2)
+    spread = np.sum((network.flatten_rows(fitted) - network.code_mean) ** 2) * (len(points) / len(fitted))
+    lost = max(float(outside), 0.0) + float(beyond)
+    if not lost:
+        return 0.0
+    return lost / float(spread) if spread > 0 else float("inf")
 
 
-def _flat(built: Built, held_tail: float | None, flatness: float) -> Verdict:
+def _flat(built: Built, held_tail: float | None, num_held_out: int, flatness: float) -> Verdict:
     if max(built.tails[-1], held_tail or 0.0) <= flatness:
         return Verdict.HOLDS
+    if built.tails[-1] <= flatness and num_held_out < _FEW:
+        return Verdict.UNDECIDED
     # Points whose tail stood still for long have become flat later, most of them by a fold.
     slow = built.stop is Stop.STALLED and (built.starved or not built.exhausted)
     return Verdict.UNDECIDED if slow or built.stop in (Stop.ITERATIONS, Stop.TIME) else Verdict.REFUTED
@@ -230,7 +239,7 @@ def _reasons(
             )
         elif built.stop is Stop.STALLED and not built.exhausted:
             ended = "it hardly falls any more; many more layers may still take it away, as a rule by a fold"
-        if flat is Verdict.REFUTED and built.tails[-1] <= flatness:
+        if built.tails[-1] <= flatness:
             ended = "held-out points are not as flat as those that were fitted; take more points"
         reasons.append(f"not flat: a part of {tail:.2g} of the variance is left outside, {flatness:g} is allowed, and {ended}")
     if unfolded is not Verdict.HOLDS:

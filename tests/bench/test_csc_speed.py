@@ -1,6 +1,7 @@
 """The script that times convolutional sparse coding gates its figures, and says what is not there to compare with."""
 
 import dataclasses
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,6 +17,9 @@ SIZE = 12
 def few_atoms(monkeypatch):
     monkeypatch.setattr(speed, "ATOMS", 3)
     monkeypatch.setattr(speed, "KINDS", {"picture": 0.5, "noise": 0.5})
+    # What the suite does without: the pictures come with scikit-image.
+    pixels = np.random.default_rng(3).random((8, 1, SIZE, SIZE))
+    monkeypatch.setattr(speed, "picture_patches", lambda size, *, names, channels: SimpleNamespace(images=pixels))
 
 
 @pytest.mark.parametrize(("kernel", "padding"), [(3, 1), (4, 0), (5, 2)])
