@@ -5,15 +5,12 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from mcr2_landscape.csc.dictionary import ConvDictionary
-from mcr2_landscape.extras import missing_extra
-from mcr2_landscape.files import check_writable, write_bytes
-from mcr2_landscape.record import to_plain
+from mcr2_landscape.tensor_files import metadata_of, metadata_text, read_tensors, write_tensors
 from mcr2_landscape.validation import InputError
 
 _KIND, _FORMAT = "convolutional dictionary", "1"
@@ -37,19 +34,9 @@ def save_dictionary(
         atoms = np.ascontiguousarray(dictionary.atoms)
     except TypeError:  # a tracer
         raise InputError("dictionary: traced here, but its atoms must be known; call it outside jit, vmap and grad") from None
-    if metadata is not None and not isinstance(metadata, Mapping):
-        raise InputError(f"metadata: found {type(metadata).__name__}; pass a mapping from names to plain values")
-    try:
-        said = json.dumps(to_plain(metadata or {}), allow_nan=False)
-    except TypeError as error:
-        raise InputError(f"metadata: {error}; pass numbers, text, arrays, or lists and mappings of them") from None
-    path = check_writable(path, "dictionary")
-    try:
-        from safetensors.numpy import save as to_bytes
-    except ImportError:
-        raise missing_extra("writing a dictionary", "safetensors", "data") from None
-    about = {"stride": json.dumps(dictionary.stride), "padding": json.dumps(dictionary.padding), "metadata": said}
-    write_bytes(path, to_bytes({"atoms": atoms}, {"kind": _KIND, "format": _FORMAT, **about}), "dictionary")
+    about = {"stride": json.dumps(dictionary.stride), "padding": json.dumps(dictionary.padding)}
+    about["metadata"] = metadata_text(metadata)
+    write_tensors(path, {"atoms": atoms}, about, kind=_KIND, version=_FORMAT, what="a dictionary")
 
 
 def load_dictionary(path: str | os.PathLike[str]) -> ConvDictionary:
@@ -58,7 +45,7 @@ def load_dictionary(path: str | os.PathLike[str]) -> ConvDictionary:
 
     **Raises:** `InputError` for a file that is missing, cut off, or of something else, and without the library safetensors.
     """
-    atoms, about = _read(Path(path))
+    atoms, about = _read(path)
     try:
         stride, padding = (json.loads(about[name]) for name in ("stride", "padding"))
         return ConvDictionary(atoms, stride, padding)
@@ -71,35 +58,13 @@ def dictionary_metadata(path: str | os.PathLike[str]) -> dict[str, Any]:
 
     **Raises:** `InputError` as `load_dictionary`.
     """
-    _, about = _read(Path(path))
-    try:
-        found = json.loads(about["metadata"])
-        if isinstance(found, dict):
-            return found
-    except (KeyError, ValueError):
-        pass
-    raise InputError(f"{path}: its metadata cannot be read; write it again with save_dictionary")
+    return metadata_of(path, _read(path)[1], writer="save_dictionary")
 
 
-def _read(path: Path) -> tuple[np.ndarray, dict[str, str]]:
+def _read(path: str | os.PathLike[str]) -> tuple[np.ndarray, dict[str, str]]:
     """The atoms and the file's own metadata."""
-    try:
-        import safetensors
-    except ImportError:
-        raise missing_extra("reading a dictionary", "safetensors", "data") from None
-    if not path.is_file():
-        raise InputError(f"{path}: no such file" if not path.exists() else f"{path}: is no file; give the name of one")
-    try:
-        with safetensors.safe_open(path, framework="numpy") as file:
-            about = file.metadata() or {}
-            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118, it is no mapping
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None
-    except (safetensors.SafetensorError, TypeError, AttributeError, KeyError) as error:
-        said = str(error).split("\n", 1)[0]
-        raise InputError(f"{path}: is no safetensors file, or one that is damaged or cut off ({said})") from None
-    if about.get("kind") != _KIND or "atoms" not in arrays:
-        raise InputError(f"{path}: holds no dictionary of this library; give a file that save_dictionary wrote")
-    if about.get("format") != _FORMAT:
-        raise InputError(f"{path}: has the format {about.get('format')!r}, and {_FORMAT!r} is known here; update the library")
+    otherwise = "holds no dictionary of this library; give a file that save_dictionary wrote"
+    arrays, about = read_tensors(path, kind=_KIND, version=_FORMAT, what="a dictionary", otherwise=otherwise)
+    if "atoms" not in arrays:
+        raise InputError(f"{path}: {otherwise}")
     return arrays["atoms"], about

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from mcr2_landscape.extras import missing_extra
-from mcr2_landscape.files import check_writable, write_bytes
 from mcr2_landscape.flatnet.kernels import Layer, num_features
 from mcr2_landscape.flatnet.layers import Layers
 from mcr2_landscape.flatnet.network import FlatNetwork
-from mcr2_landscape.record import to_plain
+from mcr2_landscape.tensor_files import metadata_of, metadata_text, read_tensors, write_tensors
 from mcr2_landscape.validation import InputError, check_finite, check_shape
 
 _KIND, _FORMAT = "flattening network", "1"
@@ -33,19 +29,8 @@ def save_network(path: str | os.PathLike[str], network: FlatNetwork, metadata: M
     """
     if not isinstance(network, FlatNetwork):
         raise InputError(f"network: found {type(network).__name__}; pass a FlatNetwork, such as FlatNet().fit(X).network_")
-    path = check_writable(path, "network")
-    try:
-        from safetensors.numpy import save as to_bytes
-    except ImportError:
-        raise missing_extra("writing a network", "safetensors", "data") from None
-    if not isinstance(metadata, Mapping | None):
-        raise InputError(f"metadata: found {type(metadata).__name__}; pass a mapping from names to plain values")
-    try:
-        about = json.dumps(to_plain(metadata or {}), allow_nan=False)
-    except TypeError as error:
-        raise InputError(f"metadata: {error}; pass numbers, text, arrays, or lists and mappings of them") from None
-    arrays = {name: np.asarray(part, order="C") for name, part in _tensors(network).items()}
-    write_bytes(path, to_bytes(arrays, {"kind": _KIND, "format": _FORMAT, "metadata": about}), "network")
+    about = {"metadata": metadata_text(metadata)}
+    write_tensors(path, _tensors(network), about, kind=_KIND, version=_FORMAT, what="a network")
 
 
 def load_network(path: str | os.PathLike[str]) -> FlatNetwork:
@@ -54,7 +39,7 @@ def load_network(path: str | os.PathLike[str]) -> FlatNetwork:
     **Raises:** `InputError` for a file that is missing, cut off, of something else, or whose parts do not fit together, and
     without the library safetensors.
     """
-    _, arrays = _read(path)
+    arrays, _ = _read(path)
     names = [*_PLAIN, *(f"{stack}.{name}" for stack in _STACKS for name in Layer._fields)]
     faults = [f"{name} is missing" for name in names if name not in arrays]
     faults += [f"{name} is not known" for name in arrays if name not in names]
@@ -74,14 +59,7 @@ def network_metadata(path: str | os.PathLike[str]) -> dict[str, Any]:
 
     **Raises:** `InputError`, as `load_network` does.
     """
-    about = _read(path)[0]
-    try:
-        found = json.loads(about["metadata"])
-        if isinstance(found, dict):
-            return found
-    except (KeyError, ValueError):
-        pass
-    raise InputError(f"{path}: its metadata cannot be read; write the file again with save_network")
+    return metadata_of(path, _read(path)[1], writer="save_network")
 
 
 def _tensors(network: FlatNetwork) -> dict[str, Any]:
@@ -91,29 +69,9 @@ def _tensors(network: FlatNetwork) -> dict[str, Any]:
     return tensors
 
 
-def _read(path: str | os.PathLike[str]) -> tuple[dict[str, str], dict[str, np.ndarray]]:
-    """A file's metadata and arrays."""
-    path = Path(path)
-    try:
-        import safetensors
-    except ImportError:
-        raise missing_extra("reading a network", "safetensors", "data") from None
-    if not path.is_file():
-        raise InputError(f"{path}: no such file" if not path.exists() else f"{path}: is no file; give the name of one")
-    try:
-        with safetensors.safe_open(path, framework="numpy") as file:
-            about = file.metadata() or {}
-            arrays = {name: np.array(file.get_tensor(name), order="C") for name in file.keys()}  # noqa: SIM118, no mapping
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None
-    except (safetensors.SafetensorError, TypeError, AttributeError, KeyError) as error:
-        said = str(error).split("\n", 1)[0]
-        raise InputError(f"{path}: is no safetensors file, or one that is damaged or cut off ({said})") from None
-    if about.get("kind") != _KIND:
-        raise InputError(f"{path}: holds no flattening network; pass a file that save_network wrote")
-    if about.get("format") != _FORMAT:
-        raise InputError(f"{path}: has the format {about.get('format')!r}, and {_FORMAT!r} is known here; update the library")
-    return about, arrays
+def _read(path: str | os.PathLike[str]) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    otherwise = "holds no flattening network; pass a file that save_network wrote"
+    return read_tensors(path, kind=_KIND, version=_FORMAT, what="a network", otherwise=otherwise)
 
 
 def _check(arrays: Mapping[str, np.ndarray]) -> None:

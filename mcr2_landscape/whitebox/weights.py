@@ -6,7 +6,6 @@ import dataclasses
 import json
 import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import equinox as eqx
@@ -14,8 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mcr2_landscape.extras import missing_extra
-from mcr2_landscape.files import check_writable, write_bytes
+from mcr2_landscape.tensor_files import read_tensors, write_tensors
 from mcr2_landscape.validation import InputError
 from mcr2_landscape.whitebox.architecture import Architecture
 from mcr2_landscape.whitebox.network import build
@@ -75,14 +73,8 @@ def save(model: Any, path: str | os.PathLike[str]) -> None:
 
     **Raises:** `InputError` where the file cannot be written, and without the library safetensors.
     """
-    path = check_writable(path, "weights")
-    try:
-        from safetensors.numpy import save as to_bytes
-    except ImportError:
-        raise missing_extra("writing weights", "safetensors", "data") from None
-    arrays = {place: np.ascontiguousarray(leaf).reshape(np.shape(leaf)) for place, leaf in parameters(model).items()}
     about = {"architecture": json.dumps(dataclasses.asdict(model.architecture)), "unroll": str(model.unroll)}
-    write_bytes(path, to_bytes(arrays, {"kind": _KIND, "format": _FORMAT, **about}), "weights")
+    write_tensors(path, parameters(model), about, kind=_KIND, version=_FORMAT, what="weights")
 
 
 def load(path: str | os.PathLike[str]) -> Any:
@@ -91,29 +83,8 @@ def load(path: str | os.PathLike[str]) -> Any:
     **Raises:** `InputError` for a file that is missing, cut off, of something else, or that holds float64 while JAX's 64-bit
     mode is off, and without the library safetensors.
     """
-    path = Path(path)
-    try:
-        import safetensors
-    except ImportError:
-        raise missing_extra("reading weights", "safetensors", "data") from None
-    if not path.is_file():
-        raise InputError(f"{path}: no such file" if not path.exists() else f"{path}: is no file; give the name of one")
-    try:
-        with safetensors.safe_open(path, framework="numpy") as file:
-            about = file.metadata() or {}
-            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118, it is no mapping
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None
-    except (safetensors.SafetensorError, TypeError, AttributeError, KeyError) as error:
-        said = str(error).split("\n", 1)[0]
-        raise InputError(f"{path}: is no safetensors file, or one that is damaged or cut off ({said})") from None
-    if about.get("kind") != _KIND:
-        raise InputError(
-            f"{path}: holds no white-box transformer of this library; tensors of the published code come in with "
-            "load_torch_state"
-        )
-    if about.get("format") != _FORMAT:
-        raise InputError(f"{path}: has the format {about.get('format')!r}, and {_FORMAT!r} is known here; update the library")
+    otherwise = "holds no white-box transformer of this library; tensors of the published code come in with load_torch_state"
+    arrays, about = read_tensors(path, kind=_KIND, version=_FORMAT, what="weights", otherwise=otherwise)
     wide = [name for name, array in arrays.items() if array.dtype == np.float64]
     if wide and not jax.config.read("jax_enable_x64"):
         raise InputError(
@@ -138,7 +109,7 @@ def load(path: str | os.PathLike[str]) -> Any:
     return with_parameters(skeleton, {name: jnp.asarray(array) for name, array in arrays.items()})
 
 
-def _skeleton(path: Path, about: Mapping[str, str]) -> Any:
+def _skeleton(path: str | os.PathLike[str], about: Mapping[str, str]) -> Any:
     """The model of a file's metadata, with shapes in the places of arrays."""
     try:
         fields = json.loads(about["architecture"])
