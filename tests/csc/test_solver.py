@@ -51,6 +51,7 @@ def test_optimality_conditions_and_certificate(seed, fraction, program):
 @settings(max_examples=12)
 @given(seed=seeds(), fraction=SPARSITY, program=PROGRAMS, spread=st.floats(-8, 1))
 @example(seed=0, fraction=10**-0.0625, program=(0.0, False), spread=-2.0)  # a residual that is feasible with room to spare
+@example(seed=0, fraction=0.01, program=(0.0, True), spread=0.0)  # many small codes of a small sparsity
 def test_no_code_is_below_the_dual_value(seed, fraction, program, spread):
     ridge, nonnegative = program
     found, lam, x, D = solved(seed, fraction, program)
@@ -63,12 +64,14 @@ def test_no_code_is_below_the_dual_value(seed, fraction, program, spread):
     dictionary = problems.small(seed)[0]
     gaps = csc.duality_gap(dictionary, x, z, sparsity=lam, ridge=ridge, nonnegative=nonnegative)
     assert (gaps.objective - found.objective <= gaps.duality_gap + found.duality_gap).all()
-    # and in numbers with more digits the gap of the solution is what it says, its rounding included
+    # and in numbers with more digits the gap to the dual point of the residual, which is rounded, is what it says at most
+    exact = D.astype(np.longdouble)
+    with jax.enable_x64(True):
+        residuals = (x - np.asarray(dictionary.synthesize(found.codes, size=problems.SIZE))).reshape(3, -1)
     for n, code in enumerate(found.codes.reshape(3, -1).astype(np.longdouble)):
-        exact, image = D.astype(np.longdouble), x[n].ravel().astype(np.longdouble)
-        r = image - exact @ code
+        image, r = x[n].ravel().astype(np.longdouble), residuals[n].astype(np.longdouble)
         v = exact.T @ r
-        value = lam[n] * np.abs(code).sum() + ridge / 2 * code @ code + r @ r / 2
+        value = lam[n] * np.abs(code).sum() + ridge / 2 * code @ code + ((image - exact @ code) ** 2).sum() / 2
         peak = max(v.max(), 0) if nonnegative else np.abs(v).max()
         shrunk = np.maximum(v - lam[n], 0) if nonnegative else np.maximum(np.abs(v) - lam[n], 0)
         s = max(0, min(r @ image / (r @ r), lam[n] / peak))
