@@ -17,6 +17,12 @@ from mcr2_landscape.errors import InputError
 _LONGEST, _ENDING = 100, ".part"  # of a name in its temporary file's
 
 
+def check_path(argument: str, path: Any, what: str) -> None:
+    """**Raises:** `InputError` for what is no path. `what`: the file that the argument names, such as "an .npz file"."""
+    if not isinstance(path, (str, os.PathLike)):
+        raise InputError(f"{argument}: found {type(path).__name__}; pass the path of {what}")
+
+
 def check_writable(path: str | os.PathLike[str], what: str = "output") -> Path:
     """`path` as a `Path`, if a file can be written there. For use before long work, whose result would have nowhere to go.
 

@@ -1,4 +1,4 @@
-"""How many steps one call of the compiled program makes."""
+"""How many steps one call of the compiled program makes, and how long all others take."""
 
 from __future__ import annotations
 
@@ -29,3 +29,18 @@ class Pace:
         if steps:
             self.steps_per_second = steps / max(seconds, 1e-9)
             self._chunk = max(1, min(_GROWTH * self._chunk, int(_SECONDS * self.steps_per_second)))
+
+    def seconds_for(self, steps: float) -> float | None:
+        """How long so many steps take as fast as the last chunk was made; `None` before that is known."""
+        return None if self.steps_per_second is None else steps / self.steps_per_second
+
+
+def duration(seconds: float) -> str:
+    """A time in words."""
+    if seconds < 60:
+        return f"{seconds:.3g} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours < 48 else f"{hours / 24:.1f} days"

@@ -104,15 +104,33 @@ def test_the_study_that_the_guide_shows_is_one():
             assert len(Study.of(parse_description(code, "docs/studies.md", size)))
 
 
+def by_section(text):
+    """README's commands under each heading that has some: what one writes, others of its section read."""
+    headings = [(number, line[3:]) for number, line in enumerate(text.split("\n"), 1) if line.startswith("## ")]
+    found = {}
+    for line, words in commands(blocks(text)):
+        section = next((name for number, name in reversed(headings) if number < line), "Beginning")
+        found.setdefault(section, []).append((line, words))
+    return found
+
+
+SECTIONS = by_section(README.read_text(encoding="utf-8"))
+# The one that reads what another has written.
+SECTIONS["Beginning"] += SECTIONS.pop("What is checked")
+
+
 @pytest.mark.timeout(120)
-def test_the_commands_of_readme_run(tmp_path, user_environment):
-    shown = commands(SHOWN)
-    assert shown
-    for line, words in shown:
+@pytest.mark.parametrize("section", SECTIONS)
+def test_the_commands_of_readme_run(section, tmp_path, user_environment):
+    for line, words in SECTIONS[section]:
         if words[0] == "verify" and "--recheck" not in words:
-            words += ["--profile", "quick"]  # `make verify` runs the standard one
+            words = [*words, "--profile", "quick"]  # `make verify` runs the standard one
         print(f"README.md, line {line}: mcr2-landscape {shlex.join(words)}")
         run_as_reader([sys.executable, "-c", RUN_COMMAND, *words], tmp_path, user_environment)
+
+
+def test_every_command_of_readme_is_in_a_section():
+    assert sum(map(len, SECTIONS.values())) == len(commands(SHOWN)) > 10
 
 
 RUN_EXAMPLES = """

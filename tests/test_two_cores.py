@@ -1,9 +1,11 @@
 """JAX 0.10 can hang for ever on two cores: independent batched inverses inside one vmapped loop wait for each other.
 
 The library factorizes all classes in one stacked Cholesky, and every program sets `NPROC` before JAX is imported. Both are
-checked in a subprocess, which can be killed when it hangs.
+checked in a subprocess, which can be killed when it hangs, and programs of which it is known by the count of their
+factorizations, which takes no luck to see.
 """
 
+import collections
 import os
 import subprocess
 import sys
@@ -98,3 +100,34 @@ def test_search_and_ascent_do_not_hang_without_the_setting(user_environment):
     environment = {name: value for name, value in user_environment.items() if name != "NPROC"}
     result = subprocess.run([sys.executable, "-c", LIBRARY], env=environment, capture_output=True, text=True, timeout=80)
     assert result.stdout == "finished\n", result.stderr
+
+
+def primitives(jaxpr):
+    """The names of what a program computes, those of all programs inside it once for each call."""
+    for equation in jaxpr.eqns:
+        yield equation.primitive.name
+        for value in equation.params.values():
+            for inner in value if isinstance(value, (tuple, list)) else (value,):
+                inner = getattr(inner, "jaxpr", inner)
+                if hasattr(inner, "eqns"):
+                    yield from primitives(inner)
+
+
+def test_a_step_of_the_game_of_the_classes_factorizes_once():
+    """With eight, few of which waited for one another, its training hung without the setting."""
+    import equinox as eqx
+    import jax
+    import numpy as np
+
+    from mcr2_landscape.csc import ConvTranscriber
+    from mcr2_landscape.training.transcription import ClosedLoopLoss
+
+    # Traced alone: nothing of it has to be compiled.
+    model = eqx.filter_eval_shape(lambda: ConvTranscriber((1, 4, 4), 3, channels=(2,), kernel=3, steps=1, key=0))
+    batch = {"inputs": np.ones((6, 1, 4, 4), np.float32), "labels": np.arange(6, dtype=np.int32) % 3}
+    loss = ClosedLoopLoss(num_classes=3, epsilon=0.5)
+    step = jax.make_jaxpr(jax.grad(lambda own: loss(own, batch)[0]))(model)
+    counts = collections.Counter(primitives(step.jaxpr))
+    names = ("cholesky", "lu", "qr", "householder_product", "eigh", "eig", "svd", "custom_linear_solve")
+    assert {name: counts[name] for name in names if counts[name]} == {"cholesky": 1}
+    assert counts["triangular_solve"] <= 2  # of its gradient, the second with what the first one gives

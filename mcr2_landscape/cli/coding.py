@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import os
-import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mcr2_landscape.cli.coding_images import Images, Wanted, read_images
 from mcr2_landscape.cli.fitted_folder import FittedFolder, npz
+from mcr2_landscape.cli.fitted_words import named_as_options, say_fitted
 from mcr2_landscape.cli.output import Output
 from mcr2_landscape.errors import InputError
 from mcr2_landscape.processes import termination_as_interruption
@@ -41,6 +38,8 @@ _OPTIONS = {
     "size": "--size",
     "key": "--seed",
 }
+_READ = "images", "split", "train", "test"
+_LESS = "fewer --images or --atoms and a smaller --kernel take less"
 
 
 @dataclass(frozen=True)
@@ -58,7 +57,7 @@ def run(
     """Learn or read, solve, write, say what was found, and return the exit status."""
     folder = FittedFolder.of(out, CHECKPOINT, RESULTS, resume=resume)
     output = Output(json, None)
-    with _named_as_options(data, folder):
+    with named_as_options(data, folder, _OPTIONS, _READ):
         given = None if dictionary is None else _read_dictionary(dictionary)
         images = read_images(data, wanted, learned=given is None)
         if given is not None:
@@ -69,7 +68,7 @@ def run(
             try:
                 learned = None
                 if given is None:
-                    learned = _learned(atoms, images, program, folder, wanted, max_seconds, output)
+                    learned = _learned(images, program, folder, wanted, max_seconds, output)
                 found = _examined(atoms, learned, images, program, wanted, output)
                 plain = _write(
                     found, atoms if learned is None else learned.dictionary, images, folder, data, dictionary, wanted
@@ -134,7 +133,6 @@ def _program(atoms: ConvDictionary, images: Images, wanted: Wanted, stored: dict
 
 
 def _learned(
-    atoms: ConvDictionary,
     images: Images,
     program: _Program,
     folder: FittedFolder,
@@ -142,29 +140,26 @@ def _learned(
     max_seconds: float | None,
     output: Output,
 ) -> LearnedDictionary:
-    from mcr2_landscape.cli.rows import StatusLine
+    from mcr2_landscape.cli.timed_line import TimedLine
     from mcr2_landscape.csc import learn_dictionary
 
-    line = StatusLine(sys.stderr)
     count, channels, height, width = images.train.shape
     atom = "atom" if wanted.atoms == 1 else "atoms"
     output.note(f"learning {wanted.atoms} {atom} from {count} images of {channels} × {height} × {width}: {images.source}")
-    try:
-        learned = learn_dictionary(
-            images.train,
-            wanted.atoms,
-            wanted.kernel,
-            **dataclasses.asdict(program),
-            stride=wanted.stride,
-            padding=wanted.padding,
-            max_alternations=wanted.steps,
-            max_seconds=max_seconds,
-            start=atoms,
-            checkpoint=folder.checkpoint,
-            progress=lambda done, total, _: line.show(f"{done} of {total} alternations of codes and atoms"),
-        )
-    finally:
-        line.clear()
+    units = {"dictionary": "alternations of codes and atoms"}
+    learned = learn_dictionary(
+        images.train,
+        wanted.atoms,
+        wanted.kernel,
+        **dataclasses.asdict(program),
+        stride=wanted.stride,
+        padding=wanted.padding,
+        max_alternations=wanted.steps,
+        max_seconds=max_seconds,
+        checkpoint=folder.checkpoint,
+        key=wanted.seed,
+        progress=TimedLine(units, output.note, f"{_LESS}; --max-seconds ends it, and --resume goes on"),
+    )
     if learned.stopped == "interrupted":
         raise KeyboardInterrupt
     return learned
@@ -178,8 +173,10 @@ def _examined(
     wanted: Wanted,
     output: Output,
 ) -> SparseExamination:
+    from mcr2_landscape.cli.timed_line import TimedLine
     from mcr2_landscape.csc.examination import examine
 
+    units = {"sparse coding": "images solved", "depths": "methods taken step by step"}
     return examine(
         atoms if learned is None else learned.dictionary,
         images.test,
@@ -188,9 +185,11 @@ def _examined(
         learned=learned,
         begun=None if learned is None else atoms,
         num_train=len(images.train),
+        rows=images.rows,
         source=images.source,
         notes=images.notes,
         announce=output.note,
+        progress=TimedLine(units, output.note, f"{_LESS}, as does a larger --gap"),
     )
 
 
@@ -242,34 +241,11 @@ def _write(
 def _say(found: SparseExamination, plain: dict[str, Any], folder: FittedFolder, output: Output) -> None:
     from mcr2_landscape.report import sparse_tables
 
-    output.files(plain, None)
     count, _, height, width = found.atom_shape
     atom = "atom" if count == 1 else "atoms"
-    output.heading(f"{found.source}: {count} {atom} of {height} × {width}, λ = {found.solution.sparsity[0]:.4g}")
-    output.sentences("What was found", found.summary)
-    output.sentences("Notes", found.notes)
-    output.table(sparse_tables.curve(found))
-    output.table(sparse_tables.depths(found))
-    learned = found.learned
-    written = RESULTS[1:] if learned is None else RESULTS
-    ending = "" if learned is None else " and the checkpoint"
-    said = [f"Everything is in {os.fspath(folder.path)}: {', '.join(written)}{ending}."]
-    if learned is not None and learned.stopped in ("max_alternations", "max_seconds"):
-        more = "with more --steps and" if learned.stopped == "max_alternations" else "with"
-        said.append(f"The same command {more} --resume goes on.")
-    output.sentences("Where it is", said)
-
-
-@contextlib.contextmanager
-def _named_as_options(data: str, folder: FittedFolder) -> Iterator[None]:
-    """Errors name options and the data instead of the library's arguments."""
-    try:
-        yield
-    except InputError as error:
-        name, colon, rest = str(error).partition(":")
-        if name == f"checkpoint {folder.checkpoint}":
-            if "is of other images" in rest:
-                rest = " is of other images, atoms or options; give the same ones, or another --out"
-            raise InputError(f"--resume: {folder.checkpoint}:{rest}") from None
-        begin = data if name in ("images", "split", "train", "test") else _OPTIONS.get(name, name)
-        raise InputError(f"{begin}{colon}{rest}") from None
+    heading = f"{found.source}: {count} {atom} of {height} × {width}, λ = {found.solution.sparsity[0]:.4g}"
+    learned, further = found.learned, None
+    if learned is not None:
+        further = {"max_alternations": "with more --steps and", "max_seconds": "with"}.get(learned.stopped)
+    tables = sparse_tables.curve(found), sparse_tables.depths(found)
+    say_fitted(output, plain, folder, heading, found, tables, results=RESULTS, fitted=learned is not None, further=further)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from mcr2_landscape.cli.image_files import Channels
 from mcr2_landscape.errors import InputError
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ class Wanted:
     """What the options ask for: the images, the dictionary, and the program."""
 
     images: int | None
+    channels: Channels | None
     size: int
     test_fraction: float
     center: bool
@@ -38,7 +40,7 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Images:
-    """Pixels to learn from and to solve for, float64, and what was done to them; `rows`: numbers of the latter in the data."""
+    """Pixels to learn from and to solve for, float64, and what was done to them; `rows`: indices of the latter in the data."""
 
     train: np.ndarray
     test: np.ndarray
@@ -70,11 +72,6 @@ def read_images(data: str, wanted: Wanted, *, learned: bool) -> Images:
     copies = int(np.isin(tested, learned_from).sum())
     if copies:
         notes += (f"copies of {copies} of the {len(test)} test images took part in the learning",)
-    channels, _, last = pixels.shape[1:]
-    if last in (1, 3) and channels not in (1, 3):
-        notes += (
-            f"images were taken as (n, C, H, W), of {channels} channels; if they come last, give np.moveaxis(images, -1, 1)",
-        )
     if wanted.center:
         pixels = pixels - pixels.mean(axis=(2, 3), keepdims=True)
         notes += ("from each image the mean of its pixels was subtracted",)
@@ -101,12 +98,14 @@ def _drawn(data: str, wanted: Wanted, default: int) -> tuple[LabeledImages, np.n
 
     notes: tuple[str, ...] = ()
     if data == "pictures":
+        if wanted.channels is not None:
+            raise InputError("--channels: is of images in a file, and pictures has none; leave it out")
         found = picture_patches(wanted.size, channels=1)
     elif data == "shapes":  # made as they are asked for
-        found, notes = read_named(data, wanted.images or default, wanted.seed, None)
+        found, notes = read_named(data, wanted.images or default, wanted.seed, None, wanted.channels)
     else:
         try:
-            found, notes = read_named(data, None, wanted.seed, None)
+            found, notes = read_named(data, None, wanted.seed, None, wanted.channels)
         except InputError as error:
             raise InputError(str(error).replace(", ".join(DATA), ", ".join((*DATA, "pictures")))) from None
     notes = tuple(note.rstrip(".") for note in notes)

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from mcr2_landscape.cli.image_files import Channels
 from mcr2_landscape.cli.options import File, check_count, check_seed
 
 
@@ -16,6 +17,7 @@ def csc(
     out: str,
     dictionary: str | None = None,
     images: int | None = None,
+    channels: Channels | None = None,
     size: int | None = None,
     test_fraction: float | None = None,
     center: Annotated[bool, Parameter(negative="")] = False,
@@ -43,8 +45,9 @@ def csc(
     Parameters
     ----------
     data
-        The word digits, faces, pictures, shapes or mnist, or an .npz file with images (n, C, H, W) or (n, H, W), bytes or
-        numbers in [0, 1].
+        The word digits, faces, pictures, shapes or mnist, or a file with images (n, H, W), (n, C, H, W) or (n, H, W, C): an
+        .npy file, or an .npz file with the array images or a single one. Bytes are divided by 255; all other numbers have to
+        be in [0, 1].
     out
         The folder for report.html, csc.json, codes.npz, dictionary.safetensors, and the checkpoint of the learning.
     dictionary
@@ -52,6 +55,9 @@ def csc(
         learning some; all images are then solved for.
     images
         Take so many images: 250 by default, 50 with --dictionary, or all if there are fewer.
+    channels
+        Where a file's images of four axes have their channels: by default on the second or the last axis, whichever has at
+        most four entries, and on the second where both have, or none.
     size
         Side of the crops of pictures: 16 by default.
     test_fraction
@@ -128,6 +134,7 @@ def csc(
     side = kernel or 5
     wanted = Wanted(
         images=images,
+        channels=channels,
         size=size or 16,
         test_fraction=0.2 if test_fraction is None else test_fraction,
         center=center,

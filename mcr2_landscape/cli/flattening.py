@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import os
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mcr2_landscape.cli.fitted_folder import FittedFolder, npz
+from mcr2_landscape.cli.fitted_words import named_as_options, say_fitted
 from mcr2_landscape.cli.output import Output
 from mcr2_landscape.cli.pointing import Points, read_points
 from mcr2_landscape.errors import InputError
@@ -34,6 +32,7 @@ _OPTIONS = {
     "time_limit": "--max-seconds",
     "key": "--seed",
 }
+_READ = "points", "held_out", "positions"
 
 
 @dataclass(frozen=True)
@@ -59,7 +58,7 @@ def run(
     """Fit or read, examine, write, say what was found, and return the exit status."""
     folder = FittedFolder.of(out, CHECKPOINT, RESULTS, resume=resume)
     output = Output(json, None)
-    with _named_as_options(data, folder):
+    with named_as_options(data, folder, _OPTIONS, _READ):
         model = None if network is None else _read_network(network)
         points = read_points(data, wanted.points, wanted.held_out, wanted.seed, *wanted.names)
         if model is not None and model.num_features != points.used.points.shape[1]:
@@ -215,34 +214,8 @@ def _say(found: FlatExamination, plain: dict[str, Any], folder: FittedFolder, ou
     from mcr2_landscape.report import flat_tables
 
     report = found.report
-    output.files(plain, None)
     features, layers = plural(report.data.features, "feature"), plural(report.num_layers, "layer")
-    output.heading(f"{found.source}: {features} to {report.dimension}, {layers}")
-    output.sentences("What was found", found.summary)
-    output.sentences("Notes", found.notes)
-    output.table(flat_tables.verdicts(found))
-    written = RESULTS if found.fitted else RESULTS[1:]
-    said = [f"Everything is in {os.fspath(folder.path)}: {', '.join(written)}{' and the checkpoint' if found.fitted else ''}."]
-    if found.fitted and report.stop in ("iterations", "time"):
-        more = "with more --layers and" if report.stop == "iterations" else "with"
-        said.append(f"The same command {more} --resume goes on.")
-    output.sentences("Where it is", said)
-
-
-@contextlib.contextmanager
-def _named_as_options(data: str, folder: FittedFolder) -> Iterator[None]:
-    """Errors name options and the data instead of the library's arguments."""
-    try:
-        yield
-    except InputError as error:
-        name, colon, rest = str(error).partition(":")
-        if not colon:
-            raise
-        if name == f"checkpoint {folder.checkpoint}":
-            rest = rest.replace(
-                "is of other points, options or another seed; give the same ones, or another file",
-                "is of other points, options or another seed; give the same ones, or another --out",
-            )
-            raise InputError(f"--resume: {folder.checkpoint}:{rest}") from None
-        begin = data if name in ("points", "held_out", "positions") else _OPTIONS.get(name, name)
-        raise InputError(f"{begin}{colon}{rest}") from None
+    heading = f"{found.source}: {features} to {report.dimension}, {layers}"
+    further = {"iterations": "with more --layers and", "time": "with"}.get(report.stop or "")
+    tables = (flat_tables.verdicts(found),)
+    say_fitted(output, plain, folder, heading, found, tables, results=RESULTS, fitted=found.fitted, further=further)

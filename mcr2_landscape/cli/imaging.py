@@ -5,16 +5,14 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import difflib
-import zipfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mcr2_landscape.cli.image_files import Channels, read_image_file
 from mcr2_landscape.errors import InputError
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from mcr2_landscape.data import LabeledImages
     from mcr2_landscape.whitebox import Architecture
 
@@ -74,10 +72,14 @@ def named_as_options(data: str, folder: Path) -> Iterator[None]:
         raise InputError(in_options(str(error), folder, options())) from None
 
 
-def read_images(name: str, count: int | None, seed: int, patch: int | None) -> tuple[LabeledImages, tuple[str, ...]]:
-    """Images by a word or from a file, and what was done to them. `patch` decides whether the faces are cropped.
+def read_images(
+    name: str, count: int | None, seed: int, patch: int | None, channels: Channels | None = None
+) -> tuple[LabeledImages, tuple[str, ...]]:
+    """Images by a word or from a file, and what was done to them. `patch` decides whether the faces are cropped, `channels`
+    where a file has them (see `read_image_file`).
 
-    **Raises:** `InputError` for a file that cannot be read or holds something else, or a word that is none.
+    **Raises:** `InputError` for a file that cannot be read or holds something else, a word that is none, and `channels` where
+    there is no file.
     """
     import numpy as np
 
@@ -85,6 +87,8 @@ def read_images(name: str, count: int | None, seed: int, patch: int | None) -> t
     from mcr2_landscape.randomness import generator
 
     notes: tuple[str, ...] = ()
+    if name in DATA and channels is not None:
+        raise InputError(f"--channels: is of images in a file, and {name} has none; leave it out")
     if name == "shapes":
         return data.shapes(key=seed, num_images=count or _SHAPES), notes
     if name == "faces":
@@ -96,7 +100,7 @@ def read_images(name: str, count: int | None, seed: int, patch: int | None) -> t
         hint = f"; did you mean {near[0]}?" if near else ""
         raise InputError(f"{name}: no such file, nor one of {', '.join(DATA)}{hint}")
     else:
-        images, notes = _from_file(Path(name))
+        images, notes = read_image_file(Path(name), channels)
     total = len(images.images)
     if count is not None and count > total:
         raise InputError(f"--images: found {count}; {name} has {total}: give at most as many")
@@ -104,52 +108,6 @@ def read_images(name: str, count: int | None, seed: int, patch: int | None) -> t
         images = images.subset(np.sort(generator(seed).permutation(total)[:count]))
         notes += (f"{count} of the {total} images were drawn.",)
     return images, notes
-
-
-def _from_file(path: Path) -> tuple[LabeledImages, tuple[str, ...]]:
-    import numpy as np
-
-    from mcr2_landscape.data import check_images
-
-    if path.suffix.lower() != ".npz":
-        raise InputError(f"{path}: found the ending {path.suffix or 'of no format'}; give an .npz file with an array images")
-    if not path.is_file():
-        raise InputError(f"{path}: no such file" if not path.exists() else f"{path}: is no file; give an .npz file")
-    try:
-        with np.load(path, allow_pickle=False) as stored:
-            found = {name: stored[name] for name in stored.files if name in ("images", "labels", "masks")}
-            names = list(stored.files)
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        said = (str(error) or type(error).__name__).split("\n", 1)[0]
-        raise InputError(f"{path}: cannot be read as an .npz file of numbers ({said})") from None
-    if "images" not in found:
-        raise InputError(f"{path}: found the arrays {', '.join(names) or 'none'}; give one by the name images")
-    pixels, labels, masks, notes = found["images"], found.get("labels"), found.get("masks"), ()
-    if pixels.ndim == 3:
-        pixels = pixels[:, None]
-    if masks is not None and masks.dtype != bool:
-        if not np.isin(masks, (0, 1)).all():
-            raise InputError(f"{path}: found masks of {masks.dtype} with other values than 0 and 1; 1 is on the object")
-        masks = masks.astype(bool)
-    class_names: Sequence[str] = ()
-    if labels is not None:
-        labels, class_names, notes = _classes(path, labels)
-    return check_images(pixels, labels, masks, class_names=class_names, source=str(path)), notes
-
-
-def _classes(path: Path, labels: np.ndarray) -> tuple[np.ndarray, Sequence[str], tuple[str, ...]]:
-    """Labels as the numbers 0 … K−1, with names where they were not that already."""
-    import numpy as np
-
-    from mcr2_landscape.data.labeled import check_labels
-
-    checked = check_labels(labels, str(path))
-    found, numbers = np.unique(np.asarray(checked), return_inverse=True)
-    if found.dtype.kind in "iu" and np.array_equal(found, np.arange(found.size)):
-        return numbers.reshape(-1), (), ()
-    names = [str(name) for name in found]
-    shown = ", ".join(names[:8]) + (", …" if len(names) > 8 else "")
-    return numbers.reshape(-1), names, (f"The labels {shown} were numbered from 0 on.",)
 
 
 def architecture_of(

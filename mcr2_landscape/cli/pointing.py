@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 import inspect
 import math
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -218,9 +217,8 @@ def _read_table(path: Path, features_name: str | None, labels_name: str | None) 
 
 def _only_name(path: Path) -> str | None:
     """The array to take where none was named: one of the usual names, or the only one there is."""
-    if not zipfile.is_zipfile(path):
-        return None  # the reader says what is wrong
-    with zipfile.ZipFile(path) as archive:
-        names = [name.removesuffix(".npy") for name in archive.namelist()]
+    from mcr2_landscape.data.arrays import npz_names
+
+    names = npz_names(path)
     usual = [name for name in _USUAL if name in names]
     return usual[0] if usual else names[0] if len(names) == 1 else None

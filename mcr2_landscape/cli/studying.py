@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from mcr2_landscape.cli.output import Output
 from mcr2_landscape.cli.rows import StatusLine
 from mcr2_landscape.errors import InputError
+from mcr2_landscape.pace import duration
 from mcr2_landscape.study.coordinator import State
 from mcr2_landscape.study.opening import DEFAULT_FOLDER, Opened, open_study, shipped
 from mcr2_landscape.study.store import Store
@@ -48,7 +49,7 @@ def carry_out(opened: Opened, jobs: int | None, scheduler: str | None, retry_fai
     finally:
         watcher.clear()
     found = _pending(Store(opened.place), opened)
-    took = _duration(state.seconds)
+    took = duration(state.seconds)
     print(f"{found.total:,} units: {found.done:,} done ({state.done:,} in this run, {took}), {_failures(found)}")
     if found.raised + found.died:
         print(f"  mcr2-landscape study export {opened.place} --sql 'SELECT error, count(*) FROM failures GROUP BY error'")
@@ -131,7 +132,7 @@ def show_plan(
         ("seconds a unit, mean (least, most)", f"{cost.unit_seconds:.3g} ({cost.least_seconds:.3g}, {cost.most_seconds:.3g})"),
         (
             f"time with {cost.jobs} process{'es' if cost.jobs > 1 else ''}",
-            _duration(cost.seconds) + (f" ± {_duration(cost.uncertainty)}" if cost.uncertainty else ""),
+            duration(cost.seconds) + (f" ± {duration(cost.uncertainty)}" if cost.uncertainty else ""),
         ),
         ("bytes on the disk", _bytes(cost.bytes)),
     ]
@@ -249,7 +250,7 @@ class _Watcher:
         words = f"{state.before + state.done:,} of {state.total:,} done"
         words += f", {state.failed:,} failed" if state.failed else ""
         if state.rate:
-            words += f"; {state.rate:,.3g} units/s, {_duration(state.seconds_left or 0.0)} left"
+            words += f"; {state.rate:,.3g} units/s, {duration(state.seconds_left or 0.0)} left"
         words += "" if state.width else "; waiting for workers"
         self._line.show(words)
         if not sys.stderr.isatty() and time.monotonic() - self._said >= _QUIET_SECONDS:
@@ -312,16 +313,6 @@ def _failures(found: Any) -> str:
         return "none failed"
     died = f", the process of {found.died:,} died" if found.died else ""
     return f"{found.raised:,} raised an error{died}"
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 60:
-        return f"{seconds:.3g} s"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 60:
-        return f"{minutes} min {rest} s"
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours < 48 else f"{hours / 24:.1f} days"
 
 
 def _bytes(count: float) -> str:

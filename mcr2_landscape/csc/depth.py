@@ -90,7 +90,9 @@ def encoder_gap(
         for m, name in enumerate(names):
             runner, state, made = Runner(problem, program, name, size), State.start(jnp.zeros(problem.code_shape)), 0
             for d, depth in enumerate(wanted):
-                state = runner.go(state, depth - made)
+                later = (len(names) - m) * wanted[-1] - depth  # steps
+                pace = runner.pace
+                state = runner.go(state, depth - made, lambda left, n=later, pace=pace: bar.expect(pace.seconds_for(left + n)))
                 made, codes = depth, np.asarray(state.codes)
                 found[0, m, d] = measured(problem, program, codes).objective - solution.objective
                 found[1, m, d] = _norms(codes - solution.codes) / np.where(norms > 0, norms, 1)

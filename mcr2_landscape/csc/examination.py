@@ -41,18 +41,20 @@ class SparseExamination(Record):
     """A dictionary and what it does with images that it was not learned from.
 
     **Fields:** `source`, the images in words, `num_train` of which it was learned from (0 where it was given) and `num_test` of
-    which are looked at; `learned` (`None` where it was given); `atom_shape` (K, C, k_h, k_w), `stride`, `padding`; `lipschitz`,
-    the bound of ‖D‖². `solution`: of the test images, with its certificates; `errors`, (N,): ‖x − Dz‖/‖x‖; `active`, (N,): the
-    share of codes that are not zero; `usage`, (K,): the share of test images that use an atom, and `weight`, (K,), its share of
-    Σ|z|. `random_objective`, (N,): the optimum with random atoms of the same shape, the ones that learning began with (`None`
-    where nothing was learned). `curve`, over several sparsities, and `encoder`, over depths, both on the first `num_studied`
-    test images. `images` and `reconstructions` (shown, C, H, W), and their numbers `shown`.
+    which are looked at; `rows`, (N,): their indices in the data, from 0 on; `learned` (`None` where it was given);
+    `atom_shape` (K, C, k_h, k_w), `stride`, `padding`; `lipschitz`, the bound of ‖D‖². `solution`: of the test images, with its
+    certificates; `errors`, (N,): ‖x − Dz‖/‖x‖; `active`, (N,): the share of codes that are not zero; `usage`, (K,): the share
+    of test images that use an atom, and `weight`, (K,), its share of Σ|z|. `random_objective`, (N,): the optimum with random
+    atoms of the same shape, the ones that learning began with (`None` where nothing was learned). `curve`, over several
+    sparsities, and `encoder`, over depths, both on the first `num_studied` test images. `images` and `reconstructions` (shown,
+    C, H, W), and their numbers `shown` among the test images.
     """
 
     source: str
     num_train: int
     num_test: int
     num_studied: int
+    rows: np.ndarray
     learned: LearnedDictionary | None
     atom_shape: tuple[int, ...]
     stride: tuple[int, int]
@@ -101,25 +103,32 @@ def examine(
     learned: LearnedDictionary | None = None,
     begun: ConvDictionary | None = None,
     num_train: int = 0,
+    rows: Any = None,
     source: str = "",
     notes: tuple[str, ...] = (),
     studied: int = _STUDIED,
     announce: Callable[[str], None] | None = None,
+    progress: Any = False,
 ) -> SparseExamination:
     """Solve test images (N, C, H, W) with certificates, and look at what sparsity and depth make of them.
 
-    **Arguments:** `begun`: the atoms that learning began with, to compare with; `studied`: so many images for the curves;
-    `announce`: called with words before each part.
+    **Arguments:** `begun`: the atoms that learning began with, to compare with; `rows`, (N,): indices of the images in the data
+    that they were taken from, by default 0 … N − 1; `studied`: so many images for the curves; `announce`: called with words
+    before each part; `progress`: see `solve`, of each part.
 
-    **Raises:** `InputError`, as `solve` does; `KeyboardInterrupt` where a solve is interrupted.
+    **Raises:** `InputError`, as `solve` does, and for other `rows` than one integer an image; `KeyboardInterrupt` where a solve
+    is interrupted.
     """
     say = announce or (lambda words: None)
     problem = Problem.of(dictionary, test)
     program: dict[str, Any] = {"ridge": ridge, "nonnegative": nonnegative}
     images, lam, wanted = problem.images, positive_real("sparsity", sparsity), positive_real("gap", gap)
     few = images[: positive_integer("studied", studied)]
+    numbers = np.arange(len(images)) if rows is None else np.asarray(rows)
+    if numbers.shape != (len(images),) or numbers.dtype.kind not in "iu":
+        raise InputError(f"rows: found shape {numbers.shape} of {numbers.dtype}; pass one integer for each of the images")
     say(f"solving {len(images)} images to a gap of {wanted:g}")
-    solution = _whole(solve(dictionary, images, sparsity=lam, gap=wanted, **program))
+    solution = _whole(solve(dictionary, images, sparsity=lam, gap=wanted, progress=progress, **program))
     fitted = _synthesized(dictionary, solution.codes, problem.size)
     norms = _norms(images)
     used = solution.codes != 0
@@ -127,10 +136,10 @@ def examine(
     random = None
     if begun is not None:
         say("solving the same images with the atoms that learning began with")
-        random = _whole(solve(begun, images, sparsity=lam, gap=CURVE_GAP, **program)).objective
+        random = _whole(solve(begun, images, sparsity=lam, gap=CURVE_GAP, progress=progress, **program)).objective
     say(f"solving {len(few)} images at {len(FACTORS)} sparsities, and step by step")
-    curve = tuple(_point(dictionary, few, factor * lam, program) for factor in FACTORS)
-    encoder = encoder_gap(dictionary, few, DEPTHS, sparsity=lam, gap=wanted, **program)
+    curve = tuple(_point(dictionary, few, factor * lam, program, progress) for factor in FACTORS)
+    encoder = encoder_gap(dictionary, few, DEPTHS, sparsity=lam, gap=wanted, progress=progress, **program)
     _whole(encoder.solution)
     shown = np.unique(np.round(np.linspace(0, len(images) - 1, min(_SHOWN, len(images)))).astype(int))
     return SparseExamination(
@@ -138,6 +147,7 @@ def examine(
         num_train=num_train,
         num_test=len(images),
         num_studied=len(few),
+        rows=numbers,
         learned=learned,
         atom_shape=tuple(problem.atoms.shape),
         stride=dictionary.stride,
@@ -176,8 +186,8 @@ def _whole(solution: Solution) -> Solution:
     return solution
 
 
-def _point(dictionary: ConvDictionary, images: np.ndarray, lam: float, program: dict[str, Any]) -> SparsityPoint:
-    found = _whole(solve(dictionary, images, sparsity=lam, gap=CURVE_GAP, **program))
+def _point(dictionary: ConvDictionary, images: np.ndarray, lam: float, program: dict[str, Any], progress: Any) -> SparsityPoint:
+    found = _whole(solve(dictionary, images, sparsity=lam, gap=CURVE_GAP, progress=progress, **program))
     left = images - _synthesized(dictionary, found.codes, (images.shape[2], images.shape[3]))
     used = found.codes != 0
     return SparsityPoint(

@@ -16,6 +16,7 @@ those of O'Donoghue and Candès (2015) by the gradient, image by image: t = 1 ag
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, NamedTuple
@@ -212,10 +213,12 @@ class Runner:
             left -= count
             yield state, np.asarray(found)[:count], count
 
-    def go(self, state: State, steps: int) -> State:
-        """The state so many steps later."""
-        for later, _, _ in self.chunks(state, steps):
-            state = later
+    def go(self, state: State, steps: int, watch: Callable[[int], None] | None = None) -> State:
+        """The state so many steps later. `watch` is called after each chunk, with the steps that are left."""
+        for later, _, count in self.chunks(state, steps):
+            state, steps = later, steps - count
+            if watch is not None:
+                watch(steps)
         return state
 
     def objective(self, codes: jax.Array) -> jax.Array:

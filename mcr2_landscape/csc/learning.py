@@ -16,9 +16,9 @@ is lowered in turn, each move being kept only where F, evaluated anew, is not la
 
 from __future__ import annotations
 
-import os
 import time
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,10 +31,11 @@ from mcr2_landscape.csc.atom_moves import atom_gradient, dead_atoms, into_ball, 
 from mcr2_landscape.csc.dictionary import ConvDictionary
 from mcr2_landscape.csc.geometry import pair
 from mcr2_landscape.csc.iterations import RESTARTED, Runner, State, default_step, on_processor
-from mcr2_landscape.csc.learning_state import LearningState, identity, save_state, state_to_go_on_from
+from mcr2_landscape.csc.learning_state import LearningState, beginning, identity, save_state, state_to_go_on_from
 from mcr2_landscape.csc.patches import synthesis
 from mcr2_landscape.csc.programs import Problem, Program, measured
-from mcr2_landscape.files import check_writable
+from mcr2_landscape.csc.time_left import LearningTime
+from mcr2_landscape.files import check_path, check_writable
 from mcr2_landscape.landscape.progress import Progress
 from mcr2_landscape.randomness import generator
 from mcr2_landscape.record import Record
@@ -115,12 +116,12 @@ def learn_dictionary(
     directions. `start`: atoms to begin with; by default random ones by `key` (a JAX key, an integer seed or a NumPy
     generator), which only they need. `state`: of an earlier result, to go on as if it had not stopped; `checkpoint`: an .npz
     file that is written now and then, and gone on from if it is there. With both the one that is further on counts, if they
-    are of one run. A run that is gone on from keeps its own atoms, whatever `start` and `key` say. `progress`: True for a bar,
-    or a function of (alternations, max_alternations, 0).
+    are of one run. `start` and `key` of a run that is gone on from are those that it began with, or left out. `progress`: True
+    for a bar, or a function of (alternations, max_alternations, 0).
 
-    **Raises:** `InputError` for bad input, no key where atoms are random, a state or checkpoint of other images or another
-    program, a state beside a checkpoint of another run, and files that cannot be read or written, before anything is computed.
-    **Ctrl-C** ends it with what was reached.
+    **Raises:** `InputError` for bad input, no key where atoms are random, a state or checkpoint of other images, another
+    program, or another `start` or `key`, a state beside a checkpoint of another run, and files that cannot be read or written,
+    before anything is computed. **Ctrl-C** ends it with what was reached.
     """
     kernel, stride, padding = (
         pair("kernel", kernel, minimum=1),
@@ -143,22 +144,22 @@ def learn_dictionary(
     if not isinstance(replace_dead, bool):
         raise InputError(f"replace_dead: found {replace_dead!r}; pass True or False")
     if checkpoint is not None:
-        if not isinstance(checkpoint, (str, os.PathLike)):
-            raise InputError(f"checkpoint: found {type(checkpoint).__name__}; pass the path of an .npz file")
+        check_path("checkpoint", checkpoint, "an .npz file")
         check_writable(checkpoint, "checkpoint")
     images = float64_matrix("images", images, refuse_float32=False)
-    template = _first_atoms(images, count, kernel, stride, padding, start, state, checkpoint, key)
+    template, first = _first_atoms(images, count, kernel, stride, padding, start, state, checkpoint, key)
     problem = Problem.of(template, images)
     program = problem.program(lam, ridge, nonnegative)
     memory.require("images", 8.0 * 12 * np.prod(problem.code_shape, dtype=float), "pass fewer images or smaller ones")
     settings = (count, kernel, stride, padding, lam, program.ridge, program.nonnegative, *limits[1:], replace_dead)
     name = identity(problem.images, settings)
     with jax.enable_x64(True):
-        begun = state_to_go_on_from(state, checkpoint, name)
+        begun = state_to_go_on_from(state, checkpoint, name, first)
         if begun is None:
+            assert first is not None
             codes = np.zeros(problem.code_shape)
             value = float(np.sum(measured(problem, program, codes).objective))
-            begun = LearningState(problem.atoms, codes, np.array([value]), 1.0, 0, name)
+            begun = LearningState(problem.atoms, codes, np.array([value]), 1.0, 0, name, first)
         learner = _Learner(problem, program, begun, limits[1], limits[2], replace_dead)
         stopped = _alternate(learner, limits[0], tolerance, seconds, checkpoint, progress)
         left = learner.residual(learner.state.atoms, learner.state.codes)
@@ -168,7 +169,8 @@ def learn_dictionary(
 
 def _first_atoms(
     images: np.ndarray, count: int, kernel: Any, stride: Any, padding: Any, start: Any, state: Any, checkpoint: Any, key: Any
-) -> ConvDictionary:
+) -> tuple[ConvDictionary, str | None]:
+    """Atoms to begin with, and what they come from (see `beginning`)."""
     channels = images.shape[1] if images.ndim == 4 else 1
     if state is not None and not isinstance(state, LearningState):
         raise InputError(f"state: found {type(state).__name__}; pass the state of an earlier result")
@@ -180,20 +182,29 @@ def _first_atoms(
                 f"start: found atoms of shape {start.atoms.shape}, stride {start.stride} and padding {start.padding}; expected "
                 f"{(count, channels, *kernel)}, {stride} and {padding}"
             )
-        return start
+        return start, beginning(np.asarray(start.atoms, np.float64), None)
     resumed = state is not None or (checkpoint is not None and Path(checkpoint).exists())
     if key is None and not resumed:
         raise InputError("key: found None; pass jax.random.key(seed) or a seed, from which the first atoms are drawn, or start")
-    drawn = generator(0 if key is None else key)  # those of a resumed run are only a template
-    return ConvDictionary.random(
-        count, kernel, channels=max(1, channels), stride=stride, padding=padding, key=drawn, dtype=np.float64
+    random = None if key is None else generator(key)
+    first = beginning(None, random)
+    drawn = ConvDictionary.random(
+        count,
+        kernel,
+        channels=max(1, channels),
+        stride=stride,
+        padding=padding,
+        key=0 if random is None else random,  # only the shape counts of those that a resumed run has without a key
+        dtype=np.float64,
     )
+    return drawn, first
 
 
 def _alternate(learner: _Learner, most: int, tolerance: float, seconds: float | None, checkpoint: Any, progress: Any) -> str:
     begun = saved = time.monotonic()
     stopped = "max_alternations"
     with Progress.of(progress, most, "dictionary") as bar:
+        clock = LearningTime(bar, most - learner.state.alternations, seconds)
         try:
             while learner.state.alternations < most:
                 history = learner.state.objective
@@ -203,8 +214,9 @@ def _alternate(learner: _Learner, most: int, tolerance: float, seconds: float | 
                 if seconds is not None and time.monotonic() - begun >= seconds:
                     stopped = "max_seconds"
                     break
-                learner.alternate()
+                learner.alternate(clock)
                 bar.update(learner.state.alternations, 0)
+                clock.end()
                 if checkpoint is not None and time.monotonic() - saved >= _SAVE_SECONDS:
                     save_state(learner.state, checkpoint)
                     saved = time.monotonic()
@@ -224,10 +236,10 @@ class _Learner:
         self.problem, self.program, self.state = problem, program, state
         self.code_steps, self.atom_steps, self.replace_dead = code_steps, atom_steps, replace_dead
 
-    def alternate(self) -> None:
+    def alternate(self, clock: LearningTime) -> None:
         """Codes, atoms, the sphere, dead atoms; each kept only where the objective does not rise."""
         state = self.state
-        codes, values = self._codes(state.atoms, state.codes)
+        codes, values = self._codes(state.atoms, state.codes, clock)
         value = float(np.sum(values))
         if not value <= state.objective[-1]:  # the sum of smaller numbers, rounded
             codes, value = state.codes, float(state.objective[-1])
@@ -237,15 +249,17 @@ class _Learner:
             left = self.residual(atoms, codes)
             atoms, replaced = with_dead_replaced(atoms, codes, left, self.problem.geometry)
         history = np.append(state.objective, value)
-        self.state = LearningState(atoms, codes, history, step, state.replaced + replaced, state.identity)
+        begun = state.identity, state.beginning
+        self.state = LearningState(atoms, codes, history, step, state.replaced + replaced, *begun)
 
-    def _codes(self, atoms: np.ndarray, codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _codes(self, atoms: np.ndarray, codes: np.ndarray, clock: LearningTime) -> tuple[np.ndarray, np.ndarray]:
         problem = self.problem._replace(atoms=atoms)
         before = measured(problem, self.program, codes).objective
         best = codes.copy()
         for method in (RESTARTED, "ista"):
             runner = Runner(problem, self.program, method, default_step(problem))
-            found = np.asarray(runner.go(State.start(jnp.asarray(codes)), self.code_steps).codes)
+            watch = partial(clock.steps, runner.pace)
+            found = np.asarray(runner.go(State.start(jnp.asarray(codes)), self.code_steps, watch).codes)
             after = measured(problem, self.program, found).objective
             better = after < before
             best[better], before = found[better], np.where(better, after, before)

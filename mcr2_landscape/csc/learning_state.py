@@ -13,12 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from mcr2_landscape.files import write_bytes
+from mcr2_landscape.files import check_path, write_bytes
 from mcr2_landscape.record import Record
 from mcr2_landscape.validation import InputError, check_finite, check_shape
 
 _DAMAGED = (ValueError, EOFError, KeyError, TypeError, IndexError, RuntimeError, zipfile.BadZipFile, zlib.error)
-_NAMES = ("atoms", "codes", "objective", "step", "replaced", "identity")
+_NAMES = ("atoms", "codes", "objective", "step", "replaced", "identity", "beginning")
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class LearningState(Record):
 
     **Fields:** `atoms` (K, C, k_h, k_w) and `codes` (N, K, h, w), float64; `objective`, from the start on; `step`, the next
     step of the atoms to be tried; `replaced`, how many dead atoms were given new directions; `identity`, of the images and
-    settings.
+    settings; `beginning`, of the key that the first atoms were drawn with, or of these where they were given.
     """
 
     atoms: np.ndarray = field(repr=False, metadata={"json": False})
@@ -36,6 +36,7 @@ class LearningState(Record):
     step: float
     replaced: int
     identity: str
+    beginning: str
 
     @property
     def alternations(self) -> int:
@@ -50,11 +51,21 @@ def identity(images: np.ndarray, settings: tuple[Any, ...]) -> str:
     return found.hexdigest()
 
 
+def beginning(start: np.ndarray | None, random: np.random.Generator | None) -> str | None:
+    """The argument that a run begins with, and SHA-256 of it: the atoms `start`, or else the generator of a `key`, before it
+    draws them; `None` where there is neither."""
+    if start is not None:
+        return f"start {identity(start, ())}"
+    # not of the atoms that it draws, which another machine may round otherwise
+    return None if random is None else f"key {identity(np.zeros(0), (random.bit_generator.state,))}"
+
+
 def save_state(state: LearningState, path: str | os.PathLike[str]) -> None:
     """Write a state as an .npz file, whole or not at all.
 
-    **Raises:** `InputError` where the file cannot be written.
+    **Raises:** `InputError` for a path that is none, and where the file cannot be written.
     """
+    check_path("path", path, "an .npz file")
     content = BytesIO()
     np.savez(content, allow_pickle=False, **{name: np.asarray(getattr(state, name)) for name in _NAMES})
     write_bytes(path, content.getvalue(), "checkpoint")
@@ -63,9 +74,12 @@ def save_state(state: LearningState, path: str | os.PathLike[str]) -> None:
 def load_state(path: str | os.PathLike[str] | None) -> LearningState | None:
     """The state in a file, or `None` where there is no such file.
 
-    **Raises:** `InputError` for a file that is damaged or holds no state.
+    **Raises:** `InputError` for a path that is none, and a file that is damaged or holds no state.
     """
-    if path is None or not Path(path).exists():
+    if path is None:
+        return None
+    check_path("path", path, "an .npz file")
+    if not Path(path).exists():
         return None
     try:
         stored = np.load(BytesIO(Path(path).read_bytes()), allow_pickle=False)
@@ -81,16 +95,23 @@ def load_state(path: str | os.PathLike[str] | None) -> LearningState | None:
         ) from None
 
 
-def state_to_go_on_from(state: LearningState | None, path: Any, wanted: str) -> LearningState | None:
+def state_to_go_on_from(state: LearningState | None, path: Any, wanted: str, begun: str | None) -> LearningState | None:
     """`state` or that of the file, whichever is further on; `None` where there is neither.
 
-    **Raises:** `InputError` for one whose identity is not the wanted one, or two that are not of one run: the file would be
+    **Arguments:** `wanted`: its identity; `begun`: its beginning, `None` for any.
+
+    **Raises:** `InputError` for one of another identity or another beginning, or two that are not of one run: the file would be
     written over.
     """
     stored = load_state(path)
-    for what, found in (("state", state), (f"checkpoint {path}", stored)):
-        if found is not None and found.identity != wanted:
-            raise InputError(f"{what}: is of other images, another program or other steps; learn with those, or without it")
+    for what, found, cure in (("state", state, "none"), (f"checkpoint {path}", stored, "another file")):
+        if found is None:
+            continue
+        if found.identity != wanted:
+            raise InputError(f"{what}: is of other images, another program or other steps; give the same ones, or {cure}")
+        if begun is not None and found.beginning != begun:
+            argument = begun.partition(" ")[0]
+            raise InputError(f"{argument}: found another one than {what} began with; give that one, or none to go on with it")
     if state is None or stored is None:
         return stored if state is None else state
     shared = min(len(state.objective), len(stored.objective))
@@ -115,5 +136,5 @@ def _checked(found: dict[str, np.ndarray]) -> LearningState:
         if array.dtype != np.float64 or array.ndim != axes or not array.size:
             raise ValueError(f"{name} of dtype {array.dtype} and shape {array.shape}")
         check_finite(name, array)
-    step, replaced, name = float(found["step"]), int(found["replaced"]), str(found["identity"])
-    return LearningState(atoms, codes, objective, step, replaced, name)
+    step, replaced = float(found["step"]), int(found["replaced"])
+    return LearningState(atoms, codes, objective, step, replaced, str(found["identity"]), str(found["beginning"]))

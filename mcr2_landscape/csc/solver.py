@@ -15,6 +15,7 @@ from mcr2_landscape.csc.iterations import RESTARTED, Runner, State, default_step
 from mcr2_landscape.csc.newton import Terms, proximal_points
 from mcr2_landscape.csc.programs import Gaps, Problem, Program, lambda_max, measured
 from mcr2_landscape.csc.support import Columns, one_thread
+from mcr2_landscape.csc.time_left import SolvingTime
 from mcr2_landscape.landscape.progress import Progress
 from mcr2_landscape.record import Record
 from mcr2_landscape.validation import InputError, positive_integer, positive_real
@@ -139,21 +140,25 @@ class _Work:
         # By halves: so few shapes are compiled, however many images λ_max leaves.
         while size > 1 and size * each > _COMPILING and left.size <= size // 2:
             size = -(-size // 2)
+        clock = SolvingTime(bar, -(-left.size // size))
         for first in range(0, left.size, size):
+            clock.group()
             group = left[first : first + size]
             # one shape for all groups: the last is filled up with its own first image
             padded = np.concatenate([group, np.repeat(group[:1], size - group.size)])
-            solved[group] = closed[group] = ~self._first_order(padded)[: group.size]
+            solved[group] = closed[group] = ~self._first_order(padded, clock)[: group.size]
+            bar.update(int(closed.sum()), int(solved.sum()))
+            clock.opened(int((~solved[group]).sum()))
             for number in group[~solved[group]]:
                 if self.max_newton:
                     columns = columns or Columns(self.problem.atoms, self.problem.geometry, self.problem.size)
                     with one_thread():
-                        solved[number] = self._second_order(int(number), columns)
+                        solved[number] = self._second_order(int(number), columns, clock)
                 closed[number] = True
                 bar.update(int(closed.sum()), int(solved.sum()))
-            bar.update(int(closed.sum()), int(solved.sum()))
+                clock.closed()
 
-    def _first_order(self, numbers: np.ndarray) -> np.ndarray:
+    def _first_order(self, numbers: np.ndarray, clock: SolvingTime) -> np.ndarray:
         """Go on with these images together; which of them are still open."""
         problem, program = self._part(numbers)
         codes = self.codes[numbers]
@@ -165,8 +170,10 @@ class _Work:
         state = State.start(jnp.asarray(codes))
         made = 0
         while made < self.max_steps and still.any():
-            state = runner.go(state, min(_LOOK, self.max_steps - made))
-            made = min(made + _LOOK, self.max_steps)
+            later = min(made + _LOOK, self.max_steps)
+            rest = self.max_steps - later
+            state = runner.go(state, later - made, lambda left, rest=rest: clock.steps(runner.pace, left + rest))
+            made = later
             found = measured(problem, program, state.codes)
             better = still & (found.duality_gap < best.duality_gap)
             self.steps[numbers[still]] = made
@@ -176,7 +183,7 @@ class _Work:
             still &= ~(best.duality_gap <= self.allowed[numbers])
         return still
 
-    def _second_order(self, number: int, columns: Columns) -> bool:
+    def _second_order(self, number: int, columns: Columns, clock: SolvingTime) -> bool:
         """Solve one image; whether its gap is small enough."""
         problem, program = self._part(np.array([number]))
         x = columns.flatten(problem.images[0])
@@ -186,6 +193,7 @@ class _Work:
         last = None
         for point in proximal_points(columns, x, terms, begin, self.max_newton):
             self.newton[number] = point.steps
+            clock.newton(point.steps)
             if point.codes is None or point.codes is last:
                 continue
             last = point.codes

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from mcr2_landscape.csc.dictionary import ConvDictionary
+from mcr2_landscape.files import check_path
 from mcr2_landscape.tensor_files import metadata_of, metadata_text, read_tensors, write_tensors
 from mcr2_landscape.validation import InputError
 
@@ -25,9 +26,10 @@ def save_dictionary(
     **Arguments:** `metadata`: what else to keep, such as the program it was learned for: names with plain values (see
     `record.to_plain`), which `dictionary_metadata` gives back.
 
-    **Raises:** `InputError` for what is no dictionary, or one that is traced, metadata that has no plain form, a file that
-    cannot be written, and without the library safetensors.
+    **Raises:** `InputError` for a path that is none, what is no dictionary, or one that is traced, metadata that has no plain
+    form, a file that cannot be written, and without the library safetensors.
     """
+    check_path("path", path, "a .safetensors file")
     if not isinstance(dictionary, ConvDictionary):
         raise InputError(f"dictionary: found {type(dictionary).__name__}; pass a ConvDictionary")
     try:
@@ -63,6 +65,7 @@ def dictionary_metadata(path: str | os.PathLike[str]) -> dict[str, Any]:
 
 def _read(path: str | os.PathLike[str]) -> tuple[np.ndarray, dict[str, str]]:
     """The atoms and the file's own metadata."""
+    check_path("path", path, "a .safetensors file")
     otherwise = "holds no dictionary of this library; give a file that save_dictionary wrote"
     arrays, about = read_tensors(path, kind=_KIND, version=_FORMAT, what="a dictionary", otherwise=otherwise)
     if "atoms" not in arrays:

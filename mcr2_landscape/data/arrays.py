@@ -42,6 +42,11 @@ def read_npz(path: Path, names: Names) -> Content:
     return _named(path, _open_npz(path), names)
 
 
+def npz_names(path: Path) -> list[str]:
+    """The names of the arrays of a NumPy archive."""
+    return list(_open_npz(path))
+
+
 def read_npz_labels(path: Path, name: str | None) -> Any:
     """The labels of a NumPy archive: by name, or its only array."""
     return _only_or_named(path, _open_npz(path), name)

@@ -13,16 +13,28 @@ class Progress:
         self.total, self.report = total, report
 
     @staticmethod
-    def of(progress: bool | Callable[[int, int, int], None], total: int, title: str) -> Progress:
-        """A silent one for `False`, a bar for `True`, else one that calls the given function with (done, total, good)."""
+    def of(progress: bool | Callable[[int, int, int], None] | Progress, total: int, title: str) -> Progress:
+        """A silent one for `False`, a bar for `True`, the given one itself, which may serve several works in turn, else one
+        that calls the given function with (done, total, good)."""
+        if isinstance(progress, Progress):
+            progress.begin(total, title)
+            return progress
         if progress is True:
             return _Bar(total, title)
         return Progress(total, progress or None)
+
+    def begin(self, total: int, title: str) -> None:
+        """Turn to other work."""
+        self.total = total
 
     def update(self, done: int, good: int) -> None:
         """Say that `done` of the total are done, `good` of them with success."""
         if self.report is not None:
             self.report(done, self.total, good)
+
+    def expect(self, seconds: float | None, doing: str = "") -> None:
+        """Say about how long all that is left takes, where that is known, and what is at work in between two updates. Functions
+        are not told, nor are bars, which have a clock of their own."""
 
     def __enter__(self) -> Progress:
         return self

@@ -106,8 +106,8 @@ def _learning(found: SparseExamination) -> tuple[Section, ...]:
 
 def _reconstructions(found: SparseExamination) -> Section:
     caption = (
-        "Test images, what their codes give, and the difference on a scale of its own, gray being zero; below, the relative "
-        "error."
+        "Test images with their indices in the data, from 0 on, what their codes give, and the difference on a scale of its "
+        "own, gray being zero; below, the relative error."
     )
     picture = _picture(sparse_pictures.reconstructions(found), caption, "Images beside reconstructions", form="png")
     return Section("Reconstructions", pictures=(picture,))

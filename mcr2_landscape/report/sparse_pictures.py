@@ -55,7 +55,7 @@ def shown_atoms(found: SparseExamination) -> int:
 
 
 def reconstructions(found: SparseExamination) -> Figure:
-    """Test images, what their codes give, and the difference."""
+    """Test images with their indices in the data, what their codes give, and the difference."""
     low, high = min(0.0, float(found.images.min())), max(1e-300, float(found.images.max()))
     left = found.images - found.reconstructions
     top = float(np.abs(left).max()) or 1.0
@@ -66,7 +66,7 @@ def reconstructions(found: SparseExamination) -> Figure:
             for row, part in enumerate((found.images, found.reconstructions)):
                 _image(grid[row, column], part[column], low, high)
             _image(grid[2, column], left[column], -top, top)
-            grid[0, column].set_title(f"{number + 1}", fontsize=8, loc="center")
+            grid[0, column].set_title(f"{found.rows[number]}", fontsize=8, loc="center")
             grid[2, column].set_xlabel(f"{found.errors[number]:.1%}", fontsize=8)
         for row, name in enumerate(("image", "Dz", "difference")):
             grid[row, 0].set_ylabel(name)

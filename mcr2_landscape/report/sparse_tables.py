@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def certificates(found: SparseExamination) -> Table:
-    """One row a test image."""
+    """One row a test image, by its index in the data."""
     s = found.solution
     columns = (
         *("image", "objective", "duality gap", "of ½‖x‖²", "rounding's part", "λ/λ_max", "error", "codes not zero"),
@@ -21,7 +21,7 @@ def certificates(found: SparseExamination) -> Table:
     )
     rows = [
         (
-            str(place + 1),
+            str(int(found.rows[place])),
             text(float(s.objective[place]), 6),
             *(text(float(numbers[place]), 3) for numbers in (s.duality_gap, s.relative_gap, s.rounding)),
             text(float(s.sparsity[place] / s.lambda_max[place]), 3) if s.lambda_max[place] > 0 else "–",
@@ -33,7 +33,10 @@ def certificates(found: SparseExamination) -> Table:
         )
         for place in range(found.num_test)
     ]
-    return Table.of(f"Certificates of the test images; a gap of {s.gap:g} of ½‖x‖² was asked for", columns, rows)
+    caption = (
+        f"Certificates of the test images, by their indices in the data from 0 on; a gap of {s.gap:g} of ½‖x‖² was asked for"
+    )
+    return Table.of(caption, columns, rows)
 
 
 def curve(found: SparseExamination) -> Table:

@@ -222,8 +222,8 @@ def test_the_default_patch_makes_at_most_64(size, patch):
         ("digit --out x", "did you mean digits?"),
         ("nowhere.npz --out x", "nowhere.npz: no such file"),
         ("x.csv --out x", "x.csv: found the ending .csv; give an .npz file"),
-        ("w.npz --out x", "w.npz: cannot be read as an .npz file of numbers"),
-        ("names.npz --out x", "names.npz: found the arrays x; give one by the name images"),
+        ("w.npz --out x", "w.npz: is no NumPy archive, or one that is cut off"),
+        ("names.npz --out x", "names.npz: found the arrays x, y; give one by the name images"),
         ("unlabeled.npz --out x", "unlabeled.npz: holds no labels, which classification needs"),
         ("one.npz --out x", "one.npz: found the single class 0; classification needs at least two"),
         ("rare.npz --out x", "rare.npz: found a single image of class 1"),
@@ -236,7 +236,7 @@ def test_a_mistake_gets_one_message_and_status_2(trained, tmp_path, monkeypatch,
     monkeypatch.chdir(tmp_path)
     pixels = np.random.default_rng(0).random((6, 8, 8))
     files = {
-        "names": {"x": pixels},
+        "names": {"x": pixels, "y": pixels},
         "unlabeled": {"images": pixels},
         "one": {"images": pixels, "labels": np.zeros(6, int)},
         "rare": {"images": pixels, "labels": np.array([0, 0, 0, 0, 0, 1])},

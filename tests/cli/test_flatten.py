@@ -12,30 +12,14 @@ from mcr2_landscape.cli import main, pointing, rows
 from mcr2_landscape.report import flat_pictures
 from mcr2_landscape.report.style import draw
 
+from . import fitted
+
 FILES = {"network.safetensors", "codes.npz", "report.html", "flatten.json", "build.checkpoint"}
-LOCK = {"lock", "holder.json"}
 QUICK = ["arc", "--samples", "30", "--layers", "40", "--angle", "120"]
 
 
-class Ran:
-    """A command that ran: its folder and exit status."""
-
-    def __init__(self, folder, *words):
-        self.folder = Path(folder)
-        self.status = main(["flatten", *words, "--out", str(folder)])
-
-    @property
-    def files(self):
-        return {file.name for file in self.folder.iterdir()} - LOCK
-
-    @property
-    def plain(self):
-        return json.loads((self.folder / "flatten.json").read_text())
-
-    @property
-    def arrays(self):
-        with np.load(self.folder / "codes.npz") as stored:
-            return dict(stored)
+class Ran(fitted.Ran):
+    command = "flatten"
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -98,6 +82,17 @@ def test_a_network_that_was_saved_transforms_a_file(flattened, tmp_path, capsys)
     network = flatnet.load_network(weights)
     np.testing.assert_array_equal(arrays["codes"], network.encode_rows(np.column_stack([np.cos(angles), np.sin(angles)])))
     assert any("The dimension, 1, is the network's" in sentence for sentence in result["summary"])
+
+
+def test_a_code_of_as_many_dimensions_as_features_flattens_nothing(tmp_path, capsys):
+    ran = Ran(tmp_path / "out", "sine", "--samples", "20", "--components", "2")
+    assert (ran.status, ran.plain["result"]["report"]["num_layers"]) == (0, 0)
+    page = (tmp_path / "out" / "report.html").read_text()
+    said = capsys.readouterr().out
+    for text in (page, said):
+        assert "Nothing was flattened: the points have 2 features" in text
+        assert "Flattened" not in text
+    assert "<title>Nothing to flatten: the code has as many dimensions as the space" in page
 
 
 def test_interrupted_and_gone_on_ends_in_the_same_bits(flattened, tmp_path, capsys, monkeypatch):

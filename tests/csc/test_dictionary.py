@@ -155,6 +155,9 @@ def test_a_dictionary_is_saved_and_loaded_bit_for_bit(tmp_path, dtype):
     content = path.read_bytes()
     for call, message in (
         (lambda: csc.save_dictionary(tmp_path, saved), "dictionary .*: is a directory"),
+        (lambda: csc.save_dictionary(3, saved), "path: found int; pass the path of a .safetensors file"),  # type: ignore
+        (lambda: csc.load_dictionary(3), "path: found int; pass the path of a .safetensors file"),  # type: ignore[arg-type]
+        (lambda: csc.dictionary_metadata(None), "path: found NoneType"),  # type: ignore[arg-type]
         (lambda: csc.save_dictionary(path, saved.atoms), "dictionary: found .*; pass a ConvDictionary"),
         (lambda: csc.save_dictionary(path, saved, metadata={"a": object()}), "metadata: object has no plain"),
         (lambda: csc.save_dictionary(path, saved, metadata=3), "metadata: found int"),  # type: ignore[arg-type]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from mcr2_landscape import InputError, csc
 from mcr2_landscape.csc import atom_moves
+from mcr2_landscape.landscape.progress import Progress
 from mcr2_landscape.testing import seeds
 
 from . import problems
@@ -113,12 +115,27 @@ def test_a_run_goes_on_as_if_it_had_not_stopped(tmp_path):
         learned(x, state=first.state, sparsity=0.06)
     with pytest.raises(InputError, match=r"learning\.npz: is of other images"):
         learned(x, checkpoint=path, sparsity=0.06)
+    # The key is known, whatever form it has, and so are atoms that a run began with; without one it is gone on from.
+    for other in (2, jax.random.key(1), np.random.default_rng(2)):
+        with pytest.raises(InputError, match=r"^key: found another one than checkpoint .*learning\.npz began with; give that"):
+            learned(x, checkpoint=path, key=other)
+    with pytest.raises(InputError, match=r"^key: found another one than state began with"):
+        learned(x, state=first.state, key=2)
+    atoms = csc.ConvDictionary.random(4, 3, padding=1, key=1)
+    with pytest.raises(InputError, match=r"^start: found another one than state began with"):
+        learned(x, state=first.state, start=atoms)
+    begun = learned(x, start=atoms, max_alternations=0)
+    assert learned(x, start=atoms, key=None, state=begun.state, max_alternations=1).alternations == 1
+    assert learned(x, checkpoint=path, key=np.random.default_rng(1)).alternations == 6
     # A state beside the file of its own run: the one further on counts. Beside that of another run, nothing is written.
     assert learned(x, state=first.state, checkpoint=path, max_alternations=3).alternations == 6
     kept, other = path.read_bytes(), learned(x, key=2, max_alternations=2)
     with pytest.raises(InputError, match=r"learning\.npz: holds another run than state"):
-        learned(x, state=other.state, checkpoint=path)
+        learned(x, state=other.state, checkpoint=path, key=None)
     assert path.read_bytes() == kept
+    for call in (lambda: csc.save_state(stored, 3), lambda: csc.load_state(3)):  # type: ignore[arg-type]
+        with pytest.raises(InputError, match=r"path: found int; pass the path of an \.npz file"):
+            call()
     for content in (kept[:200], kept[: len(kept) // 2], b"", _npy(codes=stored.codes), _npz(stored, codes=stored.codes[0])):
         path.write_bytes(content)
         with pytest.raises(
@@ -147,6 +164,22 @@ def test_a_file_that_cannot_be_written_is_noticed_before_the_work(tmp_path):
     for path, message in ((tmp_path, "is a directory"), (tmp_path / "no" / "a.npz", "does not exist"), (3, "found int; pass")):
         with pytest.raises(InputError, match=f"checkpoint.*{message}"):
             learned(images(0), checkpoint=path, progress=never)
+
+
+def test_the_time_that_is_left_is_told_before_an_alternation_is_made():
+    told = []
+
+    class Told(Progress):
+        def update(self, done, good):
+            told.append(done)
+
+        def expect(self, seconds, doing=""):
+            told.append(seconds)
+
+    learned(images(7), max_alternations=2, progress=Told(0), code_steps=20)
+    assert told.index(1) > 0
+    assert all(seconds > 0 for seconds in told[: told.index(1)])
+    assert told[-2:] == [2, 0.0]
 
 
 def test_an_interruption_keeps_what_was_reached():

@@ -14,6 +14,7 @@ from sklearn.linear_model import ElasticNet, Lasso
 
 from mcr2_landscape import InputError, csc
 from mcr2_landscape.csc import iterations, solver, support
+from mcr2_landscape.landscape.progress import Progress
 from mcr2_landscape.testing import seeds
 
 from . import problems
@@ -191,6 +192,17 @@ def test_images_in_groups_are_those_together(monkeypatch):
     np.testing.assert_allclose(apart.objective, together.objective, rtol=1e-12)
     assert calls[-1] == (5, 5, 5)
     assert all(a <= b for a, b in itertools.pairwise(calls))
+    told = []
+
+    class Told(Progress):
+        def expect(self, seconds, doing=""):
+            told.append((seconds, doing))
+
+    csc.solve(dictionary, x, sparsity=0.1, max_steps=20, progress=Told(0))
+    first = [seconds for seconds, doing in told if doing == "first-order steps"]
+    assert min(first) >= 0  # of three groups
+    assert (None, "1 Newton step of an image") in told
+    assert told[-1] == (0.0, "")
 
 
 def test_no_new_program_for_another_number_of_images_above_lambda_max(monkeypatch):
@@ -210,7 +222,7 @@ def test_no_new_program_for_another_number_of_images_above_lambda_max(monkeypatc
     monkeypatch.setattr(solver, "_COMPILING", 0)
     sizes = []
     monkeypatch.setattr(
-        solver._Work, "_first_order", lambda self, group: sizes.append(len(group)) or np.zeros(len(group), bool)
+        solver._Work, "_first_order", lambda self, group, clock: sizes.append(len(group)) or np.zeros(len(group), bool)
     )
     for zeros in (0, 1, 3, 4, 5):
         csc.solve(dictionary, x, sparsity=np.where(np.arange(5) < zeros, 1.0, factors) * peak)

@@ -17,6 +17,8 @@ from mcr2_landscape.csc.stages import stage_gaps
 from mcr2_landscape.csc.transcriber import ConvTranscriber, safe_step, unit
 from mcr2_landscape.validation import InputError
 
+from . import problems
+
 KEY = jax.random.key(0)
 # One with sides that the stride does not divide, several channels and an even kernel; one of squares, tied.
 MODELS = (
@@ -130,6 +132,35 @@ def test_gaps_of_each_stage_are_those_of_its_program():
         stage_gaps(model, images, 3)  # type: ignore[arg-type]
     with pytest.raises(InputError, match="images: cannot be read"):
         stage_gaps(model, [[1.0, 2.0], [3.0]])
+
+
+def test_gaps_of_each_stage_against_dense_matrices():
+    """FISTA and the dual bound written down with matrices: what the gaps are, and that no code is nearer than they say."""
+    model, images = MODELS[1], np.random.default_rng(4).standard_normal((3, 1, 6, 6))
+    found = stage_gaps(model, images, (1, 2, 40))
+    for place, stage in enumerate(model.stages(jnp.asarray(images))):
+        own = stage.dictionary
+        D = problems.dense(np.asarray(own.atoms), own.stride, own.padding, stage.given.shape[2:])
+        x, step, lam = np.asarray(stage.given).reshape(3, -1), float(stage.step), 0.1
+        z = a = np.zeros((3, D.shape[1]))
+        t, objectives, gaps = 1.0, {}, {}
+        for n in range(1, 2001):
+            v = a + step * (x - a @ D.T) @ D
+            new = np.maximum(v - lam * step, 0) if stage.nonnegative else np.sign(v) * np.maximum(np.abs(v) - lam * step, 0)
+            following = (1 + np.sqrt(1 + 4 * t**2)) / 2
+            a, z, t = new + (t - 1) / following * (new - z), new, following
+            r = x - z @ D.T
+            objectives[n] = lam * np.abs(z).sum(axis=1) + np.sum(r**2, axis=1) / 2
+            peak = (r @ D).max(axis=1, initial=0) if stage.nonnegative else np.abs(r @ D).max(axis=1)
+            scale = np.clip(np.sum(r * x, axis=1) / np.sum(r**2, axis=1), 0, lam / peak)
+            gaps[n] = objectives[n] - scale * np.sum(r * x, axis=1) + scale**2 * np.sum(r**2, axis=1) / 2
+        best = np.min([*objectives.values()], axis=0)
+        for d, depth in enumerate(found.depths):
+            np.testing.assert_allclose(found.objective[place, d], objectives[depth], rtol=1e-12)
+            np.testing.assert_allclose(found.gap[place, d], gaps[depth], rtol=1e-9, atol=1e-13)
+            assert (found.gap[place, d] >= objectives[depth] - best).all()
+            assert (found.gap[place, d] > 0).all()
+        np.testing.assert_allclose(found.scale[place], np.sum(x**2, axis=1) / 2, rtol=1e-12)
 
 
 @pytest.mark.parametrize("shape", [(2, 1, 6, 7), (2, 2, 6, 6), (1, 6, 6), (0, 1, 6, 6), (2, 1, 12, 12)])

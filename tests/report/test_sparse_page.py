@@ -16,6 +16,7 @@ from mcr2_landscape.report.style import draw
 from mcr2_landscape.verdict import Verdict
 
 IMAGES, ATOMS = 6, 5
+ROWS = np.array([0, 41, 97, 200, 1234, 1796])  # of the images in the data
 
 
 def solution(**changes):
@@ -41,7 +42,8 @@ def made_up(**changes):
     curve = tuple(SparsityPoint(lam, 0.1 * lam, 0.02 / lam, 0, 1e-12) for lam in (1.0, 0.5, 0.25))
     images = random.random((3, 1, 4, 4))
     fields = {
-        "source": "<script>alert(1)</script>", "num_train": 1, "num_test": IMAGES, "num_studied": IMAGES, "learned": learned,
+        "source": "<script>alert(1)</script>", "num_train": 1, "num_test": IMAGES, "num_studied": IMAGES, "rows": ROWS,
+        "learned": learned,
         "atom_shape": (ATOMS, 1, 3, 3), "stride": (1, 1), "padding": (1, 1), "lipschitz": 7.5, "solution": solution(),
         "errors": np.full(IMAGES, 0.125), "active": np.full(IMAGES, 3 / 80), "usage": np.array([1, 1, 1, 0, 0.0]),
         "weight": np.array([0.5, 0.25, 0.25, 0, 0]), "random_objective": np.full(IMAGES, 1.9), "curve": curve,
@@ -195,6 +197,7 @@ class TestPictures:
         np.testing.assert_allclose(shown[3], found.images[0, 0] / 2 / top)
         left = found.images - found.reconstructions
         np.testing.assert_allclose(shown[8], (left[2, 0] / np.abs(left).max() + 1) / 2)
+        assert [axes.get_title(loc="center") for axes in figures["reconstructions"].axes[:3]] == ["0", "97", "1796"]
 
     def test_a_drop_of_nothing_is_a_gap(self, figures):
         lowered = np.asarray(figures["objective"].axes[1].lines[0].get_ydata())
@@ -204,7 +207,7 @@ class TestPictures:
 
 def test_one_row_an_image_a_depth_and_a_sparsity(found):
     table = sparse_tables.certificates(found)
-    assert len(table.rows) == IMAGES
+    assert [row[0] for row in table.rows] == [str(row) for row in ROWS]
     assert all(len(row) == len(table.columns) for row in table.rows)
     assert [row[0] for row in sparse_tables.depths(found).rows] == [str(depth) for depth in DEPTHS]
     assert sparse_tables.depths(found).columns == ("steps", "ISTA", "FISTA", "public layer")

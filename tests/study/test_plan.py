@@ -6,6 +6,8 @@ import json
 
 import pytest
 
+from mcr2_landscape.pace import duration
+
 from .conftest import TROUBLE
 
 
@@ -40,9 +42,7 @@ def test_a_plan_is_about_what_a_run_takes(run, tmp_path):
     [(0.1234, "0.123 s"), (59.0, "59 s"), (61.4, "1 min 1 s"), (7261.0, "2 h 1 min"), (200_000.0, "2.3 days")],
 )
 def test_how_long_is_written_for_people(seconds, words):
-    from mcr2_landscape.cli.studying import _duration
-
-    assert _duration(seconds) == words
+    assert duration(seconds) == words
 
 
 def test_a_plan_says_that_units_fail(run, tmp_path):

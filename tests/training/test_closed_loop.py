@@ -55,6 +55,32 @@ def test_numbers_are_those_of_the_test_images(found):
     assert found.initial["pixels"] != found.pixels
 
 
+def test_the_game_of_the_classes_is_played_for_the_rates_of_its_classes():
+    """One step on all images of two classes, whose numbers are neither 0 nor 1: what is measured in it, and of the network
+    afterwards, are the rates of the network's features, written down here."""
+    data = TRAIN.subset(np.isin(TRAIN.labels, (3, 7)))  # also those of the test, so that fewer programs are compiled
+    small = {"dim": 3, "channels": (2,), "unrolled_steps": 1, "num_steps": 1, "batch_size": 100, "record_every": 1, "key": 3}
+    found = train_closed_loop(data, data, mode="classes", learning_rate=1e-12, **small)
+    model, scale = found.model, 3 / found.epsilon**2
+    features, _, image = (
+        np.asarray(part, np.float64) for part in closed_loop._stages(model, jnp.asarray(found.prepare(data.images)))
+    )
+
+    def rate(*parts):
+        Z = np.concatenate(parts)
+        return 0.5 * np.linalg.slogdet(np.eye(3) + scale / len(Z) * Z.T @ Z)[1]
+
+    pairs = [(features[data.labels == label], image[data.labels == label]) for label in (3, 7)]
+    reduction = rate(features) - sum(len(own) / len(features) * rate(own) for own, _ in pairs)
+    distance = sum(rate(own, other) - (rate(own) + rate(other)) / 2 for own, other in pairs)
+    assert min(reduction, distance) > 1e-3
+    for metrics in (found.training.metrics, vars(found), found.initial):
+        assert metrics["expressiveness"] == pytest.approx(reduction, rel=1e-4)
+        assert metrics["distance"] == pytest.approx(distance, rel=1e-3)
+    # Both players' terms cancel in the value of the loss: minus the rate reduction is left.
+    assert found.training.loss == pytest.approx(-reduction, rel=1e-4)
+
+
 def test_an_unfinished_training_has_no_verdict(found):
     assert found.verdict is Verdict.REFUTED, "all of its six steps were made"
     unfinished = dataclasses.replace(found.training, stopped=Stopped.TIME)
