@@ -22,6 +22,7 @@ _PARTS = {"distance": "ΔR(f(X), fgf(X))", "consistency": "‖f(x) − fgf(x)‖
 _COLORS = (BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY)
 _DASHES: tuple[Any, ...] = ("solid", (0, (4, 1.5)), (0, (1, 1)))
 _MARKERS = "osD^v<"
+_MEAN, _CLASS_MEANS = (0, (1, 1.5)), (0, (5, 1.5, 1, 1.5))
 _LEGEND: dict[str, Any] = {
     "title": "learning rate, steps × batch, steps of g for one of f",
     "title_fontsize": 7,
@@ -37,6 +38,7 @@ _CURVES = f"""
 _ENDS = f"""
     SELECT count(*) AS units, mode, {_SETTING}, {interval("pixels / mean_image_pixels", "share")},
         avg(mean_image_pixels) AS mean_image, avg(initial_pixels / mean_image_pixels) AS initial_share,
+        avg(class_mean_pixels / mean_image_pixels) AS class_mean_share,
         count(*) FILTER (WHERE verdict = 'holds') AS holds, count(*) FILTER (WHERE verdict = 'refuted') AS refuted
     FROM rows GROUP BY mode, {_SETTING} ORDER BY mode, {_SETTING}
 """
@@ -54,7 +56,7 @@ def paint(canvas: Canvas, tables: Mapping[str, Table]) -> None:
             _curves(axes, curves.where(mode=mode), part, looks)
             axes.set_title(f"{mode}: {words}", fontsize=7.5)
         baseline = ends.where(mode=mode)["mean_image"]
-        line[-1].axhline(float(np.mean(baseline)), color=INK, linewidth=1.0, linestyle=(0, (1, 1.5)))
+        line[-1].axhline(float(np.mean(baseline)), color=INK, linewidth=1.0, linestyle=_MEAN)
         line[-1].set_yscale("log")
         _plain(line[-1])
         line[0].set_ylabel("of a batch")
@@ -120,7 +122,10 @@ def _summary(axes: Axes, ends: Table, looks: Mapping[tuple[Any, ...], dict[str, 
             fontsize=6.5,
             va="center",
         )
-    axes.axvline(1, color=INK, linewidth=1.0, linestyle=(0, (1, 1.5)))
+    axes.axvline(1, color=INK, linewidth=1.0, linestyle=_MEAN)
+    shares = [share for share in ends["class_mean_share"] if share is not None and np.isfinite(share)]
+    if shares:
+        axes.axvline(float(np.mean(shares)), color=INK, linewidth=1.0, linestyle=_CLASS_MEANS)
     axes.set_yticks(at, labels, fontsize=7)
     axes.set_ylim(len(at) - 0.4, -0.6)
     axes.set_xlim(left=0)
@@ -135,7 +140,8 @@ def _legend(canvas: Any, looks: Mapping[tuple[Any, ...], dict[str, Any]]) -> Non
     for (rate, batch, steps, count), look in looks.items():
         words = f"{rate:g}, {count} × {batch}, {steps}:1"
         handles[words] = Line2D([], [], markersize=4, linewidth=1.1, **look)
-    handles["mean image"] = Line2D([], [], color=INK, linewidth=1.0, linestyle=(0, (1, 1.5)))
+    handles["mean image"] = Line2D([], [], color=INK, linewidth=1.0, linestyle=_MEAN)
+    handles["mean image of the class"] = Line2D([], [], color=INK, linewidth=1.0, linestyle=_CLASS_MEANS)
     canvas.legend(list(handles.values()), list(handles), loc="outside upper center", ncols=3, **_LEGEND)
 
 
@@ -148,7 +154,8 @@ FIGURE = Figure(
         "training of each setting, in the binary game and in that of the classes (medians over seeds), and, after it, the "
         "error of test images' pixels over that of the mean image (dotted), with 95 % intervals over seeds by Student's t "
         "where there are several. Only what lies left of the dotted line comes back nearer than the mean image is, and "
-        "beside each setting stands for how many of its trainings that is refuted."
+        "only left of the dash-dotted one nearer than the mean image of its class: with more of the image than its class. "
+        "Beside each setting stands for how many of its trainings that is refuted."
     ),
     size=(7.2, 6.2),
     tables={"curves": Select("csc_loop", _CURVES), "ends": Select("csc_loop", _ENDS)},

@@ -44,9 +44,11 @@ class ClosedLoop(Record):
     Of the test images, in float64, in the units that go in: `distance`, Σ_j ΔR(f(X_j), fgf(X_j)), which the decoder lowers;
     `expressiveness` ΔR(f(X)) of the classes (zero for one); `consistency`, the mean of ‖f(x) − fgf(x)‖², at most 4;
     `pixels`, the mean squared error of gf(x), `mean_image` that of the training images' mean, and `difference`, the first less
-    the second, image by image: mean and both ends of the normal 95 % interval over images. `neighbors`: the share of test
-    images that a vote of the five nearest training features names rightly (`None` without labels). `initial`: the same numbers
-    before training, by name.
+    the second, image by image: mean and both ends of the normal 95 % interval over images. `class_means`: the error of the
+    mean training image of each one's class, which a decoder could reach that knows no more of an image than its class.
+    `neighbors`: the share of test images that a vote of the five nearest training features names rightly. Both are `None`
+    without labels, the first also where the training images lack a class. `initial`: the same numbers before
+    training, by name.
     """
 
     training: Training
@@ -61,6 +63,7 @@ class ClosedLoop(Record):
     pixels: float
     mean_image: float
     difference: Interval
+    class_means: float | None
     neighbors: float | None
     initial: Mapping[str, float | None]
 
@@ -193,7 +196,7 @@ def train_closed_loop(
         before, after = (_seen(network, inputs, others, train, test, mode, epsilon) for network in (model, training.model))
     errors = after.pop("errors")
     before.pop("errors")
-    means = np.mean((others - inputs.mean(axis=0, dtype=np.float64)) ** 2, axis=(1, 2, 3))
+    means = _squares(others, inputs.mean(axis=0, dtype=np.float64))
     return ClosedLoop(
         training=training,
         mode=mode,
@@ -203,6 +206,7 @@ def train_closed_loop(
         spread=spread,
         mean_image=float(means.mean()),
         difference=normal_interval(errors - means),
+        class_means=_class_means(inputs, others, train.labels, test.labels),
         initial=before,
         **after,
     )
@@ -254,7 +258,7 @@ def _seen(
     members = (codes[None, :] == np.arange(len(classes))[:, None]).astype(np.float64)
     with jax.enable_x64(True):
         expressiveness, distances = _utilities(jnp.asarray(features), jnp.asarray(image), jnp.asarray(members), epsilon)
-    errors = np.mean((others - decoded) ** 2, axis=(1, 2, 3))
+    errors = _squares(others, decoded)
     neighbors = None
     if train.labels is not None and test.labels is not None:
         known = in_rows(lambda some: _stages(model, some)[0], inputs, rows=256).astype(np.float64)
@@ -267,6 +271,18 @@ def _seen(
         "neighbors": neighbors,
         "errors": errors,
     }
+
+
+def _squares(images: np.ndarray, others: np.ndarray) -> np.ndarray:
+    return np.mean((images - others) ** 2, axis=(1, 2, 3))
+
+
+def _class_means(inputs: np.ndarray, others: np.ndarray, labels: np.ndarray | None, truth: np.ndarray | None) -> float | None:
+    if labels is None or truth is None or np.setdiff1d(truth, labels).size:
+        return None
+    classes = np.unique(labels)
+    means = np.stack([inputs[labels == label].mean(axis=0, dtype=np.float64) for label in classes])
+    return float(_squares(others, means[np.searchsorted(classes, truth)]).mean())
 
 
 def _voted(known: np.ndarray, labels: np.ndarray, features: np.ndarray, truth: np.ndarray) -> float:

@@ -175,6 +175,7 @@ def csc_loop(**parameters: Any) -> Looped:
         initial_pixels=1.5,
         mean_image_pixels=mean_image,
         pixel_difference=(pixels - mean_image, pixels - mean_image - 0.01, pixels - mean_image + 0.01),
+        class_mean_pixels=0.3,
         verdict="refuted" if pixels > mean_image else "holds",
         parameters=1000,
         training_seconds=1.0,

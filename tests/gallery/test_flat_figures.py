@@ -260,6 +260,6 @@ def test_loops(drawn, rows_of, tables_of):
             assert entry[part] == pytest.approx(median(row[f"curve_{part}"][place] for row in own))
     (figure,) = load(["csc_loop_curves"])
     canvas = style.draw(figure.size, lambda own: figure.paint(own, tables_of(figure)))
-    assert len(canvas.legends[0].get_texts()) == 8 + 1, "a line for each setting, and the mean image"
+    assert len(canvas.legends[0].get_texts()) == 8 + 2, "a line for each setting, and both mean images"
     summary = canvas.axes[-1]
     assert [text.get_text() for text in summary.texts] == [f"refuted {e['refuted']}/{e['units']}" for e in tables["ends"]]

@@ -47,6 +47,9 @@ def test_numbers_are_those_of_the_test_images(found):
     assert found.pixels == pytest.approx(errors.mean(), rel=1e-5)
     means = np.mean((inputs - found.prepare(TRAIN.images).mean(axis=0)) ** 2, axis=(1, 2, 3))
     assert found.mean_image == pytest.approx(means.mean(), rel=1e-5)
+    own = {label: found.prepare(TRAIN.images[TRAIN.labels == label]).mean(axis=0) for label in np.unique(TRAIN.labels)}
+    class_means = np.stack([own[label] for label in TEST.labels])
+    assert found.class_means == pytest.approx(np.mean((inputs - class_means) ** 2), rel=1e-5)
     middle, low, high = found.difference.mean, found.difference.low, found.difference.high
     assert middle == pytest.approx((errors - means).mean(), rel=1e-4)
     assert high - low == pytest.approx(2 * 1.96 * (errors - means).std(ddof=1) / len(errors) ** 0.5, rel=1e-3)

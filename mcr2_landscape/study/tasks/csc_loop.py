@@ -20,8 +20,8 @@ class Looped:
     **Fields:** of the test images, after training and before it (`initial_…`): `distance` Σ_j ΔR(f(X_j), fgf(X_j)),
     `expressiveness` ΔR(f(X)), `consistency` mean ‖f(x) − fgf(x)‖², `pixels` the mean squared error of gf(x), standardized, and
     `neighbors`, the accuracy of the five nearest training features. `mean_image_pixels`: of the training images' mean;
-    `pixel_difference`: the error less that, image by image: mean and both ends of its 95 % interval over images. `verdict`:
-    whether pixels follow. `parameters`, how many; `training_seconds`; `stopped`, why the training ended.
+    `pixel_difference`: the error less that, image by image: mean and both ends of its 95 % interval over images;
+    `class_mean_pixels`: of the mean training image of each one's class. `verdict`: whether pixels follow. `parameters`, how many; `training_seconds`; `stopped`, why the training ended.
 
     `curve_step`, `curve_distance`, `curve_expressiveness`, `curve_consistency`, `curve_pixels`: along the training, of the
     batch before the step. Arrays of eight test images: `shown_images` (8, C, H, W) float32, and `shown_decoded`, what comes
@@ -40,6 +40,7 @@ class Looped:
     initial_neighbors: float | None
     mean_image_pixels: float
     pixel_difference: tuple[float, ...]
+    class_mean_pixels: float | None
     verdict: str
     parameters: int
     training_seconds: float
@@ -115,6 +116,7 @@ def csc_loop(
         **{f"initial_{name}": found.initial[name] for name in (*names, "neighbors")},
         mean_image_pixels=found.mean_image,
         pixel_difference=(found.difference.mean, found.difference.low, found.difference.high),
+        class_mean_pixels=found.class_means,
         verdict=str(found.verdict),
         parameters=sum(leaf.size for leaf in leaves),
         training_seconds=found.training.seconds,
