@@ -114,7 +114,7 @@ def _summary(axes: Axes, ends: Table, looks: Mapping[tuple[Any, ...], dict[str, 
         axes.plot(row["share"], k, markersize=5, linestyle="", **shape)
         labels.append(row["mode"])
         axes.annotate(
-            f"refuted {row['refuted']}/{row['units']}",
+            ", ".join(f"{word} {row[word]}/{row['units']}" for word in ("holds", "refuted") if row[word]) or "undecided",
             (1, k),
             xytext=(4, 0),
             xycoords=("axes fraction", "data"),
@@ -155,7 +155,7 @@ FIGURE = Figure(
         "error of test images' pixels over that of the mean image (dotted), with 95 % intervals over seeds by Student's t "
         "where there are several. Only what lies left of the dotted line comes back nearer than the mean image is, and "
         "only left of the dash-dotted one nearer than the mean image of its class: with more of the image than its class. "
-        "Beside each setting stands for how many of its trainings that is refuted."
+        "Beside each setting stand the verdicts of its trainings."
     ),
     size=(7.2, 6.2),
     tables={"curves": Select("csc_loop", _CURVES), "ends": Select("csc_loop", _ENDS)},
