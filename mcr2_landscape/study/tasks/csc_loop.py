@@ -21,7 +21,8 @@ class Looped:
     `expressiveness` ΔR(f(X)), `consistency` mean ‖f(x) − fgf(x)‖², `pixels` the mean squared error of gf(x), standardized, and
     `neighbors`, the accuracy of the five nearest training features. `mean_image_pixels`: of the training images' mean;
     `pixel_difference`: the error less that, image by image: mean and both ends of its 95 % interval over images;
-    `class_mean_pixels`: of the mean training image of each one's class. `verdict`: whether pixels follow. `parameters`, how many; `training_seconds`; `stopped`, why the training ended.
+    `class_mean_pixels`: of the mean training image of each one's class. `verdict`: whether pixels follow. `parameters`, how
+    many; `training_seconds`; `stopped`, why the training ended.
 
     `curve_step`, `curve_distance`, `curve_expressiveness`, `curve_consistency`, `curve_pixels`: along the training, of the
     batch before the step. Arrays of eight test images: `shown_images` (8, C, H, W) float32, and `shown_decoded`, what comes
