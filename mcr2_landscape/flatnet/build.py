@@ -15,25 +15,37 @@ import numpy as np
 from mcr2_landscape import files
 from mcr2_landscape.flatnet import kernels
 from mcr2_landscape.flatnet.checkpoints import State, fingerprint
-from mcr2_landscape.flatnet.kernels import Layer
-from mcr2_landscape.flatnet.local import RADII, REFINEMENTS, RIDGE, TOLERANCE, fit_many, search_radius
+from mcr2_landscape.flatnet.folding import distinct
+from mcr2_landscape.flatnet.kernels import Layer, num_features
+from mcr2_landscape.flatnet.local import RADII, REFINEMENTS, RIDGE, TOLERANCE, LocalModel, fit_many, search_radii, search_radius
+from mcr2_landscape.flatnet.scaling import exponent, scaled
 from mcr2_landscape.randomness import generator
 from mcr2_landscape.record import Record
 from mcr2_landscape.validation import InputError, float64_matrix, positive_integer, positive_real, real
 
 _BLOCK = 256  # centers drawn at once; each block has its own stream, so that a resumed build draws the same
 _SAVE_SECONDS = 30.0
-_CENTERS = 16  # at which it is looked up whether a radius covers enough points
+_SWEPT = 16  # points tried at once where random ones no longer move anything
+# That the mean, and the greatest norm beside one, may be off by: of points far from the origin differences have few digits.
+_OFF = 0.1
 
 
 class Stop(enum.StrEnum):
-    """Why a build ended: the points are flat; no layer moves them any more, or their tail hardly falls any more; or what was
-    allowed is used up."""
+    """Why a build ended: the points are flat; their tail hardly falls any more; a layer was tried around each of them, and none
+    that keeps to its threshold moves them; points are too few, since around each of them even the greatest radius covers no
+    more than a quadratic has coefficients; or what was allowed is used up."""
 
     FLAT = "flat"
     STALLED = "stalled"
+    EXHAUSTED = "exhausted"
+    STARVED = "starved"
     ITERATIONS = "iterations"
     TIME = "time"
+
+    @property
+    def complete(self) -> bool:
+        """Whether no further layer would change what was found."""
+        return self in (Stop.FLAT, Stop.EXHAUSTED)
 
 
 @dataclass(frozen=True)
@@ -43,10 +55,11 @@ class BuildOptions(Record):
     **Fields:** `threshold`: the greatest half mean square error of a layer's round trip, relative to the mean square of the
     entries that it begins with, so that features that are always zero change nothing; `most_alpha`: the greatest α, below one;
     `flatness`: a spectral tail that ends the build; `least_move`: a layer that moves points by less (root mean square of
-    entries, relative to that of the points) is not kept; `patience`: the build stalls when that happens so many times in a row;
-    `window` and `progress`: it stalls as well when the least tail so far has not fallen by the part
-    `progress` over so many layers; `max_iterations`; `candidates`: centers tried for every other layer, of which the one that
-    moves points most is taken; `spread`: those in between have a greatest radius drawn from [`spread`, 1] times `most_radius`;
+    entries, relative to that of the points) is not kept; `patience`: when that happens so many times in a row, all points are
+    tried as centers, one after the other; `window` and `progress`: the build stalls when the least tail so far has not fallen
+    by the part `progress` over so many layers; `max_iterations`; `candidates`: centers tried for every other layer, of which
+    the one that moves points most is taken; `spread`: those in between have a greatest radius drawn from [`spread`, 1] times
+    `most_radius`;
     `radius_tolerance`: of `local.search_radius`; `least_radius` and `most_radius`, as parts of the diameter; `refinements` of a
     tangent space; `ridge` of the least squares.
 
@@ -100,9 +113,7 @@ class Built(Record):
     **Fields:** `layers`; `flat`, the points after them, (N, D); `tails`, (L + 1,): the part of the variance beyond the first d
     principal components before the first layer and after each; `losses`, `radii`, `alphas`, `moves`, and `thresholds`
     of the round trips (absolute), (L,), of the layers;
-    `iterations`, `stop`, and `processor_seconds`; `exhausted`: of a build that stalled, whether no layer moved the points any
-    more, rather than that their tail had hardly fallen; `starved`: whether that was for want of points, of which even the
-    greatest radius covers no more than a quadratic has coefficients.
+    `iterations`, `stop`, and `processor_seconds`.
     """
 
     layers: tuple[Layer, ...] = field(repr=False, metadata={"json": False})
@@ -116,8 +127,6 @@ class Built(Record):
     iterations: int
     stop: Stop
     processor_seconds: float
-    exhausted: bool = True
-    starved: bool = False
 
 
 @dataclass(frozen=True)
@@ -130,8 +139,10 @@ class Progressed:
 
 
 def spectral_tail(points: np.ndarray, num_directions: int) -> float:
-    """Σ_{i>d} σ_i²/Σ σ_i² of the centered points: 0 where they lie in a plane of d dimensions, and where there is no spread."""
-    centered = points - points.mean(axis=0)
+    """Σ_{i>d} σ_i²/Σ σ_i² of the centered points (N, D), of any scale: 0 where they lie in a plane of d dimensions, and where
+    there is no spread."""
+    points = scaled(points)
+    centered = scaled(points - points.mean(axis=0))
     gram = centered.T @ centered if points.shape[1] <= points.shape[0] else centered @ centered.T
     values = np.maximum(np.linalg.eigvalsh(gram), 0)
     total = values.sum()
@@ -154,25 +165,31 @@ def build_layers(
     the radius: layers that move points most keep curves from folding, and layers of all places and sizes give the decoder what
     it decodes with. It takes the greatest radius at which
     the quadratic still holds to `threshold` with the greatest α, and the layer of `local_fit` there; then the points are
-    centered and divided by their greatest norm. The build stops when they are flat, when ten layers in a row (`patience`) would
-    move nothing, when the tail has hardly fallen over two hundred layers (`window`, `progress`), or after `max_iterations`.
+    centered and divided by their greatest norm. The build stops when they are flat, when the tail has hardly fallen over two
+    hundred layers (`window`, `progress`), or after `max_iterations`. When ten layers in a row (`patience`) would move nothing,
+    ten or twenty random centers say little of the others: the iterations after that go through all points, 16 at a time, with
+    the greatest bound of the radius. The first layer that does move something is taken, and the build goes on as before; when
+    there is none it stops. It stops without going through them where no radius covers enough points for any layer.
 
     The public code computes the bounds of the radius once, from the first points, though the points are scaled anew in every
     layer. Here they are parts of the diameter that the points have now (by two sweeps to the farthest point, within a factor of
     two of the exact one and as a rule equal to it). A layer's move is what it flattens, without the centering and scaling.
 
-    **Arguments:** `points`, (N, D), centered, of greatest norm one; `num_directions` d; `key`: a JAX key, an integer seed or a
-    NumPy generator; `checkpoint`: a file to go on from if it is there, written every half minute and at the end: an interrupted
-    build gives the same bits as one that was not, wherever it was interrupted; `time_limit` in seconds of the clock, zero or
-    more, looked at between iterations; `watch`: called after each iteration.
+    **Arguments:** `points`, (N, D), centered, of greatest norm one (both to a tenth: radii and thresholds are relative to them,
+    but the layers' numbers are in their units); `num_directions` d; `key`: a JAX key, an integer seed or a NumPy generator;
+    `checkpoint`: a file to go on from if it is there, written every half minute and at the end: an interrupted build gives the
+    same bits as one that was not, wherever it was interrupted; `time_limit` in seconds of the clock, zero or more, looked at
+    between iterations; `watch`: called after each iteration.
 
-    **Raises:** `InputError` for numbers out of range, and a checkpoint of another build.
+    **Raises:** `InputError` for numbers out of range, points that are not centered or of another norm, and a checkpoint of
+    another build.
     """
     options = (BuildOptions() if options is None else options).checked()
     points = float64_matrix("points", points, (None, None), refuse_float32=False)
     d = positive_integer("num_directions", num_directions)
     if d > points.shape[1]:
         raise InputError(f"num_directions: found {d}; points of {points.shape[1]} dimensions have no more")
+    _check_normalized(points)
     time_limit = checked_limit(time_limit)
     seed = int(generator(key).integers(2**63))
     state = State(points, [spectral_tail(points, d)])
@@ -180,15 +197,16 @@ def build_layers(
     print_of_build = fingerprint(points, d, seed, options) if path else ""
     if path is not None and path.exists():
         state = state.restored(path, print_of_build)
+    rows = distinct(points)
     clock, saved = time.monotonic(), time.monotonic()
     try:
-        stop = _stop(state, options)
+        stop = _stop(state, d, options, rows)
         while stop is None:
             if time_limit is not None and time.monotonic() - clock >= time_limit:
                 stop = Stop.TIME
                 break
-            state = _iterate(state, d, seed, options)  # at once: an interruption leaves the old state or the new one
-            stop = _stop(state, options)
+            state = _iterate(state, d, seed, options, rows)  # at once: an interruption leaves the old state or the new one
+            stop = _stop(state, d, options, rows)
             if watch is not None:
                 watch(Progressed(state.iterations, len(state.layers), state.tails[-1]))
             if path is not None and time.monotonic() - saved >= _SAVE_SECONDS:
@@ -197,8 +215,26 @@ def build_layers(
     finally:  # what was reached is kept, whatever ends it
         if path is not None:
             state.save(path, print_of_build)
-    exhausted = state.failures >= options.patience
-    return _built(state, stop, exhausted, exhausted and _starved(state.points, d, options))
+    return _built(state, stop)
+
+
+def _check_normalized(points: np.ndarray) -> None:
+    """Whether the points are centered and their greatest norm is one.
+
+    **Raises:** `InputError` otherwise.
+    """
+    if not len(points):
+        raise InputError("points: found none; pass at least one more than num_directions")
+    power = exponent(points)
+    unit = np.ldexp(points, -power)
+    with np.errstate(over="ignore"):
+        mean = np.ldexp(np.linalg.norm(unit.mean(axis=0)), power)
+        greatest = np.ldexp(np.sqrt(np.sum(unit * unit, axis=1).max()), power)
+    if not (mean <= _OFF and abs(greatest - 1) <= _OFF):
+        raise InputError(
+            f"points: found a mean of norm {mean:.2g} and a greatest norm of {greatest:.3g}; subtract the mean and divide by "
+            "the greatest norm, as fit_network does"
+        )
 
 
 def checked_limit(time_limit: float | None) -> float | None:
@@ -211,28 +247,12 @@ def checked_limit(time_limit: float | None) -> float | None:
     raise InputError(f"time_limit: found {time_limit:g}; pass seconds, zero or more, or None for no limit")
 
 
-def _iterate(state: State, d: int, seed: int, options: BuildOptions) -> State:
+def _iterate(state: State, d: int, seed: int, options: BuildOptions, rows: np.ndarray) -> State:
     """The state after another iteration; the given one stays as it is."""
     started, points = time.process_time(), state.points
-    block, place = divmod(state.iterations, _BLOCK)
-    centers, parts = _draws(seed, block, options.candidates, len(points))
-    centers, part = centers[place], 1.0
-    if len(state.layers) % 2:
-        centers, part = centers[:1], options.spread + (1 - options.spread) * parts[place]
-    diameter = _diameter(points)
-    bounds = (options.least_radius * diameter, max(options.least_radius, part * options.most_radius) * diameter)
     square = float(np.mean(points * points))
     threshold = options.threshold * square
-    model = search_radius(
-        points,
-        points[centers],
-        d,
-        bounds,
-        threshold / options.most_alpha**2,
-        tolerance=options.radius_tolerance,
-        refinements=options.refinements,
-        ridge=options.ridge,
-    )
+    model = _model(state, d, seed, options, rows, threshold)
     alpha = model.alpha(threshold, options.most_alpha)
     move = alpha * model.normal
     done = dataclasses.replace(state, iterations=state.iterations + 1)
@@ -255,6 +275,25 @@ def _iterate(state: State, d: int, seed: int, options: BuildOptions) -> State:
     )
 
 
+def _model(state: State, d: int, seed: int, options: BuildOptions, rows: np.ndarray, threshold: float) -> LocalModel:
+    """Around random points, or, after too many failures, around the next ones of `rows`."""
+    points, diameter = state.points, _diameter(state.points)
+    goal = threshold / options.most_alpha**2
+    ways = {"tolerance": options.radius_tolerance, "refinements": options.refinements, "ridge": options.ridge}
+    least, most = options.least_radius * diameter, options.most_radius * diameter
+    swept = (state.failures - options.patience) * _SWEPT
+    if swept >= 0:
+        models = search_radii(points, points[rows[swept : swept + _SWEPT]], d, (least, most), goal, **ways)
+        return max(models, key=lambda model: model.alpha(threshold, options.most_alpha) * model.normal)
+    block, place = divmod(state.iterations, _BLOCK)
+    centers, parts = _draws(seed, block, options.candidates, len(points))
+    centers, part = centers[place], 1.0
+    if len(state.layers) % 2:
+        centers, part = centers[:1], options.spread + (1 - options.spread) * parts[place]
+    most = max(options.least_radius, part * options.most_radius) * diameter
+    return search_radius(points, points[centers], d, (least, most), goal, **ways)
+
+
 def _since(state: State, started: float) -> float:
     return state.seconds + time.process_time() - started
 
@@ -271,11 +310,14 @@ def _diameter(points: np.ndarray) -> float:
     return float(np.sqrt(np.sum((points - far) ** 2, axis=1).max()))
 
 
-def _stop(state: State, options: BuildOptions) -> Stop | None:
+def _stop(state: State, d: int, options: BuildOptions, rows: np.ndarray) -> Stop | None:
     if state.tails[-1] <= options.flatness:
         return Stop.FLAT
-    if state.failures >= options.patience:
-        return Stop.STALLED
+    # Once is enough: failures leave the points as they are.
+    if state.failures == options.patience and _starved(state.points[rows], state.points, d, options):
+        return Stop.STARVED
+    if (state.failures - options.patience) * _SWEPT >= len(rows):
+        return Stop.EXHAUSTED
     if len(state.layers) > options.window:
         before = min(state.tails[: -options.window])
         if min(state.tails[-options.window :]) > (1 - options.progress) * before:
@@ -283,13 +325,19 @@ def _stop(state: State, options: BuildOptions) -> Stop | None:
     return Stop.ITERATIONS if state.iterations >= options.max_iterations else None
 
 
-def _starved(points: np.ndarray, d: int, options: BuildOptions) -> bool:
-    centers = points[:: max(1, len(points) // _CENTERS)]
-    radii = np.full(len(centers), options.most_radius * _diameter(points))
-    return not any(np.isfinite(model.expected_loss) for model in fit_many(points, centers, radii, d, 0, options.ridge))
+def _starved(centers: np.ndarray, points: np.ndarray, d: int, options: BuildOptions) -> bool:
+    if len(points) <= num_features(d):
+        return True
+    radii = np.full(_SWEPT, options.most_radius * _diameter(points))
+    for first in range(0, len(centers), _SWEPT):
+        part = centers[first : first + _SWEPT]
+        models = fit_many(points, part, radii[: len(part)], d, 0, options.ridge)
+        if any(np.isfinite(model.expected_loss) for model in models):
+            return False
+    return True
 
 
-def _built(state: State, stop: Stop, exhausted: bool, starved: bool) -> Built:
+def _built(state: State, stop: Stop) -> Built:
     losses, radii, alphas, moves, thresholds = np.array(state.rows).reshape(-1, 5).T
     tails = np.array(state.tails)
     return Built(
@@ -304,6 +352,4 @@ def _built(state: State, stop: Stop, exhausted: bool, starved: bool) -> Built:
         state.iterations,
         stop,
         state.seconds,
-        exhausted,
-        starved,
     )

@@ -11,7 +11,8 @@ from mcr2_landscape.flatnet.layers import Layers
 from mcr2_landscape.record import Record
 from mcr2_landscape.verdict import Verdict
 
-_ROUNDING = 1e-10  # that the identity and, times 1 − α, the exact inverse may be off by, for points of norm one
+#: That the identity and, times 1 − α, the exact inverse may be off by, for points of norm one.
+ROUNDING = 1e-10
 _SLACK = 1e-6  # of the threshold
 
 
@@ -53,7 +54,7 @@ def round_trips(layers: Layers, points: np.ndarray, thresholds: np.ndarray) -> R
         points = z
     errors, identity, inverse = np.array(errors), np.array(identity), np.array(inverse)
     # NaN is no pass.
-    within = (errors <= thresholds * (1 + _SLACK)) & (identity <= _ROUNDING)
-    fine = bool(np.all(within & (inverse * (1 - np.asarray(layers.stacked.alpha)) <= _ROUNDING)))
+    within = (errors <= thresholds * (1 + _SLACK)) & (identity <= ROUNDING)
+    fine = bool(np.all(within & (inverse * (1 - np.asarray(layers.stacked.alpha)) <= ROUNDING)))
     verdict = Verdict.HOLDS if fine else Verdict.REFUTED
     return RoundTrips(errors, identity, inverse, thresholds, verdict)

@@ -9,6 +9,7 @@ import numpy as np
 
 from mcr2_landscape.flatnet.kernels import num_features
 from mcr2_landscape.flatnet.local import RIDGE, refine
+from mcr2_landscape.flatnet.scaling import scaled
 from mcr2_landscape.randomness import generator
 from mcr2_landscape.record import Record
 from mcr2_landscape.validation import InputError, float64_matrix, positive_integer, positive_real
@@ -65,8 +66,8 @@ def estimate_dimension(
     This is not the public code's rule, which compares the greatest error with 0.3 · 0.15 diameters: in many dimensions hardly
     any point lies so near, and the rule says 1.
 
-    **Arguments:** `points`, (N, D); `key`: a JAX key, an integer seed or a NumPy generator; `most`: the greatest d to try;
-    `centers`; `tolerance`, between 0 and 1.
+    **Arguments:** `points`, (N, D), of any scale; `key`: a JAX key, an integer seed or a NumPy generator; `most`: the greatest
+    d to try; `centers`; `tolerance`, between 0 and 1.
 
     **Raises:** `InputError` for numbers out of range, NaN, fewer than three points, or points that are all the same.
     """
@@ -76,6 +77,7 @@ def estimate_dimension(
         raise InputError(f"points: found {count}; a dimension takes at least three")
     if not positive_real("tolerance", tolerance) < 1:
         raise InputError(f"tolerance: found {tolerance:g}; pass a number between 0 and 1")
+    points = scaled(points)
     greatest = dim if most is None else min(dim, positive_integer("most", most))
     random = generator(key)
     chosen = points[random.choice(count, min(count, positive_integer("centers", centers)), replace=False)]
@@ -104,15 +106,16 @@ def estimate_dimension(
 
 
 def two_nearest(points: np.ndarray) -> float:
-    """N/Σ log(r_2/r_1) over the points whose nearest neighbor is another point, at most D."""
+    """N/Σ log(r_2/r_1) over the points (N, D), of any scale, whose nearest neighbor is another point, at most D."""
     from scipy.spatial import KDTree
 
-    distinct = np.unique(points, axis=0)
+    distinct = np.unique(scaled(points), axis=0)
     if len(distinct) < 3:
         return 1.0
     distances = KDTree(distinct).query(distinct, k=3)[0]
+    distances = distances[distances[:, 1] > 0]  # squares of less than 1e-162 of the greatest number vanish
     total = np.log(distances[:, 2] / distances[:, 1]).sum()
-    return float(min(points.shape[1], len(distinct) / total)) if total > 0 else float(points.shape[1])
+    return float(min(points.shape[1], len(distances) / total)) if total > 0 else float(points.shape[1])
 
 
 def _unexplained(points: np.ndarray, center: np.ndarray, d: int) -> float:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,6 +20,9 @@ try:
 except ImportError:
     raise missing_extra("the estimator FlatNet", "scikit-learn", "data") from None
 
+if TYPE_CHECKING:
+    from mcr2_landscape.landscape.progress import Progress
+
 #: Parameters of `fit_network` and `BuildOptions` whose names differ here.
 _OWN_NAMES = {"points": "X", "num_components": "n_components", "most_alpha": "max_alpha", "max_iterations": "max_iter"}
 
@@ -33,7 +37,8 @@ class FlatNet(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     layers, decoder and every choice, and on which the verdict rests; `max_iter`: layers tried; `candidates`: centers tried for
     every other layer; `refit`: whether the decoder is refitted in closed form, and `ridge` (`None`: chosen); `time_limit` of
     the build, in seconds (the dimension, the refit and the report come on top); `checkpoint`: a file, to go on from if it is
-    there, which takes an integer `random_state`; `random_state`.
+    there, which takes an integer `random_state`; `random_state`; `verbose`: whether a bar on a terminal's standard error shows
+    how many of `max_iter` layers were tried.
 
     **Attributes:** `n_components_`; `network_`, a `FlatNetwork`; `report_`, a `FlatReport` whose `verdict` says whether the
     data are flattenable at this tolerance, and why not; `embedding_`, the codes of all points; `validation_`, the rows held
@@ -69,6 +74,7 @@ class FlatNet(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         time_limit: float | None = None,
         checkpoint: str | os.PathLike[str] | None = None,
         random_state: Any = None,
+        verbose: bool = False,
     ):
         self.n_components = n_components
         self.threshold = threshold
@@ -83,6 +89,7 @@ class FlatNet(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         self.time_limit = time_limit
         self.checkpoint = checkpoint
         self.random_state = random_state
+        self.verbose = verbose
 
     def fit(self, X: Any, y: Any = None) -> FlatNet:
         """Fit to the rows of X, (N, D)."""
@@ -100,27 +107,36 @@ class FlatNet(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             candidates=self.candidates,
         )
         try:
-            found = fit_network(
-                X,
-                self.n_components,
-                key=seed,
-                options=options,
-                refit=self.refit,
-                ridge=self.ridge,
-                flatness=self.flatness,
-                tolerance=self.tolerance,
-                validation_fraction=self.validation_fraction,
-                checkpoint=self.checkpoint,
-                time_limit=self.time_limit,
-            )
+            with self._bar(options.checked()) as bar:
+                found = fit_network(
+                    X,
+                    self.n_components,
+                    key=seed,
+                    options=options,
+                    refit=self.refit,
+                    ridge=self.ridge,
+                    flatness=self.flatness,
+                    tolerance=self.tolerance,
+                    validation_fraction=self.validation_fraction,
+                    checkpoint=self.checkpoint,
+                    time_limit=self.time_limit,
+                    watch=None if bar is None else lambda made: bar.update(made.iterations, 0),
+                )
         except InputError as error:  # by the names that the caller knows
             name, colon, rest = str(error).partition(":")
             raise InputError(_OWN_NAMES.get(name, name) + colon + rest) from None
         self.network_, self.report_, self.embedding_ = found.network, found.report, found.codes
         self.validation_ = found.validation
-        self.n_components_, self.n_iter_ = found.report.dimension, max(1, found.report.iterations)
+        self.n_components_, self.n_iter_ = found.report.dimension, max(1, found.built.iterations)
         self._n_features_out = self.n_components_
         return self
+
+    def _bar(self, options: BuildOptions) -> contextlib.AbstractContextManager[Progress | None]:
+        if not self.verbose:
+            return contextlib.nullcontext()
+        from mcr2_landscape.landscape.progress import Progress  # whose package takes most of a second to load
+
+        return Progress.of(True, options.max_iterations, "flattening")
 
     def transform(self, X: Any) -> np.ndarray:
         """Codes (N, d) of the rows of X, (N, D)."""

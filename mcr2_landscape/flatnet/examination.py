@@ -9,9 +9,9 @@ from typing import NamedTuple
 import numpy as np
 
 from mcr2_landscape.flatnet import kernels
-from mcr2_landscape.flatnet.build import Built, Stop, spectral_tail
+from mcr2_landscape.flatnet.build import spectral_tail
 from mcr2_landscape.flatnet.findings import DataNotes, FlatReport, examine
-from mcr2_landscape.flatnet.fitting import FlatFit
+from mcr2_landscape.flatnet.fitting import SPAN, FlatFit
 from mcr2_landscape.flatnet.folding import connected_pieces, distinct
 from mcr2_landscape.flatnet.network import FlatNetwork
 from mcr2_landscape.flatnet.refitting import relative_error
@@ -22,7 +22,6 @@ from mcr2_landscape.validation import InputError
 _DEPTHS = 60  # layers after which the spectrum is taken, at most
 _DIRECTIONS = 8  # of the spectrum, and of the projections, at least
 _STEPS = 41  # along the line
-_SPAN = 1e-8  # of the greatest singular value: directions with less are none
 _FARTHEST = 1e100  # of the extent of the points fitted: squares of more do not fit in float64
 _NEAREST = 1e-14  # of that extent: rounding hides points that are closer together
 
@@ -161,12 +160,10 @@ def examine_network(
     local = network.code_mean + codes @ network.code_basis.T
     for layer in reversed(layers):
         local = kernels.reconstruct(layer, local)
-    none, unbounded = np.zeros(0), np.full(len(layers), np.inf)
-    # No layer is to be made any more, so that the build is one that has ended by itself.
-    built = Built(tuple(layers), z, np.array(tails), none, none, none, none, unbounded, len(layers), Stop.STALLED, 0.0)
     report = examine(
         network,
-        built,
+        None,
+        np.array(tails),
         points,
         codes,
         network.decode_rows(codes),
@@ -180,13 +177,14 @@ def examine_network(
         positions=used.positions,
         began=began,
     )
+    none = np.zeros(0)
     return _examined(network, report, used, None, source, False, notes, image_size, (none, none, none))
 
 
 def _notes_on(points: np.ndarray, first: np.ndarray) -> DataNotes:
     centered = points - points.mean(axis=0)
     values = np.linalg.svd(centered, compute_uv=False)
-    span = max(1, int(np.sum(values > _SPAN * values[0])))
+    span = max(1, int(np.sum(values > SPAN * values[0])))
     constant = int(np.sum(np.ptp(points, axis=0) == 0))
     near = np.ldexp(centered, -exponent(centered))
     pieces = connected_pieces(near[first] / np.sqrt(np.sum(near * near, axis=1).max()))

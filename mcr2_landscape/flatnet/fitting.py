@@ -24,7 +24,9 @@ from mcr2_landscape.randomness import generator
 from mcr2_landscape.record import Record
 from mcr2_landscape.validation import InputError, float64_matrix, positive_integer, positive_real, real
 
-_SPAN = 1e-8  # of the greatest singular value: directions with less are none
+#: Of the greatest singular value: directions with less are none.
+SPAN = 1e-8
+_FAR = 1e-6  # of the extent: a sum of points far from the origin loses digits that their differences keep
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,8 @@ def fit_network(
     top), `watch`: see `build_layers`, which here goes on until the tail is a tenth of `flatness`, or `options.flatness` if that
     is less: held-out points are not quite as flat as those that were fitted.
 
-    **Raises:** `InputError` for NaN, numbers out of range, no more than d distinct points, and points that are all the same.
+    **Raises:** `InputError` for NaN, numbers out of range, no more than d distinct points, points that are all the same, and,
+    for the refit, as `refit_decoder` does.
     """
     began = time.process_time()
     points = float64_matrix("points", points, (None, None), refuse_float32=False)
@@ -113,6 +116,7 @@ def fit_network(
     report = examine(
         network,
         built,
+        built.tails,
         points,
         codes,
         decoded @ frame.T * extent + offset,
@@ -151,21 +155,29 @@ def _first_step(points: np.ndarray) -> tuple[np.ndarray, np.ndarray, float, Data
     count, dim = points.shape
     if not count or not dim:
         raise InputError(f"points: found shape {points.shape}; pass at least two points of at least one feature")
-    power = exponent(points)
-    offset = np.ldexp(np.ldexp(points, -power).mean(axis=0), power)
+    offset = _mean(points)
     centered = points - offset
+    missed = _mean(centered)
+    if np.abs(missed).max() > _FAR * np.abs(centered).max():
+        offset = offset + missed
+        centered = points - offset
     power = exponent(centered)
     extent = np.ldexp(np.sqrt(np.sum(np.ldexp(centered, -power) ** 2, axis=1).max()), power)
     if not 1e-14 * np.abs(points).max() < extent < np.inf:
         raise InputError(f"points: found the same point {count} times; pass points that differ")
     _, values, rows = np.linalg.svd(centered / extent, full_matrices=False)
-    span = max(1, int(np.sum(values > _SPAN * values[0])))
+    span = max(1, int(np.sum(values > SPAN * values[0])))
     # With all directions the points keep their own coordinates.
     frame = np.eye(dim) if span == dim else rows[:span].T
     first = distinct(points)
     constant = int(np.sum(np.ptp(points, axis=0) == 0))
     pieces = connected_pieces(centered[first] / extent @ frame)
     return offset, frame, float(extent), DataNotes(count, dim, span, count - len(first), constant, pieces)
+
+
+def _mean(points: np.ndarray) -> np.ndarray:
+    power = exponent(points)
+    return np.ldexp(np.ldexp(points, -power).mean(axis=0), power)
 
 
 def _dimension(given: int | None, start: np.ndarray, data: DataNotes, seed: int) -> tuple[int, DimensionEstimate | None]:

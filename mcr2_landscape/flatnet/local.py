@@ -209,6 +209,38 @@ def search_radius(
     by a tenth of `tolerance`: there the loss jumps. Where no radius that was tried reaches the goal, that of the least
     expected loss is taken.
     """
+    found = _searched(points, centers, num_directions, bounds, goal, tolerance, ridge)
+    best = int(np.argmax([_move(model, goal) for model in found]))
+    last = np.array([found[best].radius])
+    return fit_many(points, centers[best : best + 1], last, num_directions, refinements, ridge)[0]
+
+
+def search_radii(
+    points: np.ndarray,
+    centers: np.ndarray,
+    num_directions: int,
+    bounds: tuple[float, float],
+    goal: float,
+    *,
+    tolerance: float = TOLERANCE,
+    refinements: int = REFINEMENTS,
+    ridge: float = RIDGE,
+) -> list[LocalModel]:
+    """`search_radius` around each of the centers (R, D) on its own."""
+    found = _searched(points, centers, num_directions, bounds, goal, tolerance, ridge)
+    return fit_many(points, centers, np.array([model.radius for model in found]), num_directions, refinements, ridge)
+
+
+def _searched(
+    points: np.ndarray,
+    centers: np.ndarray,
+    num_directions: int,
+    bounds: tuple[float, float],
+    goal: float,
+    tolerance: float,
+    ridge: float,
+) -> list[LocalModel]:
+    """The fits at the radii found, one a center, with the tangent spaces of the search."""
     low, high = bounds
     models = fit_many(points, centers, np.full(len(centers), high), num_directions, 0, ridge)
     searches = [_Search(model, low, goal, tolerance) for model in models]
@@ -222,10 +254,7 @@ def search_radius(
         bases = np.stack([models[row].basis for row in rows]) if points.shape[1] >= _MANY else None
         tried = iter(fit_many(points, centers[rows], np.concatenate(radii), num_directions, 0, ridge, bases))
         radii = [search.after([next(tried) for _ in own]) for search, own in zip(searches, radii, strict=True)]
-    found = [search.best for search in searches]
-    best = int(np.argmax([_move(model, goal) for model in found]))
-    last = np.array([found[best].radius])
-    return fit_many(points, centers[best : best + 1], last, num_directions, refinements, ridge)[0]
+    return [search.best for search in searches]
 
 
 class _Search:

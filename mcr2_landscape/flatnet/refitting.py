@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
+from mcr2_landscape import memory
 from mcr2_landscape.flatnet import kernels
 from mcr2_landscape.flatnet.kernels import Layer
 from mcr2_landscape.flatnet.local import RIDGE, least_squares
@@ -17,6 +19,8 @@ RIDGES = (RIDGE, 1e-3, 1e-2, 1e-1, 1.0)
 _FEW = 10  # points for each feature: with fewer, the ridge is chosen on points left out
 _EACH = 5  # every fifth point is left out
 _LEAST = 10  # points, to leave any out
+_KEPT = 1 << 25  # numbers of the points before all layers that are kept
+_WORKING, _COLUMNS = 8, 3  # arrays of points, and of their features, that the fit of one layer holds
 
 
 class Refitted(NamedTuple):
@@ -37,28 +41,34 @@ def refit_decoder(layers: Sequence[Layer], points: np.ndarray, codes: np.ndarray
 
     A layer's own quadratic was fitted to points that no layer had touched; what reaches it in decoding carries the errors of
     the layers after it and lacks the normal part that the code left out. So g_l is fitted to take the *decoded* points to
-    f_{l−1}(… f_1(x)): z_{l−1} − y on κ(y)[1, c, q(c)], which is linear in the coefficients.
+    z_{l−1} = f_{l−1}(… f_1(x)): z_{l−1} − y on κ(y)[1, c, q(c)], which is linear in the coefficients. Where all z_l are more
+    than 256 MB, every ⌈√L⌉-th of them is kept, about 16√L N D bytes in all, and those in between are computed again.
 
     **Arguments:** `points`, (N, D), and `codes`, (N, D), what the decoder starts from for each; `ridge`, relative; left out, it
     is tiny, or chosen among five on every fifth point where there are fewer than ten points for a feature.
 
-    **Raises:** `InputError` for a ridge that is not above zero.
+    **Raises:** `InputError` for a ridge that is not above zero, and points that with what is kept of them do not fit into
+    memory.
     """
     ridge = None if ridge is None else positive_real("ridge", ridge)
-    targets = [points]
-    for layer in layers[:-1]:
-        targets.append(kernels.flatten(layer, targets[-1]))
-    widest = max((layer.basis.shape[1] for layer in layers), default=0)
-    ridges = (RIDGE,) if len(points) >= _FEW * kernels.num_features(widest) else RIDGES
+    widest = kernels.num_features(max((layer.basis.shape[1] for layer in layers), default=0))
+    every = 1 if len(layers) * points.size <= _KEPT else math.isqrt(len(layers) - 1) + 1
+    memory.require(
+        "points",
+        8.0 * ((len(layers) / every + every + _WORKING) * points.size + _COLUMNS * len(points) * widest),
+        "pass fewer points, or leave out the refit of the decoder (a build with a checkpoint need not be made again)",
+    )
+    targets = _Targets(layers, points, every)
+    ridges = (RIDGE,) if len(points) >= _FEW * widest else RIDGES
     ridges = ridges if ridge is None else (ridge,)
     error = None
     if len(points) >= _LEAST:
         out = left_out(len(codes))
-        decoded = [_refit(layers, targets, codes, ridge, ~out)[1][out] for ridge in ridges]
+        decoded = [_refit(targets, codes, ridge, ~out)[1][out] for ridge in ridges]
         errors = [relative_error(points[out], found, points) for found in decoded]
         place = int(np.argmin(np.where(np.isfinite(errors), errors, np.inf)))
         ridges, error = (ridges[place],), errors[place]
-    fitted, decoded = _refit(layers, targets, codes, ridges[0])
+    fitted, decoded = _refit(targets, codes, ridges[0])
     return Refitted(fitted, decoded, ridges[0], error)
 
 
@@ -67,13 +77,33 @@ def left_out(count: int) -> np.ndarray:
     return np.arange(count) % _EACH == 0
 
 
+class _Targets:
+    """The layers from the last to the first, each with the points (N, D) that reach it."""
+
+    def __init__(self, layers: Sequence[Layer], points: np.ndarray, every: int):
+        self._layers, self._every, self._kept = layers, every, []
+        for place, layer in enumerate(layers):
+            if place % self._every == 0:
+                self._kept.append(points)
+            points = kernels.flatten(layer, points)
+
+    def __iter__(self) -> Iterator[tuple[Layer, np.ndarray]]:
+        for place in reversed(range(len(self._kept))):
+            layers = self._layers[place * self._every : (place + 1) * self._every]
+            reaching = [self._kept[place]]
+            for layer in layers[:-1]:
+                reaching.append(kernels.flatten(layer, reaching[-1]))
+            for layer in reversed(layers):
+                yield layer, reaching.pop()
+
+
 def _refit(
-    layers: Sequence[Layer], targets: list[np.ndarray], codes: np.ndarray, ridge: float, used: np.ndarray | None = None
+    targets: _Targets, codes: np.ndarray, ridge: float, used: np.ndarray | None = None
 ) -> tuple[list[Layer], np.ndarray]:
     """The fit on the rows `used`, and all rows decoded with it."""
     rows = slice(None) if used is None else used
     fitted, decoded = [], codes
-    for layer, target in zip(reversed(layers), reversed(targets[: len(layers)]), strict=True):
+    for layer, target in targets:
         y = decoded * layer.scale + layer.shift
         _, weight = kernels.normal_and_kappa(layer, y)
         columns = kernels.features((y - layer.center) @ layer.basis) * weight[:, None]

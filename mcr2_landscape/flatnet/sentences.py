@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from mcr2_landscape.flatnet.examination import FlatExamination
     from mcr2_landscape.flatnet.findings import FlatReport
 
-_STOPPED = {
-    Stop.ITERATIONS: "; the build ended at its number of layers tried, and more would change that",
-    Stop.TIME: "; the build ended at its time limit, and more layers would change that",
+_STOPPED: dict[Stop | None, str] = {
+    Stop.ITERATIONS: "; the build ended at its number of layers tried, and more may change that",
+    Stop.TIME: "; the build ended at its time limit, and more layers may change that",
 }
 
 
@@ -22,13 +22,17 @@ def summary(found: FlatExamination) -> tuple[str, ...]:
     """The verdict, what it rests on, the dimension, and the line through the flat space."""
     report = found.report
     said = [_headline(found), _flat(found), _folded(report), _certified(found), _decoded(found), _dimension(found)]
-    line = found.line
-    said.append(
-        f"Decoded points along a straight line in the flat space stay within {line.distance:.2g} of the data; a straight line "
-        f"in space between the same ends gets {line.straight_distance:.2g} away from them. The unit is the root mean square "
-        f"distance from the mean; neighbors are {line.spacing:.2g} apart."
-    )
-    return tuple(said)
+    return (*said, _line(found))
+
+
+def nothing_to_flatten(report: FlatReport) -> bool:
+    """Whether the code has as many dimensions as the space, so that there is no layer."""
+    return not report.num_layers and report.dimension == report.data.features
+
+
+def flat_as_they_came(report: FlatReport) -> bool:
+    """Whether the points lie in a plane of so many dimensions without any layer."""
+    return not report.num_layers and report.flat is Verdict.HOLDS
 
 
 def plural(count: int, word: str) -> str:
@@ -37,12 +41,33 @@ def plural(count: int, word: str) -> str:
 
 
 def _headline(found: FlatExamination) -> str:
-    report = found.report
+    report, because = found.report, _because(found.report)
     where = plural(report.dimension, "dimension")
+    if nothing_to_flatten(report):
+        what = "Nothing was flattened" if found.fitted else "The network flattens nothing"
+        verdict = {Verdict.HOLDS: "holds", Verdict.REFUTED: "is refuted", Verdict.UNDECIDED: "is undecided"}[report.verdict]
+        return (
+            f"{what}: the points have {plural(report.dimension, 'feature')} and the code has as many dimensions, so that it is "
+            f"the points in other coordinates. The verdict {verdict}{because}."
+        )
     if report.verdict is Verdict.HOLDS:
+        if flat_as_they_came(report):
+            return f"The points lie in {where} as they came, without a layer, as far as they tell: the verdict holds."
         if found.fitted:
             return f"Flattened to {where} and decoded, as far as these points tell: the verdict holds."
         return f"The network flattens these points to {where} and decodes them, as far as they tell: the verdict holds."
+    if report.verdict is Verdict.UNDECIDED and found.fitted:
+        return f"Whether the points can be flattened to {where} and decoded is undecided{because}."
+    if report.verdict is Verdict.UNDECIDED:
+        return f"Whether the network flattens these points to {where} and decodes them is undecided{because}."
+    what = "The points are not flattenable" if found.fitted else "The network does not flatten and decode these points"
+    return f"{what} to {where} at this tolerance: refuted{because}."
+
+
+def _because(report: FlatReport) -> str:
+    """What a verdict that does not hold rests on."""
+    if report.verdict is Verdict.HOLDS:
+        return ""
     parts = {
         "flatness": report.flat,
         "the folds of the code": report.unfolded,
@@ -52,11 +77,7 @@ def _headline(found: FlatExamination) -> str:
     causes = [name for name, part in parts.items() if part is report.verdict]
     if report.data.pieces > 1 and report.verdict is Verdict.UNDECIDED:
         causes.append("the pieces that the data fall into")
-    because = f", by {_listed(causes)}" if causes else ""
-    if report.verdict is Verdict.UNDECIDED:
-        return f"Whether the points can be flattened to {where} and decoded is undecided{because}."
-    what = "The points are not flattenable" if found.fitted else "The network does not flatten and decode these points"
-    return f"{what} to {where} at this tolerance: refuted{because}."
+    return f", by {_listed(causes)}" if causes else ""
 
 
 def _listed(words: list[str]) -> str:
@@ -65,7 +86,10 @@ def _listed(words: list[str]) -> str:
 
 def _flat(found: FlatExamination) -> str:
     report = found.report
-    word = {Verdict.HOLDS: "Flat", Verdict.REFUTED: "Not flat", Verdict.UNDECIDED: "Not flat yet"}[report.flat]
+    if nothing_to_flatten(report):
+        return f"Flat: a space of {plural(report.dimension, 'dimension')} has nothing outside them."
+    undecided = "Perhaps not flat" if report.stop is not None and report.stop.complete else "Not flat yet"
+    word = {Verdict.HOLDS: "Flat", Verdict.REFUTED: "Not flat", Verdict.UNDECIDED: undecided}[report.flat]
     held = ""
     if report.held_out_tail is not None and found.fitted:
         held = f", of held-out points {report.held_out_tail:.2g}"
@@ -77,10 +101,12 @@ def _flat(found: FlatExamination) -> str:
             f"; the points fitted reach {plural(report.data.span, 'dimension')}, so that they are flat as they came: "
             "only others could tell more"
         )
+    where = f"of the variance outside {plural(report.dimension, 'dimension')}{held};"
+    if not report.num_layers:
+        return f"{word}: without a layer there is {report.tail:.2g} {where} {report.flatness:g} is allowed{ended}."
     leave = f"{plural(report.num_layers, 'layer')} leave{'s' if report.num_layers == 1 else ''}"
     return (
-        f"{word}: {leave} {report.tail:.2g} of the variance outside "
-        f"{plural(report.dimension, 'dimension')}{held}; before it was {report.tails[0]:.2g}, and {report.flatness:g} is "
+        f"{word}: {leave} {report.tail:.2g} {where} before it was {report.tails[0]:.2g}, and {report.flatness:g} is "
         f"allowed{ended}."
     )
 
@@ -116,7 +142,8 @@ def _folded(report: FlatReport) -> str:
         said.append("fewer than four different points do not tell a fold")
     evidence = ", and ".join(said)
     if report.unfolded is Verdict.HOLDS:
-        proof = "" if order is not None else "; that is no proof, since a small fold hardly shows"
+        known = order is not None or nothing_to_flatten(report)
+        proof = "" if known else "; that is no proof, since a small fold hardly shows"
         return f"No fold seen: {evidence}{proof}."
     word = "Folded" if report.unfolded is Verdict.REFUTED else "Perhaps folded"
     return f"{word}: {evidence}."
@@ -166,3 +193,17 @@ def _dimension(found: FlatExamination) -> str:
     if estimate.rule == "quadratics":
         return f"The dimension, {estimate.dimension}, is that of {votes} quadratics around points of the data; {near}."
     return f"The dimension, {estimate.dimension}, is that of neighbors ({near}): quadratics around points do not agree on one."
+
+
+def _line(found: FlatExamination) -> str:
+    line = found.line
+    unit = f"The unit is the root mean square distance from the mean; neighbors are {line.spacing:.2g} apart."
+    if not found.report.num_layers:
+        return (
+            "Without a layer decoded points along a straight line of codes are on a straight line in space: it gets "
+            f"{line.distance:.2g} away from the data. {unit}"
+        )
+    return (
+        f"Decoded points along a straight line in the flat space stay within {line.distance:.2g} of the data; a straight line "
+        f"in space between the same ends gets {line.straight_distance:.2g} away from them. {unit}"
+    )

@@ -82,17 +82,18 @@ def round_trips(found: FlatExamination) -> Figure:
 
 
 def projections(found: FlatExamination) -> Figure:
-    """The points along their first principal directions, above as they came, below flattened."""
+    """The points along their first principal directions, above as they came, below flattened, if there is any layer."""
     d = found.report.dimension
     width = min(found.before.shape[1], found.after.shape[1])
     pairs = [(0, min(1, width - 1))]
     if width > 2:
         pairs.append((0, min(max(2, d), width - 1)))
+    rows = [(found.before, "as they came"), (found.after, "flattened")][: 2 if found.report.num_layers else 1]
     color = np.argsort(np.argsort(found.codes[:, 0])) / max(1, len(found.codes) - 1)
 
     def paint(figure: Figure) -> None:
-        grid = figure.subplots(2, len(pairs), squeeze=False)
-        for row, (points, word) in enumerate(((found.before, "as they came"), (found.after, "flattened"))):
+        grid = figure.subplots(len(rows), len(pairs), squeeze=False)
+        for row, (points, word) in enumerate(rows):
             for column, (first, second) in enumerate(pairs):
                 axes = grid[row, column]
                 axes.scatter(points[:, first], points[:, second], c=color, cmap="viridis", s=9, linewidth=0, rasterized=True)
@@ -102,7 +103,7 @@ def projections(found: FlatExamination) -> Figure:
                 _same_scale(axes, points[:, first], points[:, second])
                 _few_ticks(axes)
 
-    return draw((3.3 * len(pairs), 6.2), paint)
+    return draw((3.3 * len(pairs), 3.1 * len(rows)), paint)
 
 
 def errors(found: FlatExamination) -> Figure:

@@ -6,15 +6,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mcr2_landscape.flatnet import certificates
 from mcr2_landscape.flatnet.findings import FOLDED, UNFOLDED
 from mcr2_landscape.report.tables import Table, text
 
 if TYPE_CHECKING:
     from mcr2_landscape.flatnet.examination import FlatExamination
-    from mcr2_landscape.flatnet.findings import FlatReport
 
-_IDENTITY = "1e-10"  # that a layer's round trip may be off by: flatnet.certificates
-_FEW = 10  # held-out points, by which alone nothing is decided: flatnet.findings
 _QUANTILES = (0.5, 0.9, 0.99, 1.0)
 
 
@@ -30,7 +28,7 @@ def verdicts(found: FlatExamination) -> Table:
     if len(trips.errors) and np.isfinite(trips.thresholds).all():
         worst = text(float((trips.errors / trips.thresholds).max()), 4)
     elif len(trips.errors):  # thresholds are for other points
-        question, worst, most = "off their identity", text(float(trips.identity.max()), 2), _IDENTITY
+        question, worst, most = "off their identity", text(float(trips.identity.max()), 2), f"{certificates.ROUNDING:g}"
     rows = [
         ("flat: variance outside the plane", report.flat.value, text(outside, 3), f"at most {report.flatness:g}"),
         (
@@ -40,18 +38,10 @@ def verdicts(found: FlatExamination) -> Table:
             f"none back, at least {FOLDED:g}" if order is not None else f"at least {UNFOLDED:g}",
         ),
         (f"round trips: {question}", report.certified.value, worst, f"at most {most}"),
-        ("decoded: relative error", report.decodable.value, text(judged_error(report), 3), f"at most {report.tolerance:g}"),
+        ("decoded: relative error", report.decodable.value, text(report.judged_error, 3), f"at most {report.tolerance:g}"),
         ("all of it", report.verdict.value, plural_pieces(report.data.pieces), "one piece"),
     ]
     return Table.of("Verdicts", ("question", "verdict", "found", "allowed"), rows, left=(0, 1, 2, 3))
-
-
-def judged_error(report: FlatReport) -> float:
-    """The error that the verdict compares: few held-out points do not hide a greater one on points left out of the refit."""
-    new = [error for error in (report.held_out_error, report.left_out_error) if error is not None]
-    if not new:
-        return report.error
-    return max(new) if report.num_held_out < _FEW else new[0]
 
 
 def plural_pieces(count: int) -> str:

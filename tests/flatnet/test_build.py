@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import tracemalloc
 
 import jax
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from mcr2_landscape import memory
 from mcr2_landscape.data import manifolds
 from mcr2_landscape.flatnet import (
     BuildOptions,
@@ -21,16 +23,26 @@ from mcr2_landscape.flatnet import (
     kernels,
     local_fit,
     refit_decoder,
+    refitting,
     relative_error,
     round_trips,
     spectral_tail,
 )
+from mcr2_landscape.flatnet.examination import Rows, examine_fit
+from mcr2_landscape.flatnet.local import least_squares
 from mcr2_landscape.validation import InputError
 from mcr2_landscape.verdict import Verdict
 
+
+def _unit(points):
+    """As a build takes them."""
+    centered = points - points.mean(axis=0)
+    return centered / np.sqrt(np.sum(centered**2, axis=1).max())
+
+
 SINE = manifolds.sine_curve(50, key=1, num_held_out=60)
 CAP = manifolds.sphere_cap(np.pi / 3, 300, key=1, num_held_out=60)
-UNIT = (CAP.points[:60] - CAP.points[:60].mean(axis=0)) / 2
+UNIT = _unit(CAP.points[:60])
 PLAIN = BuildOptions(candidates=1, spread=1.0)  # random centers alone
 
 
@@ -115,17 +127,26 @@ def test_three_quarters_of_a_circle_fold_though_they_are_flat():
     assert report.neighborhoods.trustworthiness < 0.9
     assert report.reasons[0] == "not flattenable to 1 dimension at this tolerance"
     assert "steps along the curve go back" in report.reasons[1]
+    # Three points beside the curve leave open whether others are flat, and not whether this code folds.
+    odd = np.array([[5.0, 5.0], [4.0, -3.0], [0.0, 0.0]])
+    fit = fit_network(arc.points, 1, key=0, options=strong, held_out=odd)
+    later, summary = fit.report, examine_fit(fit, Rows(arc.points, np.arange(60)), Rows(odd, np.arange(3))).summary
+    assert (later.flat, later.stop) == (Verdict.UNDECIDED, Stop.FLAT)
+    assert later.order.inversions == report.order.inversions
+    assert later.unfolded is later.verdict is Verdict.REFUTED
+    assert any(reason.startswith("folded: ") for reason in later.reasons)
+    assert not any("so far" in reason for reason in later.reasons)
+    assert summary[1].startswith("Perhaps not flat: ")  # and not "yet": no more layers are to come
+    assert any("held-out points are not as flat" in reason and "hold more back" in reason for reason in later.reasons)
 
 
 @settings(max_examples=5)
 @given(st.integers(0, 30), st.integers(1, 4))
 def test_an_interrupted_build_goes_on_with_the_same_bits(tmp_path_factory, key, iterations):
     path = tmp_path_factory.mktemp("build") / "state.npz"
-    points = CAP.points[:60] - CAP.points[:60].mean(axis=0)
-    points /= np.sqrt(np.sum(points**2, axis=1).max())
-    whole = build_layers(points, 2, key=key, options=BuildOptions(max_iterations=8))
-    build_layers(points, 2, key=key, options=BuildOptions(max_iterations=iterations), checkpoint=path)
-    resumed = build_layers(points, 2, key=key, options=BuildOptions(max_iterations=8), checkpoint=path)
+    whole = build_layers(UNIT, 2, key=key, options=BuildOptions(max_iterations=8))
+    build_layers(UNIT, 2, key=key, options=BuildOptions(max_iterations=iterations), checkpoint=path)
+    resumed = build_layers(UNIT, 2, key=key, options=BuildOptions(max_iterations=8), checkpoint=path)
     assert resumed.iterations == whole.iterations
     for first, second in zip(whole.layers, resumed.layers, strict=True):
         for name, one, other in zip(first._fields, first, second, strict=True):
@@ -133,16 +154,18 @@ def test_an_interrupted_build_goes_on_with_the_same_bits(tmp_path_factory, key, 
     np.testing.assert_array_equal(whole.flat, resumed.flat)
     np.testing.assert_array_equal(whole.tails, resumed.tails)
     with pytest.raises(InputError, match="other points, options or another seed"):
-        build_layers(points, 2, key=key + 1, options=BuildOptions(max_iterations=8), checkpoint=path)
+        build_layers(UNIT, 2, key=key + 1, options=BuildOptions(max_iterations=8), checkpoint=path)
     path.write_bytes(b"nothing")
     with pytest.raises(InputError, match="or damaged"):
-        build_layers(points, 2, key=key, checkpoint=path)
+        build_layers(UNIT, 2, key=key, checkpoint=path)
 
 
-@pytest.mark.parametrize("place", ["search_radius", "spectral_tail"])
+@pytest.mark.parametrize("place", ["search_radius", "search_radii", "spectral_tail"])
 def test_a_build_interrupted_within_an_iteration_goes_on_with_the_same_bits(tmp_path, monkeypatch, place):
-    """Whether the iteration had found its layer or not."""
+    """Whether the iteration had found its layer or not, and among points that are tried one after the other as well."""
     path, options = tmp_path / "state.npz", BuildOptions(max_iterations=6)
+    if place == "search_radii":  # a layer that must move points by as much as this is rare
+        options = BuildOptions(max_iterations=30, patience=1, least_move=5e-3)
     whole = build_layers(UNIT, 2, key=0, options=options)
     work, calls = getattr(build, place), []
 
@@ -212,12 +235,11 @@ def test_a_build_can_be_watched_stopped_and_runs_out_of_time(tmp_path):
         if now.iterations == 3:
             raise KeyboardInterrupt
 
-    points = (CAP.points - CAP.points.mean(axis=0)) / 2
     path = tmp_path / "state.npz"
     with pytest.raises(KeyboardInterrupt):
-        build_layers(points, 2, key=0, watch=watch, checkpoint=path)
+        build_layers(UNIT, 2, key=0, watch=watch, checkpoint=path)
     assert [now.iterations for now in seen] == [1, 2, 3]
-    built = build_layers(points, 2, key=0, time_limit=0, checkpoint=path)
+    built = build_layers(UNIT, 2, key=0, time_limit=0, checkpoint=path)
     assert (built.stop, built.iterations) == (Stop.TIME, 3)
     report = fit_network(CAP.points, 2, key=0, time_limit=0).report
     assert report.flat is Verdict.UNDECIDED
@@ -241,9 +263,9 @@ def test_noise_that_does_not_decode_is_refuted_unless_the_build_was_cut_short():
 def test_a_build_stalls_where_the_tail_hardly_falls():
     """Which decides nothing: with more layers noise does become flat, by folds. A window that is never full stalls nothing."""
     points = np.random.default_rng(0).standard_normal((60, 3))
-    stalled = fit_network(points, 1, key=0, options=BuildOptions(window=20, progress=0.5, max_iterations=60))
-    report, tails = stalled.report, stalled.report.tails
-    assert (report.stop, stalled.built.exhausted) == (Stop.STALLED, False)
+    report = fit_network(points, 1, key=0, options=BuildOptions(window=20, progress=0.5, max_iterations=60)).report
+    tails = report.tails
+    assert report.stop is Stop.STALLED
     assert report.num_layers == len(tails) - 1 < 60
     assert min(tails[-20:]) > 0.5 * min(tails[:-20])
     assert report.verdict is report.flat is report.unfolded is report.decodable is Verdict.UNDECIDED
@@ -253,6 +275,41 @@ def test_a_build_stalls_where_the_tail_hardly_falls():
         assert (found.stop, found.num_layers) == (Stop.ITERATIONS, 60)
     # Layers that lower the tail are no stall: the sine keeps the whole window's progress.
     assert fit_network(SINE.points, 1, key=0, options=BuildOptions(window=50, progress=0.3)).report.stop is Stop.FLAT
+
+
+def test_what_random_centers_miss_is_found_before_a_build_gives_up():
+    """A straight line with a bend at its end, and radii that reach a fiftieth of it: ten layers in a row move nothing, as a
+    rule."""
+    x = np.linspace(0, 1, 300)
+    points = np.column_stack([x, 20 * np.maximum(x - 0.97, 0) ** 2])
+    for key in range(3):
+        options = BuildOptions(least_radius=0.005, most_radius=0.02, max_iterations=120)
+        report = fit_network(points, 1, key=key, options=options).report
+        assert report.num_layers > 3
+        assert (report.stop, report.flat, report.verdict) == (Stop.ITERATIONS, Verdict.UNDECIDED, Verdict.UNDECIDED)
+
+
+def test_a_build_gives_up_only_once_every_point_was_tried(monkeypatch):
+    """Repeated points once, and the reason says how many."""
+    tried, search = [], build.search_radii
+
+    def kept(points, centers, *rest, **ways):
+        tried.append(centers)
+        return search(points, centers, *rest, **ways)
+
+    monkeypatch.setattr(build, "search_radii", kept)
+    points, options = np.vstack([SINE.points, SINE.points[:7]]), BuildOptions(threshold=1e-14)
+    fit = fit_network(points, 1, key=0, options=options)
+    assert (fit.report.stop, fit.report.num_layers) == (Stop.EXHAUSTED, 0)
+    assert fit.report.verdict is fit.report.flat is Verdict.REFUTED
+    assert "none of the layers tried, one around each of the 50 points, moves them any more" in fit.report.reasons[1]
+    centers = np.concatenate(tried)
+    start = (SINE.points - fit.network.offset) / fit.network.extent
+    np.testing.assert_array_equal(np.unique(centers, axis=0), np.unique(start, axis=0))
+    assert len(centers) == 50
+    # Cut short among them, nothing is said of those that were not tried.
+    cut = fit_network(points, 1, key=0, options=dataclasses.replace(options, max_iterations=fit.built.iterations - 1)).report
+    assert (cut.stop, cut.flat) == (Stop.ITERATIONS, Verdict.UNDECIDED)
 
 
 def test_points_held_back_are_seen_by_nothing_but_the_verdict():
@@ -341,11 +398,10 @@ def test_decoding_holds_only_where_other_points_say_so():
     assert any("no points but those fitted" in reason for reason in report.reasons)
     assert fit_network(SINE.points, 1, key=0, refit=False, tolerance=1e-3).report.decodable is Verdict.REFUTED
     few = np.random.default_rng(0).standard_normal((9, 4))  # ten features
-    built = fit_network(few, 3, key=0)
-    assert built.report.verdict is not Verdict.HOLDS
-    assert (built.built.stop, built.report.num_layers, built.built.exhausted) == (Stop.STALLED, 0, True)
-    assert built.built.starved
-    assert "no radius covers more points than the 10 coefficients of a quadratic over 3 dimensions" in built.report.reasons[0]
+    report = fit_network(few, 3, key=0).report
+    assert report.verdict is not Verdict.HOLDS
+    assert (report.stop, report.num_layers) == (Stop.STARVED, 0)
+    assert "no radius covers more points than the 10 coefficients of a quadratic over 3 dimensions" in report.reasons[0]
     # Ten points lie in some plane of nine dimensions, which says nothing of others.
     few = fit_network(np.random.default_rng(0).standard_normal((10, 20)), 9, key=0).report
     assert (few.num_layers, few.flat) == (0, Verdict.HOLDS)
@@ -365,6 +421,29 @@ def test_a_few_held_out_points_decide_nothing_alone():
     assert many.decodable is Verdict.HOLDS
 
 
+@pytest.mark.parametrize("count", [1, 9, 10])
+@pytest.mark.parametrize("refit", [False, True])
+def test_a_few_held_out_points_refute_nothing_and_carry_nothing_alone(refit, count):
+    """Neither where they are decoded well nor where they are not: without a refit there are no others."""
+    near, off, lucky = SINE.held_out[:count], SINE.held_out[:count] + np.array([0, 9.0]), SINE.held_out[[58] * count]
+    ways = {"key": 0, "refit": refit, "flatness": 1e3, "options": BuildOptions(flatness=0.5)}  # the sine's own plane
+    good, bad = (fit_network(SINE.points, 1, tolerance=0.5, held_out=later, **ways).report for later in (near, off))
+    assert good.flat is bad.flat is Verdict.HOLDS
+    assert max(good.error, good.held_out_error) < 0.5 < bad.held_out_error
+    assert good.decodable is (Verdict.HOLDS if refit or count == 10 else Verdict.UNDECIDED)
+    assert bad.decodable is bad.verdict is (Verdict.REFUTED if count == 10 else Verdict.UNDECIDED)
+    assert bad.judged_error == bad.held_out_error
+    assert "on held-out points" in bad.reasons[-1]
+    if good.decodable is Verdict.UNDECIDED:
+        assert f"no points but those fitted and {count} held out; hold ten or more back" in good.reasons[-1]
+    if count < 10:
+        assert "fewer than 10 held-out points decide nothing: hold more back" in bad.reasons[-1]
+    # Many points that are decoded badly do decide, whatever a few others say.
+    report = fit_network(SINE.points, 1, tolerance=0.01, held_out=lucky, **ways).report
+    assert report.held_out_error < 0.01 < min(report.error, report.left_out_error or 1)
+    assert report.decodable is (Verdict.HOLDS if count == 10 else Verdict.REFUTED)
+
+
 def test_an_error_beside_no_spread_is_zero_or_infinite():
     same = np.ones((3, 2))
     assert relative_error(same, same) == 0
@@ -375,8 +454,7 @@ def test_an_error_beside_no_spread_is_zero_or_infinite():
 @settings(max_examples=5)
 def test_the_refit_is_the_least_squares_of_each_layer(key):
     """No coefficients of the layer decoded last do better on what reaches it, given those before."""
-    points = CAP.points[:80] - CAP.points[:80].mean(axis=0)
-    points /= np.sqrt(np.sum(points**2, axis=1).max())
+    points = _unit(CAP.points[:80])
     built = build_layers(points, 2, key=key, options=BuildOptions(max_iterations=6))
     found = refit_decoder(built.layers, points, built.flat, 1e-12)
     z = built.flat
@@ -390,6 +468,38 @@ def test_the_refit_is_the_least_squares_of_each_layer(key):
         assert np.sum((kernels.reconstruct(moved, before) - points) ** 2) > best
 
 
+def test_the_refit_of_many_points_does_not_keep_what_reaches_every_layer(monkeypatch):
+    """The points before 144 layers are 144 arrays; with those of twelve and of twelve more it gives the same bits."""
+    monkeypatch.setattr(refitting, "_KEPT", 1000)
+    points = np.random.default_rng(0).standard_normal((400, 10))
+    layer = local_fit(points, points[0], 3.0, 2).layer(0.1)
+    layers = [layer] * 144
+    tracemalloc.start()
+    refit_decoder(layers, points, points, 1e-6)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 60 * points.nbytes
+    # Each layer is fitted to the points that reach it, of every one from the last to the first.
+    before, decoded = [points], points
+    for _ in layers[1:]:
+        before.append(kernels.flatten(layer, before[-1]))
+    for target, fitted in zip(before[::-1], refit_decoder(layers, points, points, 1e-6).layers[::-1], strict=True):
+        _, weight = kernels.normal_and_kappa(layer, decoded)
+        columns = kernels.features((decoded - layer.center) @ layer.basis) * weight[:, None]
+        coefficients = least_squares(columns, target - decoded, 1e-6)
+        np.testing.assert_array_equal(fitted.coefficients, coefficients.T)
+        decoded = decoded + columns @ coefficients
+
+
+def test_a_refit_that_does_not_fit_into_memory_is_refused(monkeypatch):
+    """By what it keeps: with more layers more."""
+    layers = [local_fit(CAP.points, CAP.points[0], 1.0, 2).layer(0.1)] * 100
+    monkeypatch.setattr(memory, "available", lambda: 20 * CAP.points.nbytes)
+    refit_decoder(layers[:1], CAP.points, CAP.points)
+    with pytest.raises(InputError, match=r"points: needs .* are available; pass fewer points, or leave out the refit"):
+        refit_decoder(layers, CAP.points, CAP.points)
+
+
 def test_a_tail_is_what_lies_outside_the_first_directions():
     points = np.diag([3.0, 2.0, 1.0])
     points = np.vstack([points, -points])
@@ -397,7 +507,41 @@ def test_a_tail_is_what_lies_outside_the_first_directions():
     assert spectral_tail(points, 3) == spectral_tail(np.ones((4, 2)), 1) == 0
 
 
+@given(st.integers(-1000, 1010), st.integers(0, 2**32 - 1))
+@example(-1000, 0)
+@example(1010, 0)
+def test_a_tail_knows_no_scale(exponent, seed):
+    """However great or small squares are."""
+    points = np.random.default_rng(seed).standard_normal((9, 4)) + 1
+    assert 0.01 < spectral_tail(points, 1) == spectral_tail(np.ldexp(points, exponent), 1)
+
+
 class TestInput:
+    @pytest.mark.parametrize(
+        "points", [UNIT * 1e-170, UNIT * 1e200, UNIT * 1.7e308, UNIT * 2, UNIT + 1, np.full((9, 2), 1e-200), np.zeros((9, 2))]
+    )
+    def test_a_build_takes_points_that_are_centered_and_of_norm_one(self, points):
+        """Or their squares may be nothing, and they flat; and thresholds would be relative to where they are."""
+        assert build_layers(UNIT, 2, key=0, options=BuildOptions(max_iterations=0)).stop is Stop.ITERATIONS
+        with pytest.raises(InputError, match=r"points: found a mean of norm .* subtract the mean and divide by"):
+            build_layers(points, 2, key=0, options=BuildOptions(max_iterations=1))
+
+    def test_a_build_takes_points(self):
+        with pytest.raises(InputError, match="points: found none"):
+            build_layers(UNIT[:0], 2, key=0)
+
+    def test_the_same_point_a_thousand_times_is_one(self):
+        """Though the sum of so many equal numbers is no multiple of one."""
+        with pytest.raises(InputError, match="points: found the same point 1000 times"):
+            fit_network(np.full((1000, 2), 0.1), key=0)
+
+    def test_points_far_from_the_origin_are_centered(self):
+        """A sum loses digits that their differences keep."""
+        points = np.tile(UNIT[:, :2], (40, 1)) * 1000 + 1e16 / 3
+        network = fit_network(points, 1, key=0, options=BuildOptions(max_iterations=0), refit=False).network
+        mean = ((points - network.offset) / network.extent).mean(axis=0)
+        assert np.abs(mean).max() < 1e-3
+
     def test_what_is_said_of_the_points(self):
         """Duplicates, constant features and pieces are no errors: they are counted."""
         points = np.column_stack([SINE.points, np.full(50, 7.0)])
@@ -424,14 +568,21 @@ class TestInput:
 
     def test_radii_that_cover_nothing_are_said_and_decide_nothing(self):
         report = fit_network(SINE.points, 1, key=0, options=BuildOptions(least_radius=1e-6, most_radius=1e-5)).report
-        assert (report.stop, report.num_layers) == (Stop.STALLED, 0)
+        assert (report.stop, report.num_layers) == (Stop.STARVED, 0)
         assert report.verdict is report.flat is Verdict.UNDECIDED
         assert "no radius covers more points than the 3 coefficients" in report.reasons[0]
         # Layers that are possible but may not move anything are another matter.
-        report = fit_network(SINE.points, 1, key=0, options=BuildOptions(threshold=1e-14)).report
-        assert (report.stop, report.num_layers) == (Stop.STALLED, 0)
-        assert report.verdict is report.flat is Verdict.REFUTED
-        assert "no layer moves the points any more" in report.reasons[1]
+        assert fit_network(SINE.points, 1, key=0, options=BuildOptions(threshold=1e-14)).report.flat is Verdict.REFUTED
+
+    def test_points_are_too_few_only_where_they_are_around_every_one(self):
+        """Around ten of 340 they are not, which every twenty-first does not show."""
+        x = np.arange(330.0)
+        far, near = np.column_stack([x, 0.3 * np.cos(x)]), np.linspace(-0.2, 0.2, 10)
+        near = np.column_stack([22.5 + near, 1 + near * near])
+        options = BuildOptions(least_radius=3e-4, most_radius=1.2e-3, threshold=1e-14)
+        assert fit_network(far, 1, key=0, options=options).report.stop is Stop.STARVED
+        report = fit_network(np.insert(far, 23, near, axis=0), 1, key=0, options=options).report
+        assert (report.stop, report.num_layers) == (Stop.EXHAUSTED, 0)
 
     @pytest.mark.parametrize("exponent", [-700, 600])
     def test_units_do_not_matter(self, exponent):

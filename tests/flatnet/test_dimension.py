@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from mcr2_landscape import flatnet
 from mcr2_landscape.data import manifolds
 from mcr2_landscape.flatnet import connected_pieces, estimate_dimension, neighborhoods, order_along
+from mcr2_landscape.flatnet.dimension import two_nearest
 from mcr2_landscape.validation import InputError
 
 
@@ -43,6 +44,34 @@ def test_the_dimension_knows_no_axes_and_no_scale(seed):
     turned = 10.0 ** random.integers(-3, 4) * points @ np.linalg.qr(random.standard_normal((5, 5)))[0][:3] + 1
     first, second = estimate_dimension(points, key=0), estimate_dimension(turned, key=0)
     assert (first.dimension, first.votes) == (second.dimension, second.votes)
+
+
+@settings(max_examples=6)
+@given(st.integers(-1050, 1020))
+@example(-1050)
+@example(1020)
+def test_an_estimate_knows_no_power_of_two(exponent):
+    """Nor that squares of the numbers are nothing, or do not fit in float64."""
+    points = np.round(1024 * manifolds.sphere_cap(1.0, 60, key=0).points) / 1024  # that the least powers of two keep
+    assert 1 < two_nearest(np.ldexp(points, exponent)) == two_nearest(points) < 3
+    plain, other = (estimate_dimension(own, key=0).to_dict() for own in (points, np.ldexp(points, exponent)))
+    assert plain == other
+
+
+@pytest.mark.parametrize("scale", [1e150, 1e306, 1e-160, 1e-200, 1e-290])
+def test_an_estimate_knows_no_scale(scale):
+    points = manifolds.sphere_cap(1.0, 150, key=0).points
+    first, second = estimate_dimension(points, key=0), estimate_dimension(scale * points, key=0)
+    assert (first.dimension, first.rule, first.votes) == (second.dimension, second.rule, second.votes)
+    assert second.neighbors == pytest.approx(first.neighbors, rel=1e-9)
+    np.testing.assert_allclose(second.unexplained, first.unexplained, rtol=1e-6)
+
+
+def test_points_too_near_for_their_squares_count_as_one():
+    """The two nearest neighbors of the others are counted, and nothing is divided by zero."""
+    points = np.random.default_rng(0).standard_normal((200, 2))
+    near = np.vstack([points, points[:1] * 0, points[:1] * 0 + 1e-200])
+    assert two_nearest(near) == pytest.approx(two_nearest(points), rel=0.05)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 import subprocess
 import sys
 
@@ -99,6 +100,31 @@ def test_a_fit_goes_on_from_its_checkpoint(tmp_path):
         spent = float(file["seconds"])
     assert first.report_.processor_seconds > 0
     assert again.report_.processor_seconds > spent > 0
+
+
+def test_a_bar_shows_the_layers_tried_and_leaves_nothing_behind(monkeypatch, capsys):
+    """On standard error, where that is a terminal; silent unless asked for."""
+    for name, value in (("FORCE_COLOR", "1"), ("TERM", "xterm"), ("COLUMNS", "100")):  # a terminal, for the bar
+        monkeypatch.setenv(name, value)
+    arc, ways = manifolds.circular_arc(1.0, 20, key=0).points, {"max_iter": 300, "flatness": 1e-3, "random_state": 0}
+    silent = FlatNet(1, **ways).fit(arc)
+    assert (silent.get_params()["verbose"], capsys.readouterr()) == (False, ("", ""))
+    shown = FlatNet(1, **ways, verbose=True)
+    assert clone(shown).verbose is True
+    shown.fit(arc)
+    assert 0 < shown.n_iter_ < 300
+    out, said = capsys.readouterr()
+    assert out == ""
+    assert "flattening" in said
+    *_, last = re.findall(r"(\d+)/300", said)
+    assert int(last) == shown.n_iter_
+    # The line is erased, and the cursor is back.
+    assert said.rindex("\x1b[2K") > said.rindex("/300")
+    assert said.rindex("\x1b[?25h") > said.rindex("\x1b[?25l")
+    with pytest.raises(ValueError, match="max_iter: found -1"):
+        FlatNet(1, max_iter=-1, verbose=True).fit(arc)
+    assert capsys.readouterr() == ("", "")
+    np.testing.assert_array_equal(silent.embedding_, shown.embedding_)
 
 
 @pytest.mark.parametrize("neighbors", [3, 5])

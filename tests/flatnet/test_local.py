@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mcr2_landscape.flatnet import kernels, local_fit
-from mcr2_landscape.flatnet.local import fit_many, search_radius
+from mcr2_landscape.flatnet.local import fit_many, search_radii, search_radius
 from mcr2_landscape.validation import InputError
 
 seeds = st.integers(0, 2**32 - 1)
@@ -153,6 +153,8 @@ def test_the_ends_of_the_radius():
     both = search_radius(points, points[:2], 2, (0.1, 3.0), 1e-6)
     moves = [search_radius(points, points[k : k + 1], 2, (0.1, 3.0), 1e-6).normal for k in (0, 1)]
     assert both.normal == pytest.approx(max(moves), rel=1e-9)
+    each = search_radii(points, points[:2], 2, (0.1, 3.0), 1e-6)
+    assert [model.normal for model in each] == pytest.approx(moves, rel=1e-9)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mcr2_landscape.data import manifolds
-from mcr2_landscape.flatnet import BuildOptions, Stop, fit_network
+from mcr2_landscape.flatnet import BuildOptions, Stop, certificates, findings, fit_network
 from mcr2_landscape.flatnet.examination import Rows, examine_fit, examine_network
 from mcr2_landscape.report import flat_pictures, flat_tables
 from mcr2_landscape.report.flat_page import flat_page
@@ -119,7 +119,16 @@ def test_a_network_on_other_points(fit, data, undrawn):
     np.testing.assert_array_equal(other.codes, fit.network.encode_rows(data.held_out))
     told = " ".join(other.summary)
     assert "The network does not flatten and decode these points" in told
-    assert "no further layer" not in told
+    assert "layer moves" not in told
+    assert "stood" not in told
+    assert (other.report.stop, other.report.iterations) == (None, None)
+    assert other.report.num_layers == fit.report.num_layers
+    plain = other.to_dict()["report"]
+    assert (plain["stop"], plain["iterations"]) == (None, None)
+    first, flat, *others = other.report.reasons
+    assert first == "the network does not flatten and decode these points to 2 dimensions at this tolerance"
+    assert flat.endswith("of the variance is left outside, 1e-06 is allowed")
+    assert not any("held-out" in reason or "so far" in reason or "build" in reason for reason in others)
     page = flat_page(other, {})
     assert page.title == "Points transformed by a network"
     assert page.warning == ""
@@ -148,9 +157,91 @@ def test_scale_and_copies_change_no_number(fit, data, found):
 def test_few_held_out_points_do_not_hide_a_greater_error(found):
     """The number that is shown is the one that the verdict compares."""
     report = dataclasses.replace(found.report, held_out_error=0.1, left_out_error=0.3, num_held_out=8)
-    assert flat_tables.judged_error(report) == 0.3
-    assert flat_tables.judged_error(dataclasses.replace(report, num_held_out=80)) == 0.1
-    assert flat_tables.judged_error(dataclasses.replace(report, held_out_error=None, num_held_out=0)) == 0.3
+    assert report.judged_error == 0.3
+    assert dataclasses.replace(report, num_held_out=80).judged_error == 0.1
+    assert dataclasses.replace(report, held_out_error=None, num_held_out=0).judged_error == 0.3
+
+
+def test_what_is_shown_is_allowed_where_it_is_decided(found, fit, data, monkeypatch):
+    """Bounds are in one place: where the verdict takes another one, so do the tables."""
+    report = dataclasses.replace(found.report, held_out_error=0.1, left_out_error=0.3, num_held_out=8)
+    shown = dataclasses.replace(found, report=report)
+    assert flat_tables.verdicts(shown).rows[3][2] == "0.3"
+    monkeypatch.setattr(findings, "FEW_HELD_OUT", 8)
+    assert flat_tables.verdicts(shown).rows[3][2] == "0.1"
+    monkeypatch.setattr(certificates, "ROUNDING", 1e-40)
+    other = examine_network(fit.network, Rows(data.held_out, np.arange(8)))
+    assert other.report.certified is Verdict.REFUTED
+    assert flat_tables.verdicts(other).rows[2][3] == "at most 1e-40"
+
+
+def test_few_points_that_a_network_does_not_flatten_are_not_flat(fit, data):
+    """Nothing is to come that could change it: neither "so far" nor "yet"."""
+    other = examine_network(fit.network, Rows(data.held_out[:3], np.arange(3)), flatness=0.9, tolerance=1e-9)
+    assert other.report.tail < 1e-9  # three points lie in some plane
+    assert other.report.flat is Verdict.HOLDS
+    other = examine_network(fit.network, Rows(data.held_out[:3], np.arange(3)), tolerance=1e-9)
+    assert other.report.flat is other.report.decodable is Verdict.REFUTED
+    assert "about the plane of the points that were fitted" in other.report.reasons[1]
+    assert f"Not flat: {other.report.num_layers} layers leave" in other.summary[1]
+
+
+class TestNothingToFlatten:
+    """As many dimensions as features, or points that lie in a plane as they came: no layer."""
+
+    def looked_at(self, points, d, **rest):
+        fit = fit_network(points, d, key=0, **rest)
+        return examine_fit(fit, Rows(points, np.arange(len(points))), None, source="points"), fit
+
+    def test_a_code_of_as_many_dimensions_as_features(self, undrawn):
+        points = np.random.default_rng(0).standard_normal((20, 2))
+        found, fit = self.looked_at(points, 2)
+        assert (found.report.num_layers, found.report.verdict) == (0, Verdict.HOLDS)
+        page = flat_page(found, {})
+        assert page.title == "Nothing to flatten: the code has as many dimensions as the space"
+        told = " ".join(found.summary)
+        assert told.startswith("Nothing was flattened: the points have 2 features and the code has as many dimensions, ")
+        assert "The verdict holds." in found.summary[0]
+        assert "Flat: a space of 2 dimensions has nothing outside them." in told
+        for words in ("Flattened", "flattened well", "0 layers", "only others could tell", "straight line in the flat space"):
+            assert words not in told
+        shown = render(page)
+        for words in (
+            "Flattened",
+            "flattened well",
+            "before the first layer",
+            "Before and after",
+            "layer by layer",
+            "these layers",
+        ):
+            assert words not in shown
+        other = examine_network(fit.network, Rows(points[:9], np.arange(9)))
+        assert other.summary[0].startswith("The network flattens nothing: the points have 2 features")
+        # Whatever the verdict: two heaps are undecided, and still nothing was to be flattened.
+        heaps, _ = self.looked_at(np.vstack([points, points + 900]), 2)
+        assert heaps.report.verdict is Verdict.UNDECIDED
+        assert flat_page(heaps, {}).title == page.title
+        assert heaps.summary[0].endswith("The verdict is undecided, by the pieces that the data fall into.")
+
+    def test_points_that_lie_in_a_plane_as_they_came(self, undrawn):
+        line = np.outer(np.arange(20.0), [1, 2])
+        found, fit = self.looked_at(line, 1)
+        assert (found.report.num_layers, found.report.verdict) == (0, Verdict.HOLDS)
+        assert flat_page(found, {}).title == "Flat as they came, and decoded"
+        told = found.summary
+        assert told[0] == "The points lie in 1 dimension as they came, without a layer, as far as they tell: the verdict holds."
+        assert told[1].startswith("Flat: without a layer there is")
+        # Points off that line are not flat, and still no layer has made anything of them.
+        bent = line + np.array([[2, -1]]) * np.cos(line[:, :1])
+        other = examine_network(fit.network, Rows(bent, np.arange(20)))
+        assert other.report.flat is Verdict.REFUTED
+        assert other.summary[0].startswith("The network does not flatten and decode these points to 1 dimension")
+        assert flat_page(found, {}).sections[2].title == "The points"
+
+    def test_only_the_points_as_they_came_are_drawn(self):
+        found, _ = self.looked_at(np.random.default_rng(0).standard_normal((12, 2)), 2)
+        panels = flat_pictures.projections(found).axes
+        assert [axes.get_title(loc="left") for axes in panels] == ["as they came"]
 
 
 class TestSentences:
