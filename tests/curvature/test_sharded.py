@@ -28,7 +28,8 @@ SHAPES: dict[str, tuple[int, tuple[int, ...]]] = {
 
 
 def simulated(devices, environment=os.environ):
-    return {**environment, **STRICT, "JAX_PLATFORMS": "cpu", "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}"}
+    flags = f"{environment.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count={devices}"
+    return {**environment, **STRICT, "JAX_PLATFORMS": "cpu", "XLA_FLAGS": flags}
 
 
 def layout_of(case, devices):
