@@ -7,6 +7,7 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
 from mcr2_landscape.csc.geometry import Geometry
 from mcr2_landscape.csc.patches import synthesis
@@ -33,21 +34,26 @@ def to_sphere(atoms: np.ndarray, earlier: np.ndarray, codes: np.ndarray) -> tupl
 
 
 def with_dead_replaced(
-    atoms: np.ndarray, codes: np.ndarray, residual: np.ndarray, geometry: Geometry
+    atoms: np.ndarray, codes: np.ndarray, left: np.ndarray, geometry: Geometry, least: float
 ) -> tuple[np.ndarray, int]:
-    """Dead atoms as the largest windows of the residual, no two of them overlapping in an image; and how many there are."""
+    """Dead atoms as the largest windows of what is left over, those longer than `least`, no two of them overlapping in an
+    image; and how many these are."""
     dead = dead_atoms(codes)
     if not dead:
         return atoms, 0
-    windows = _windows(residual, geometry)
+    (kh, kw), (sh, sw), (ph, pw) = geometry
+    padded = np.pad(left, ((0, 0), (0, 0), (ph, ph), (pw, pw)))
+    # Σ of squares along one axis after the other: the numbers of all windows at once might not fit into memory.
+    columns = sliding_window_view(np.sum(padded**2, axis=1), kh, axis=1)[:, ::sh].sum(axis=-1)
+    energy = sliding_window_view(columns, kw, axis=2)[:, :, ::sw].sum(axis=-1)
     atoms, count = atoms.copy(), 0
-    energy = np.sum(windows**2, axis=(3, 4, 5))
     reach = [-(-k // s) for k, s in zip(geometry.kernel, geometry.stride, strict=True)]
     for number in dead:
         n, i, j = np.unravel_index(int(energy.argmax()), energy.shape)
-        if energy[n, i, j] <= 0:
+        if energy[n, i, j] <= least**2:
             break
-        atoms[number] = windows[n, i, j] / np.linalg.norm(windows[n, i, j])
+        window = padded[n, :, i * sh : i * sh + kh, j * sw : j * sw + kw]
+        atoms[number] = window / np.linalg.norm(window)
         energy[n, max(0, i - reach[0] + 1) : i + reach[0], max(0, j - reach[1] + 1) : j + reach[1]] = -1
         count += 1
     return atoms, count
@@ -70,8 +76,7 @@ def square(change: jax.Array, codes: jax.Array, geometry: Geometry, size: tuple[
     return jnp.sum(synthesis(codes, change, geometry, size, patches) ** 2)
 
 
-def _windows(images: np.ndarray, geometry: Geometry) -> np.ndarray:
-    (kh, kw), (sh, sw), (ph, pw) = geometry
-    padded = np.pad(images, ((0, 0), (0, 0), (ph, ph), (pw, pw)))
-    found = np.lib.stride_tricks.sliding_window_view(padded, (kh, kw), axis=(2, 3))[:, :, ::sh, ::sw]
-    return np.moveaxis(found, 1, 3)  # (N, h, w, C, k_h, k_w)
+@partial(jax.jit, static_argnums=(3, 4))
+def residual(images: jax.Array, atoms: jax.Array, codes: jax.Array, geometry: Geometry, patches: bool) -> jax.Array:
+    """X − D_W Z."""
+    return images - synthesis(codes, atoms, geometry, (images.shape[2], images.shape[3]), patches)

@@ -13,7 +13,7 @@ import numpy as np
 
 from mcr2_landscape.csc.dictionary import ConvDictionary
 from mcr2_landscape.csc.iterations import METHODS, Runner, State, check_method, default_step
-from mcr2_landscape.csc.programs import Problem, measured
+from mcr2_landscape.csc.programs import Problem, Program, measured
 from mcr2_landscape.csc.solver import GAP, Solution, solve
 from mcr2_landscape.landscape.progress import Progress
 from mcr2_landscape.record import Record
@@ -84,6 +84,19 @@ def encoder_gap(
     program = problem.program(sparsity, ridge, nonnegative)
     size = default_step(problem) if step is None else positive_real("step", step)
     solution = solve(dictionary, images, sparsity=sparsity, ridge=ridge, nonnegative=nonnegative, gap=gap)
+    return compared(problem, program, solution, wanted, names, size, progress)
+
+
+def compared(
+    problem: Problem,
+    program: Program,
+    solution: Solution,
+    wanted: tuple[int, ...],
+    names: tuple[str, ...],
+    size: float,
+    progress: Any,
+) -> EncoderGap:
+    """`encoder_gap` of what is checked, by a solution that is known."""
     found = np.empty((2, len(names), len(wanted), len(problem.images)))
     norms = _norms(solution.codes)
     with jax.enable_x64(True), Progress.of(progress, len(names), "depths") as bar:

@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from mcr2_landscape.csc.depth import EncoderGap, encoder_gap
+from mcr2_landscape.csc.depth import EncoderGap, compared
 from mcr2_landscape.csc.dictionary import ConvDictionary
+from mcr2_landscape.csc.iterations import METHODS, default_step
 from mcr2_landscape.csc.learning import LearnedDictionary
 from mcr2_landscape.csc.programs import Problem, lambda_max
 from mcr2_landscape.csc.solver import Solution, solve
@@ -139,8 +140,9 @@ def examine(
         random = _whole(solve(begun, images, sparsity=lam, gap=CURVE_GAP, progress=progress, **program)).objective
     say(f"solving {len(few)} images at {len(FACTORS)} sparsities, and step by step")
     curve = tuple(_point(dictionary, few, factor * lam, program, progress) for factor in FACTORS)
-    encoder = encoder_gap(dictionary, few, DEPTHS, sparsity=lam, gap=wanted, progress=progress, **program)
-    _whole(encoder.solution)
+    studied_problem = problem._replace(images=few)
+    terms, step = studied_problem.program(lam, ridge, nonnegative), default_step(studied_problem)
+    encoder = compared(studied_problem, terms, solution.first(len(few)), DEPTHS, METHODS, step, progress)
     shown = np.unique(np.round(np.linspace(0, len(images) - 1, min(_SHOWN, len(images)))).astype(int))
     return SparseExamination(
         source=source,

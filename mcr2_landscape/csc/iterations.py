@@ -29,7 +29,7 @@ from jax.core import Tracer
 from mcr2_landscape import memory
 from mcr2_landscape.csc.dictionary import ConvDictionary
 from mcr2_landscape.csc.geometry import Geometry
-from mcr2_landscape.csc.patches import analysis, synthesis
+from mcr2_landscape.csc.patches import analysis, synthesis, workspace
 from mcr2_landscape.csc.programs import Problem, Program, check_nonnegative, objectives, soft_threshold
 from mcr2_landscape.csc.symbol import squared_norm_bound
 from mcr2_landscape.landscape.progress import Progress
@@ -40,6 +40,7 @@ from mcr2_landscape.validation import InputError, float64_matrix, positive_integ
 
 METHODS = ("ista", "fista", "public layer")
 RESTARTED = "restarted fista"
+COPIES = 10  # of the codes, while a chunk of iterations is at work: states, what is between them, and NumPy's
 
 
 @dataclass(frozen=True)
@@ -177,8 +178,8 @@ def iterate(
     problem = Problem.of(dictionary, images)
     program = problem.program(sparsity, ridge, nonnegative)
     size = default_step(problem) if step is None else positive_real("step", step)
-    numbers = 8.0 * (6 * np.prod(problem.code_shape, dtype=float) + steps * len(problem.images))
-    memory.require("images", numbers, "pass fewer images at once, or make fewer steps")
+    numbers = COPIES * np.prod(problem.code_shape, dtype=float) + steps * len(problem.images)
+    require_memory(problem, numbers, "pass fewer images at once or smaller ones, or make fewer steps")
     begin = np.zeros(problem.code_shape) if start is None else problem.codes("start", start)
     with jax.enable_x64(True), Progress.of(progress, steps, method) as bar:
         runner, state = Runner(problem, program, method, size), State.start(jnp.asarray(begin))
@@ -257,6 +258,15 @@ def check_method(method: Any) -> None:
     """**Raises:** `InputError` for another name than those of `METHODS`."""
     if method not in METHODS:
         raise InputError(f"method: found {method!r}; pass one of {', '.join(map(repr, METHODS))}")
+
+
+def require_memory(problem: Problem, numbers: float, alternatives: str) -> None:
+    """Refuse what does not fit into memory: so many numbers, and what products with the dictionary take beside them.
+
+    **Raises:** `InputError` (see `memory.require`).
+    """
+    beside = workspace(problem.images.shape, problem.atoms.shape, problem.geometry) if on_processor() else 0.0
+    memory.require("images", 8.0 * numbers + beside, alternatives)
 
 
 def on_processor() -> bool:

@@ -11,7 +11,8 @@ is lowered in turn, each move being kept only where F, evaluated anew, is not la
 - Back to the sphere: w_k becomes w_k/‖w_k‖ and its code ‖w_k‖z_k. That leaves D_W z as it is, and since ‖w_k‖ ≤ 1 neither λ‖z‖₁
   nor the ridge's term grows. (Atoms moved out of the ball would have to come with larger codes, which may raise F.)
 - Dead atoms, whose code is zero for every image: whatever replaces them leaves F as it is. They take the directions of the
-  largest windows of what the dictionary leaves over.
+  largest windows of what the dictionary leaves over, those longer than λ: where none is, no direction brings an atom to life.
+  F falls in the next alternation only, so that by the tolerance one in which atoms were replaced is never the last.
 """
 
 from __future__ import annotations
@@ -26,13 +27,19 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mcr2_landscape import memory
-from mcr2_landscape.csc.atom_moves import atom_gradient, dead_atoms, into_ball, square, to_sphere, with_dead_replaced
+from mcr2_landscape.csc.atom_moves import (
+    atom_gradient,
+    dead_atoms,
+    into_ball,
+    residual,
+    square,
+    to_sphere,
+    with_dead_replaced,
+)
 from mcr2_landscape.csc.dictionary import ConvDictionary
 from mcr2_landscape.csc.geometry import pair
-from mcr2_landscape.csc.iterations import RESTARTED, Runner, State, default_step, on_processor
+from mcr2_landscape.csc.iterations import RESTARTED, Runner, State, default_step, on_processor, require_memory
 from mcr2_landscape.csc.learning_state import LearningState, beginning, identity, save_state, state_to_go_on_from
-from mcr2_landscape.csc.patches import synthesis
 from mcr2_landscape.csc.programs import Problem, Program, measured
 from mcr2_landscape.csc.time_left import LearningTime
 from mcr2_landscape.files import check_path, check_writable
@@ -112,16 +119,17 @@ def learn_dictionary(
     **Arguments:** `images`: (N, C, H, W). `kernel`: the atoms' sides. `sparsity`, `ridge`, `nonnegative`: see `solve`, one
     sparsity for all images. `stride` and `padding`: see `ConvDictionary`. An alternation makes `code_steps` of FISTA and
     `atom_steps` of projected gradient. It ends after `max_alternations` in all, where one lowers the objective by less than
-    `tolerance` of it, or at the end of the alternation in which `max_seconds` pass. `replace_dead`: give dead atoms new
-    directions. `start`: atoms to begin with; by default random ones by `key` (a JAX key, an integer seed or a NumPy
-    generator), which only they need. `state`: of an earlier result, to go on as if it had not stopped; `checkpoint`: an .npz
-    file that is written now and then, and gone on from if it is there. With both the one that is further on counts, if they
-    are of one run. `start` and `key` of a run that is gone on from are those that it began with, or left out. `progress`: True
-    for a bar, or a function of (alternations, max_alternations, 0).
+    `tolerance` of it and gives no dead atom a new direction, or at the end of the alternation in which `max_seconds` pass.
+    `replace_dead`: give dead atoms new directions. `start`: atoms to begin with; by default random ones by `key` (a JAX key, an
+    integer seed or a NumPy generator), which draws nothing else. `state`: of an earlier result, to go on as if it had not
+    stopped; `checkpoint`: an .npz file that is written now and then, and gone on from if it is there. With both the one that is
+    further on counts, if they are of one run. `start` or `key` of a run that is gone on from is the one that it began with, or
+    left out. `progress`: True for a bar, or a function of (alternations, max_alternations, 0).
 
-    **Raises:** `InputError` for bad input, no key where atoms are random, a state or checkpoint of other images, another
-    program, or another `start` or `key`, a state beside a checkpoint of another run, and files that cannot be read or written,
-    before anything is computed. **Ctrl-C** ends it with what was reached.
+    **Raises:** `InputError` for bad input, no key where atoms are random and one where they are given, a state or checkpoint of
+    other images, another program, or another `start` or `key`, a state beside a checkpoint of another run, files that cannot be
+    read or written, and images that do not fit into memory, before anything is computed. **Ctrl-C** ends it with what was
+    reached.
     """
     kernel, stride, padding = (
         pair("kernel", kernel, minimum=1),
@@ -150,7 +158,7 @@ def learn_dictionary(
     template, first = _first_atoms(images, count, kernel, stride, padding, start, state, checkpoint, key)
     problem = Problem.of(template, images)
     program = problem.program(lam, ridge, nonnegative)
-    memory.require("images", 8.0 * 12 * np.prod(problem.code_shape, dtype=float), "pass fewer images or smaller ones")
+    require_memory(problem, 12 * np.prod(problem.code_shape, dtype=float), "pass fewer images or smaller ones")
     settings = (count, kernel, stride, padding, lam, program.ridge, program.nonnegative, *limits[1:], replace_dead)
     name = identity(problem.images, settings)
     with jax.enable_x64(True):
@@ -159,7 +167,7 @@ def learn_dictionary(
             assert first is not None
             codes = np.zeros(problem.code_shape)
             value = float(np.sum(measured(problem, program, codes).objective))
-            begun = LearningState(problem.atoms, codes, np.array([value]), 1.0, 0, name, first)
+            begun = LearningState(problem.atoms, codes, np.array([value]), 1.0, 0, 0, name, first)
         learner = _Learner(problem, program, begun, limits[1], limits[2], replace_dead)
         stopped = _alternate(learner, limits[0], tolerance, seconds, checkpoint, progress)
         left = learner.residual(learner.state.atoms, learner.state.codes)
@@ -182,6 +190,8 @@ def _first_atoms(
                 f"start: found atoms of shape {start.atoms.shape}, stride {start.stride} and padding {start.padding}; expected "
                 f"{(count, channels, *kernel)}, {stride} and {padding}"
             )
+        if key is not None:
+            raise InputError("key: found one beside start, where it draws nothing; leave one of them out")
         return start, beginning(np.asarray(start.atoms, np.float64), None)
     resumed = state is not None or (checkpoint is not None and Path(checkpoint).exists())
     if key is None and not resumed:
@@ -207,8 +217,8 @@ def _alternate(learner: _Learner, most: int, tolerance: float, seconds: float | 
         clock = LearningTime(bar, most - learner.state.alternations, seconds)
         try:
             while learner.state.alternations < most:
-                history = learner.state.objective
-                if len(history) > 1 and history[-2] - history[-1] < tolerance * history[-2]:
+                history, waiting = learner.state.objective, learner.state.just_replaced > 0
+                if len(history) > 1 and not waiting and history[-2] - history[-1] < tolerance * history[-2]:
                     stopped = "tolerance"
                     break
                 if seconds is not None and time.monotonic() - begun >= seconds:
@@ -247,10 +257,11 @@ class _Learner:
         replaced = 0
         if self.replace_dead:
             left = self.residual(atoms, codes)
-            atoms, replaced = with_dead_replaced(atoms, codes, left, self.problem.geometry)
+            least = float(self.program.sparsity[0])
+            atoms, replaced = with_dead_replaced(atoms, codes, left, self.problem.geometry, least)
         history = np.append(state.objective, value)
         begun = state.identity, state.beginning
-        self.state = LearningState(atoms, codes, history, step, state.replaced + replaced, *begun)
+        self.state = LearningState(atoms, codes, history, step, state.replaced + replaced, replaced, *begun)
 
     def _codes(self, atoms: np.ndarray, codes: np.ndarray, clock: LearningTime) -> tuple[np.ndarray, np.ndarray]:
         problem = self.problem._replace(atoms=atoms)
@@ -293,8 +304,8 @@ class _Learner:
 
     def residual(self, atoms: np.ndarray, codes: np.ndarray) -> np.ndarray:
         """X − D Z."""
-        problem, z, w = self.problem, jnp.asarray(codes), jnp.asarray(atoms)
-        return problem.images - np.asarray(synthesis(z, w, problem.geometry, problem.size, on_processor()))
+        numbers = (jnp.asarray(array) for array in (self.problem.images, atoms, codes))
+        return np.asarray(residual(*numbers, self.problem.geometry, on_processor()))
 
 
 def _result(

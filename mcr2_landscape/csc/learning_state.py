@@ -18,7 +18,7 @@ from mcr2_landscape.record import Record
 from mcr2_landscape.validation import InputError, check_finite, check_shape
 
 _DAMAGED = (ValueError, EOFError, KeyError, TypeError, IndexError, RuntimeError, zipfile.BadZipFile, zlib.error)
-_NAMES = ("atoms", "codes", "objective", "step", "replaced", "identity", "beginning")
+_NAMES = ("atoms", "codes", "objective", "step", "replaced", "just_replaced", "identity", "beginning")
 
 
 @dataclass(frozen=True)
@@ -26,8 +26,9 @@ class LearningState(Record):
     """All that learning needs to go on as if it had not stopped.
 
     **Fields:** `atoms` (K, C, k_h, k_w) and `codes` (N, K, h, w), float64; `objective`, from the start on; `step`, the next
-    step of the atoms to be tried; `replaced`, how many dead atoms were given new directions; `identity`, of the images and
-    settings; `beginning`, of the key that the first atoms were drawn with, or of these where they were given.
+    step of the atoms to be tried; `replaced`, how many dead atoms were given new directions, and `just_replaced`, in the last
+    alternation alone; `identity`, of the images and settings; `beginning`, of the key that the first atoms were drawn with, or
+    of these where they were given.
     """
 
     atoms: np.ndarray = field(repr=False, metadata={"json": False})
@@ -35,6 +36,7 @@ class LearningState(Record):
     objective: np.ndarray
     step: float
     replaced: int
+    just_replaced: int
     identity: str
     beginning: str
 
@@ -136,5 +138,6 @@ def _checked(found: dict[str, np.ndarray]) -> LearningState:
         if array.dtype != np.float64 or array.ndim != axes or not array.size:
             raise ValueError(f"{name} of dtype {array.dtype} and shape {array.shape}")
         check_finite(name, array)
-    step, replaced = float(found["step"]), int(found["replaced"])
-    return LearningState(atoms, codes, objective, step, replaced, str(found["identity"]), str(found["beginning"]))
+    step, replaced, just_replaced = float(found["step"]), int(found["replaced"]), int(found["just_replaced"])
+    named = str(found["identity"]), str(found["beginning"])
+    return LearningState(atoms, codes, objective, step, replaced, just_replaced, *named)

@@ -7,6 +7,9 @@ than it is: row a then begins at its entry a. The transpose of the whole is D.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -16,6 +19,7 @@ from mcr2_landscape.csc.geometry import Geometry
 
 _AREAS = 8  # how many times the area of an atom an image may have, so that a matrix of mostly zeros costs less than windows
 _ENTRIES = 2**20  # of the matrix, at most
+_GROUP = 2**26  # numbers of the windows of the images that go together, half a gigabyte of float64
 
 
 def analysis(images: jax.Array, atoms: jax.Array, geometry: Geometry, patches: bool) -> jax.Array:
@@ -27,6 +31,9 @@ def analysis(images: jax.Array, atoms: jax.Array, geometry: Geometry, patches: b
         flat = jnp.reshape(images, (count, -1))
         product = jnp.matmul(flat, _matrix(atoms, geometry, size).T, precision=jax.lax.Precision.HIGHEST)
         return jnp.reshape(product, (count, num_atoms, *geometry.code_shape(size)))
+    together = _together(images.shape, geometry)
+    if count > together:
+        return _in_groups(lambda group: analysis(group, atoms, geometry, True), images, together)
     (kh, kw), (sh, sw), (ph, pw) = geometry
     h, w = geometry.code_shape(size)
     padded = jnp.pad(images, ((0, 0), (0, 0), (ph, ph), (pw, pw)))
@@ -45,10 +52,45 @@ def synthesis(codes: jax.Array, atoms: jax.Array, geometry: Geometry, size: tupl
     return jax.linear_transpose(lambda x: analysis(x, atoms, geometry, True), images)(codes)[0]
 
 
+def workspace(images: tuple[int, ...], atoms: tuple[int, ...], geometry: Geometry) -> float:
+    """Bytes that products of matrices take beside images, atoms and codes of these shapes, in float64."""
+    count, _, *size = images
+    if _is_small(atoms, geometry, (size[0], size[1])):
+        return 8.0 * 2 * _entries(atoms, geometry, (size[0], size[1]))
+    return 8.0 * min(count, _together(images, geometry)) * _numbers(images, geometry)
+
+
+def _in_groups(product: Callable[[jax.Array], jax.Array], images: jax.Array, together: int) -> jax.Array:
+    """`product` of images, at most so many at once, in groups of one size, which zeros fill up."""
+    count, *rest = images.shape
+    groups = -(-count // together)
+    each = -(-count // groups)
+    filled = jnp.pad(images, [(0, groups * each - count)] + [(0, 0)] * len(rest))
+    # A checkpoint: a gradient in the atoms would keep the windows of all groups otherwise.
+    found = jax.lax.map(jax.checkpoint(product), jnp.reshape(filled, (groups, each, *rest)))
+    return jnp.reshape(found, (groups * each, *found.shape[2:]))[:count]
+
+
+def _together(images: tuple[int, ...], geometry: Geometry) -> int:
+    """How many images go together."""
+    return max(1, _GROUP // _numbers(images, geometry))
+
+
+def _numbers(images: tuple[int, ...], geometry: Geometry) -> int:
+    """Of the windows of one image along both axes, and of the repeated rows that the second axis' are read from."""
+    _, channels, height, width = images
+    (kh, kw), _, (ph, _) = geometry
+    h, w = geometry.code_shape((height, width))
+    return channels * kw * w * kh * (h + height + 2 * ph + 1)
+
+
 def _is_small(atoms: tuple[int, ...], geometry: Geometry, size: tuple[int, int]) -> bool:
-    num_atoms, channels, kh, kw = atoms
-    pixels, places = size[0] * size[1], int(np.prod(geometry.code_shape(size)))
-    return pixels <= _AREAS * kh * kw and num_atoms * places * channels * pixels <= _ENTRIES
+    return size[0] * size[1] <= _AREAS * atoms[2] * atoms[3] and _entries(atoms, geometry, size) <= _ENTRIES
+
+
+def _entries(atoms: tuple[int, ...], geometry: Geometry, size: tuple[int, int]) -> int:
+    """Of the matrix of images of that size."""
+    return atoms[0] * atoms[1] * math.prod(size) * math.prod(geometry.code_shape(size))
 
 
 def _matrix(atoms: jax.Array, geometry: Geometry, size: tuple[int, int]) -> jax.Array:

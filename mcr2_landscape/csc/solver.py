@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,9 +10,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mcr2_landscape import memory
 from mcr2_landscape.csc.dictionary import ConvDictionary
-from mcr2_landscape.csc.iterations import RESTARTED, Runner, State, default_step
+from mcr2_landscape.csc.iterations import RESTARTED, Runner, State, default_step, require_memory
 from mcr2_landscape.csc.newton import Terms, proximal_points
 from mcr2_landscape.csc.programs import Gaps, Problem, Program, lambda_max, measured
 from mcr2_landscape.csc.support import Columns, one_thread
@@ -63,6 +63,12 @@ class Solution(Record):
         """A lower bound of the optimum."""
         return self.objective - self.duality_gap
 
+    def first(self, count: int) -> Solution:
+        """The solution of the first images alone."""
+        arrays = {name: value[:count] for name, value in vars(self).items() if isinstance(value, np.ndarray)}
+        found = dataclasses.replace(self, **arrays)
+        return dataclasses.replace(found, advice=_advice(found))
+
 
 def solve(
     dictionary: ConvDictionary,
@@ -104,7 +110,10 @@ def solve(
         for name, value in (("max_steps", max_steps), ("max_newton_steps", max_newton_steps))
     )
     count, each = len(problem.images), int(np.prod(problem.code_shape[1:]))
-    memory.require("images", 8.0 * each * (3 * count + 12 * min(count, max(1, _GROUP // each))), "pass fewer images at once")
+    together = min(count, max(1, _GROUP // each))
+    group = problem._replace(images=problem.images[:together])
+    numbers = each * max(6 * count, 3 * count + 12 * together)  # first and last all images are looked at together
+    require_memory(group, numbers, "pass fewer images at once, or smaller ones")
     codes = np.zeros(problem.code_shape) if start is None else problem.codes("start", start).copy()
     if program.nonnegative and codes.min() < 0:
         raise InputError(f"start: found {codes.min():g}, where codes are nonnegative; pass np.maximum(start, 0)")
@@ -215,7 +224,7 @@ class _Work:
         # the zero code is proved optimal by λ ≥ λ_max, for which no gap has to be small
         converged = (found.duality_gap <= self.allowed) | zero
         relative = np.divide(found.duality_gap, scale, out=np.zeros_like(scale), where=scale > 0)
-        return Solution(
+        solution = Solution(
             self.codes,
             found.objective,
             found.duality_gap,
@@ -231,27 +240,30 @@ class _Work:
             self.program.nonnegative,
             self.wanted,
             interrupted,
-            self._advice(found, converged, zero, interrupted),
+            "",
         )
+        return dataclasses.replace(solution, advice=_advice(solution))
 
-    def _advice(self, found: Gaps, converged: np.ndarray, zero: np.ndarray, interrupted: bool) -> str:
-        said = []
-        if zero.any():
-            said.append(f"sparsity is at least lambda_max for {int(zero.sum())} of {zero.size} images, whose code is zero")
-        hidden = ~converged & (found.rounding > self.allowed)
-        if hidden.any():
-            least = float(np.max(found.rounding[hidden] / self.problem.scale[hidden]))
-            said.append(
-                f"rounding hides a gap of {self.wanted:g} for {int(hidden.sum())} images; ask for {4 * least:.1g} or more"
-            )
-        rest = ~converged & ~hidden
-        if rest.any():
-            why = "interrupted" if interrupted else f"after {self.max_steps} steps and {self.max_newton} Newton steps"
-            said.append(
-                f"{int(rest.sum())} of {rest.size} images have not reached a gap of {self.wanted:g} ({why}): raise max_steps "
-                "or max_newton_steps and pass start=solution.codes, add a small ridge, or take a larger sparsity"
-            )
-        return "; ".join(said)
+
+def _advice(found: Solution) -> str:
+    said, zero, open_ = [], found.zero_is_optimal, ~found.converged
+    if zero.any():
+        said.append(f"sparsity is at least lambda_max for {int(zero.sum())} of {zero.size} images, whose code is zero")
+    # in units of ½‖x‖², as the gap
+    rounding = found.rounding * np.divide(found.relative_gap, found.duality_gap, out=np.zeros_like(found.rounding), where=open_)
+    hidden = open_ & (rounding > found.gap)
+    if hidden.any():
+        least = float(rounding[hidden].max())
+        said.append(f"rounding hides a gap of {found.gap:g} for {int(hidden.sum())} images; ask for {4 * least:.1g} or more")
+    rest = open_ & ~hidden
+    if rest.any():
+        made = f"after {found.steps[rest].max()} steps and {found.newton_steps[rest].max()} Newton steps"
+        said.append(
+            f"{int(rest.sum())} of {rest.size} images have not reached a gap of {found.gap:g} "
+            f"({'interrupted' if found.interrupted else made}): raise max_steps or max_newton_steps and pass "
+            "start=solution.codes, add a small ridge, or take a larger sparsity"
+        )
+    return "; ".join(said)
 
 
 def _chosen(which: np.ndarray, new: Gaps, old: Gaps) -> Gaps:

@@ -11,10 +11,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mcr2_landscape import memory
 from mcr2_landscape.csc.depth import DEPTHS, check_depths
 from mcr2_landscape.csc.dictionary import ConvDictionary
-from mcr2_landscape.csc.iterations import Runner, State
+from mcr2_landscape.csc.iterations import COPIES, Runner, State, require_memory
 from mcr2_landscape.csc.programs import Problem, measured
 from mcr2_landscape.csc.transcriber import ConvTranscriber, Stage
 from mcr2_landscape.record import Record
@@ -82,7 +81,7 @@ def _measured(model: ConvTranscriber, stage: Stage, depths: tuple[int, ...]) -> 
         own = stage.dictionary
         atoms = ConvDictionary.normalized(np.asarray(own.atoms, dtype=np.float64), own.stride, own.padding)
         problem = Problem.of(atoms, np.asarray(stage.given, dtype=np.float64))
-        memory.require("images", 8.0 * 6 * np.prod(problem.code_shape, dtype=float), "pass fewer images at once")
+        require_memory(problem, COPIES * np.prod(problem.code_shape, dtype=float), "pass fewer images at once")
         program = problem.program(model.sparsity, 0.0, stage.nonnegative)
         runner, state = Runner(problem, program, model.method, float(stage.step)), State.start(jnp.zeros(problem.code_shape))
         gaps, made = [], 0

@@ -14,7 +14,9 @@ public SDNet code, with the scale of a sample's own code where that has batch no
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -127,9 +129,7 @@ class ConvTranscriber(eqx.Module):
     def encode(self, inputs: Float[Array, "n c height width"]) -> Float[Array, "n d"]:
         """f of each image, of length one."""
         code = self.stages(inputs)[-1].code
-        features = jnp.reshape(code, (code.shape[0], -1))
-        norms = jnp.sqrt(jnp.sum(features**2, axis=1, keepdims=True) + _TINY)
-        return features / jnp.broadcast_to(norms, features.shape)
+        return jnp.reshape(at_one(code), (code.shape[0], -1)) / math.sqrt(code.shape[1])
 
     def stages(self, inputs: Float[Array, "n c height width"]) -> list[Stage]:
         """What each stage of the encoder is given and makes.
@@ -196,10 +196,26 @@ def unit(atoms: jax.Array) -> jax.Array:
     return atoms / jnp.broadcast_to(norms, atoms.shape)
 
 
+@partial(jax.jit, inline=True)  # one program where it is called outside of any
 def at_one(code: jax.Array) -> jax.Array:
-    """Each sample divided by its root mean square."""
-    size = jnp.sqrt(jnp.mean(code**2, axis=(1, 2, 3), keepdims=True) + _TINY)
-    return code / jnp.broadcast_to(size, code.shape)
+    """Each sample (N, C, h, w) divided by its root mean square; zero stays zero.
+
+    Of samples at every scale alike, down to the least normal numbers of float32 or float64: each is divided by the power of two
+    below its largest number first, which rounds nothing, so that squares neither vanish nor overflow. The gradient is that of
+    the quotient, which grows as the sample becomes small, down to the root of the least normal number (1e-19 in float32), and
+    as long as there for smaller ones, so that it stays finite; at zero it is that of the identity.
+    """
+    axes, least = (1, 2, 3), float(jnp.finfo(code.dtype).tiny)
+    peak = jax.lax.stop_gradient(jnp.max(jnp.abs(code), axis=axes, keepdims=True))
+    there = peak > 0
+    doubled = 2 * jnp.frexp(peak)[0]  # from one to two
+    power = jnp.where(there, jnp.clip(peak / jnp.where(there, doubled, 1), least, 1 / least), 1)
+    gentle = jnp.maximum(power, math.sqrt(least))
+    power, gentle = (jnp.broadcast_to(part, code.shape) for part in (power, gentle))
+    scaled = code / gentle
+    scaled = scaled + jax.lax.stop_gradient(code / power - scaled)
+    size = jnp.sqrt(jnp.where(there, jnp.mean(scaled**2, axis=axes, keepdims=True), 1))
+    return scaled / jnp.broadcast_to(size, code.shape)
 
 
 def safe_step(atoms: jax.Array, stride: tuple[int, int] = (1, 1)) -> jax.Array:

@@ -123,8 +123,8 @@ def test_a_run_goes_on_as_if_it_had_not_stopped(tmp_path):
         learned(x, state=first.state, key=2)
     atoms = csc.ConvDictionary.random(4, 3, padding=1, key=1)
     with pytest.raises(InputError, match=r"^start: found another one than state began with"):
-        learned(x, state=first.state, start=atoms)
-    begun = learned(x, start=atoms, max_alternations=0)
+        learned(x, state=first.state, start=atoms, key=None)
+    begun = learned(x, start=atoms, key=None, max_alternations=0)
     assert learned(x, start=atoms, key=None, state=begun.state, max_alternations=1).alternations == 1
     assert learned(x, checkpoint=path, key=np.random.default_rng(1)).alternations == 6
     # A state beside the file of its own run: the one further on counts. Beside that of another run, nothing is written.
@@ -192,7 +192,13 @@ def test_an_interruption_keeps_what_was_reached():
     assert found.alternations == 2
 
 
-def test_dead_atoms_are_named_and_replaced_at_no_cost():
+def _longest(x):
+    """The largest ‖w‖² of windows w of 3 × 3 pixels, with padding 1."""
+    padded = np.pad(x, ((0, 0), (0, 0), (1, 1), (1, 1)))
+    return max(np.sum(padded[:, :, i : i + 3, j : j + 3] ** 2, axis=(1, 2, 3)).max() for i in range(9) for j in range(8))
+
+
+def test_dead_atoms_are_named_and_replaced_at_no_cost(tmp_path):
     x = images(6)
     # nonnegative codes of atoms that never point along what is left: dead from the start
     start = csc.ConvDictionary.normalized(-np.abs(np.random.default_rng(0).standard_normal((4, 1, 3, 3))), 1, 1)
@@ -205,6 +211,18 @@ def test_dead_atoms_are_named_and_replaced_at_no_cost():
     assert found.first_increase is None
     assert found.objective[1] == found.objective[0]  # replacing costs nothing
     assert found.objective[-1] < 0.9 * found.objective[0]
+    # They lower the objective in the next alternation only, before which no tolerance ends it, a run that is resumed included.
+    begun = learned(np.abs(x), **dark, max_alternations=1, checkpoint=tmp_path / "begun.npz").state
+    for rest in (None, begun, csc.load_state(tmp_path / "begun.npz")):
+        ended = learned(np.abs(x), **dark, tolerance=0.3, state=rest)
+        assert (ended.stopped, ended.alternations) == ("tolerance", 3)
+        np.testing.assert_array_equal(ended.objective, found.objective[:4])
+    # Where no window is longer than λ, no direction brings an atom to life, and none is given.
+    beyond = learned(x, sparsity=1.01 * np.sqrt(_longest(x)), tolerance=1e-4)
+    assert (beyond.stopped, beyond.alternations, beyond.replaced) == ("tolerance", 1, 0)
+    within = learned(x, sparsity=0.99 * np.sqrt(_longest(x)), tolerance=1e-4)
+    assert within.replaced
+    assert len(within.dead) < 4
     # an atom that has gone to zero keeps its direction, without its code
     atoms, codes = atom_moves.to_sphere(0 * kept.state.atoms, kept.state.atoms, np.ones((1, 4, 9, 8)))
     np.testing.assert_allclose(atoms, kept.state.atoms, atol=1e-15)
@@ -222,6 +240,7 @@ def test_dead_atoms_are_named_and_replaced_at_no_cost():
         ({"replace_dead": 2}, "replace_dead: found 2"),
         ({"state": 3}, "state: found int"),
         ({"start": np.ones(3)}, "start: found ndarray"),
+        ({"start": csc.ConvDictionary.random(4, 3, padding=1, key=0)}, "key: found one beside start, where it draws nothing"),
         ({"start": csc.ConvDictionary.random(3, 3, key=0)}, r"start: found atoms of shape \(3, 1, 3, 3\)"),
         ({"padding": -1}, "padding: found -1"),
         ({"x": [[[[1.0, 2.0], [3.0]]]]}, "images: cannot be read as an array"),

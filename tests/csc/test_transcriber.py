@@ -14,7 +14,7 @@ from mcr2_landscape.csc.geometry import Geometry
 from mcr2_landscape.csc.patches import analysis
 from mcr2_landscape.csc.programs import duality_gap
 from mcr2_landscape.csc.stages import stage_gaps
-from mcr2_landscape.csc.transcriber import ConvTranscriber, safe_step, unit
+from mcr2_landscape.csc.transcriber import ConvTranscriber, at_one, safe_step, unit
 from mcr2_landscape.validation import InputError
 
 from . import problems
@@ -34,8 +34,8 @@ def test_features_have_length_one_and_do_not_know_the_scale(model):
     encode = eqx.filter_jit(model.encode)
     features = encode(images)
     assert features.shape == (3, model.encoder[-1].shape[0])
-    np.testing.assert_allclose(jnp.sum(features**2, axis=1), 1, rtol=1e-9)
-    np.testing.assert_allclose(encode(7.5 * images), features, atol=1e-9)
+    np.testing.assert_allclose(jnp.sum(features**2, axis=1), 1, rtol=1e-14)
+    np.testing.assert_allclose(encode(7.5 * images), features, atol=1e-13)
     # Each sample by itself: no statistics of the batch.
     np.testing.assert_allclose(encode(images[::-1]), features[::-1], atol=1e-12)
     np.testing.assert_allclose(encode(images.at[0].set(1.0))[1:], features[1:], atol=1e-12)
@@ -43,6 +43,41 @@ def test_features_have_length_one_and_do_not_know_the_scale(model):
     assert decoded.shape == shape
     assert bool(jnp.isfinite(decoded).all())
     assert float(jnp.abs(features[0] - features[1]).max()) > 0.01
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_scale_is_not_known_down_to_the_least_normal_numbers(dtype):
+    model = jax.tree.map(lambda leaf: leaf.astype(dtype), MODELS[1])
+    random, limits = np.random.default_rng(5), np.finfo(dtype)
+    size = (6, 1, 6, 6)
+    images = (random.uniform(1, 2, size) * random.choice([-1, 1], size)).astype(dtype)
+    exponents = np.linspace(limits.minexp, limits.maxexp - 1, len(images)).astype(int)
+    scaled = np.ldexp(dtype(1), exponents)[:, None, None, None] * images
+    black, faint = 0 * images, np.full(size, limits.tiny / 4, dtype)
+    encode = eqx.filter_jit(model.encode)  # once, for images of all kinds
+    features, same, others, zero, least = np.split(
+        np.asarray(encode(np.concatenate([images, scaled, dtype(0.7) * scaled, black, faint]))), 5
+    )
+    np.testing.assert_array_equal(same, features)  # powers of two round nothing
+    np.testing.assert_allclose(others[1:], features[1:], atol=40 * limits.eps)  # the first have numbers below the least
+    assert not zero.any()
+    assert np.isfinite(least).all()
+    # Gradients are those of the quotient, 1/c at c times the image, and finite everywhere.
+    weights = random.standard_normal(size).astype(dtype)
+    gradient = jax.jit(jax.grad(lambda x: jnp.sum(at_one(x) * weights)))
+    rms = np.sqrt(np.mean(images.astype(np.float64) ** 2, axis=(1, 2, 3), keepdims=True))
+    unit_size = images / rms
+    expected = (weights - unit_size * np.mean(unit_size * weights, axis=(1, 2, 3), keepdims=True)) / rms
+    np.testing.assert_allclose(gradient(images), expected, atol=20 * limits.eps)
+    for exponent in (limits.minexp // 2 + 2, -30, 30):
+        scale = np.ldexp(dtype(1), exponent)
+        np.testing.assert_allclose(scale * gradient(scale * images), expected, atol=20 * limits.eps)
+    spike = black.copy()
+    spike[:, 0, 2, 3] = limits.tiny  # whose quotient has slopes that are too large for its dtype
+    for few in (scaled, faint, spike):
+        assert np.isfinite(gradient(few)).all()
+    np.testing.assert_array_equal(gradient(black), weights)
+    assert features.dtype == gradient(images).dtype == dtype
 
 
 def test_a_tied_decoder_has_the_atoms_of_the_encoder():
@@ -140,7 +175,7 @@ def test_gaps_of_each_stage_against_dense_matrices():
     found = stage_gaps(model, images, (1, 2, 40))
     for place, stage in enumerate(model.stages(jnp.asarray(images))):
         own = stage.dictionary
-        D = problems.dense(np.asarray(own.atoms), own.stride, own.padding, stage.given.shape[2:])
+        D = problems.dense(np.asarray(own.atoms), own.stride, own.padding, (stage.given.shape[2], stage.given.shape[3]))
         x, step, lam = np.asarray(stage.given).reshape(3, -1), float(stage.step), 0.1
         z = a = np.zeros((3, D.shape[1]))
         t, objectives, gaps = 1.0, {}, {}

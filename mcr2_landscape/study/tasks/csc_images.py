@@ -99,8 +99,6 @@ def csc_images(
         padding=kernel // 2,
         max_alternations=max_alternations,
         start=start,
-        # Replacing dead atoms draws windows of the images, by this key.
-        key=random,
     )
     dictionaries = {"learned": (learned.dictionary, test - means), "random": (start, test - means)}
     dictionaries["training"] = (learned.dictionary, training[:num_test])
