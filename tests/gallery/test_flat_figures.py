@@ -22,7 +22,7 @@ from mcr2_landscape.study.tasks.flat_setup import geodesics, low_dimensional
 
 from .conftest import make_store
 
-pytestmark = [pytest.mark.timeout(120), pytest.mark.slow]  # in `make test-all`: the suite has a time to keep
+pytestmark = pytest.mark.timeout(120)
 PARTS = ("error", "active", "objective")
 
 
