@@ -10,7 +10,6 @@ from experiments import csc_speed as speed
 from experiments.measured_rows import kept, line, status
 from mcr2_landscape import csc
 
-
 SIZE = 12
 
 

@@ -11,7 +11,6 @@ from experiments.measured_rows import kept, line, status
 from mcr2_landscape.bench.timing import Quartiles
 from mcr2_landscape.data.manifolds import circular_arc
 
-
 ANCHOR = speed.Anchor(10, 60.0, 0.02)
 
 
