@@ -153,9 +153,9 @@ FIGURE = Figure(
         "Distance of rates, consistency of features and the error of standardized pixels of the batches along the "
         "training of each setting, in the binary game and in that of the classes (medians over seeds), and, after it, the "
         "error of test images' pixels over that of the mean image (dotted), with 95 % intervals over seeds by Student's t "
-        "where there are several. Only what lies left of the dotted line comes back nearer than the mean image is, and "
-        "only left of the dash-dotted one nearer than the mean image of its class: with more of the image than its class. "
-        "Beside each setting stand the verdicts of its trainings."
+        "where there are several, and the verdicts of its trainings beside each setting. Only what lies left of the dotted "
+        "line comes back nearer than the mean image is, and only left of the dash-dotted one nearer than the mean image of "
+        "its class: with more of the image than its class."
     ),
     size=(7.2, 6.2),
     tables={"curves": Select("csc_loop", _CURVES), "ends": Select("csc_loop", _ENDS)},

@@ -87,7 +87,7 @@ FIGURE = Figure(
         "follows the first coordinate (color) most, and perpendicular to it, surfaces seen from the side; beside them the "
         "part of the variance off the line or plane after each layer, of other points after the last as a cross, and in "
         "each title the verdict of the fit. Sine, cap and half a roll become flat without a fold, while an arc of 1.5 π "
-        "has not become flat to tolerance after as many layers as it was given, and does not keep its order."
+        "does not keep its order: it becomes flat after many layers (full size), by a fold."
     ),
     size=(7.2, 6.4),
     tables={
