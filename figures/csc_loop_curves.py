@@ -155,7 +155,7 @@ FIGURE = Figure(
         "error of test images' pixels over that of the mean image (dotted), with 95 % intervals over seeds by Student's t "
         "where there are several, and the verdicts of its trainings beside each setting. Only what lies left of the dotted "
         "line comes back nearer than the mean image is, and only left of the dash-dotted one nearer than the mean image of "
-        "its class: with more of the image than its class."
+        "its class."
     ),
     size=(7.2, 6.2),
     tables={"curves": Select("csc_loop", _CURVES), "ends": Select("csc_loop", _ENDS)},

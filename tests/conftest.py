@@ -39,7 +39,7 @@ import jaxtyping  # noqa: E402
 import pytest  # noqa: E402
 
 # A property's examples are the same in every run here; `thorough` draws new ones and more.
-hypothesis.settings.register_profile("ci", derandomize=True, deadline=None, max_examples=15)
+hypothesis.settings.register_profile("ci", derandomize=True, deadline=None, max_examples=25)
 hypothesis.settings.register_profile("thorough", deadline=None, max_examples=300)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 

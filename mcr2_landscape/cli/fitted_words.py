@@ -32,6 +32,7 @@ def named_as_options(data: str, folder: FittedFolder, options: Mapping[str, str]
         name, colon, rest = words.partition(":")
         if not colon:
             raise
+        rest = rest.replace("give that one, or none to go on with it", "give that one")  # an option left out is its default
         raise InputError(f"{data if name in read else options.get(name, name)}:{rest}") from None
 
 

@@ -11,11 +11,13 @@ from mcr2_landscape.landscape.progress import Progress
 from mcr2_landscape.pace import duration
 
 _LONG = 120.0  # seconds, of which someone is told who may not be looking at the line
+_MORE = 3.0  # times as long as was said, of which they are told again
 
 
 class TimedLine(Progress):
     """What is done of the work at hand, what is at work, and about how long the rest takes. Where that is minutes, `note` is
-    called with it, once: it stays to be read, and is there without a terminal.
+    called with it: it stays to be read, and is there without a terminal. It is called again where that becomes several times as
+    much.
 
     **Arguments:** `units`: what is counted, by the work's title; `cure`: what makes it shorter.
     """
@@ -23,7 +25,7 @@ class TimedLine(Progress):
     def __init__(self, units: dict[str, str], note: Callable[[str], None], cure: str):
         super().__init__(0)
         self._line, self._units, self._note, self._cure = StatusLine(sys.stderr), units, note, cure
-        self._told = False
+        self._told = _LONG / _MORE
         self.begin(0, "")
 
     def begin(self, total: int, title: str) -> None:
@@ -36,13 +38,14 @@ class TimedLine(Progress):
         self._done, self._doing = done, ""
         self._show()
 
-    def expect(self, seconds: float | None, doing: str = "") -> None:
-        """Say about how long all that is left takes."""
+    def expect(self, seconds: float | None, doing: str = "", *, whole: bool = True) -> None:
+        """Say about how long all that is left takes, or `doing` alone."""
         self._left, self._doing = seconds, doing
-        if seconds is not None and seconds > _LONG and not self._told:
-            self._told = True
+        if seconds is not None and seconds > _MORE * self._told:
+            self._told = seconds
             self._line.clear()
-            self._note(f"this takes about {duration(seconds)} from now on; {self._cure}")
+            what = "this takes" if whole or not doing else f"{doing} take"
+            self._note(f"{what} about {duration(seconds)} from now on; {self._cure}")
         self._show()
 
     def __exit__(self, *exception: Any) -> None:

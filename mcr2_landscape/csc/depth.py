@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mcr2_landscape.csc.dictionary import ConvDictionary
-from mcr2_landscape.csc.iterations import METHODS, Runner, State, check_method, default_step
+from mcr2_landscape.csc.iterations import COPIES, METHODS, Runner, State, check_method, default_step, require_memory
 from mcr2_landscape.csc.programs import Problem, Program, measured
 from mcr2_landscape.csc.solver import GAP, Solution, solve
 from mcr2_landscape.landscape.progress import Progress
@@ -83,6 +83,7 @@ def encoder_gap(
     problem = Problem.of(dictionary, images)
     program = problem.program(sparsity, ridge, nonnegative)
     size = default_step(problem) if step is None else positive_real("step", step)
+    require_memory(problem, COPIES * np.prod(problem.code_shape, dtype=float), "pass fewer images at once")
     solution = solve(dictionary, images, sparsity=sparsity, ridge=ridge, nonnegative=nonnegative, gap=gap)
     return compared(problem, program, solution, wanted, names, size, progress)
 

@@ -71,7 +71,7 @@ class SolvingTime:
         rest = pace.seconds_for(left)
         if rest is not None:
             self._first = time.monotonic() - self._since + rest
-            self._bar.expect(rest + self._later(), "first-order steps")
+            self._bar.expect(rest + self._later(), "first-order steps", whole=self._closed > 0)
 
     def opened(self, images: int) -> None:
         """So many images of the group are left to Newton's method."""

@@ -6,7 +6,7 @@ import dataclasses
 import enum
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -32,8 +32,9 @@ _OFF = 0.1
 
 class Stop(enum.StrEnum):
     """Why a build ended: the points are flat; their tail hardly falls any more; a layer was tried around each of them, and none
-    that keeps to its threshold moves them; points are too few, since around each of them even the greatest radius covers no
-    more than a quadratic has coefficients; or what was allowed is used up."""
+    that keeps to its threshold moves them; points are too few, since around some of them even the greatest radius covers no
+    more than a quadratic has coefficients, and around none of the others a layer moves them; or what was allowed is used
+    up."""
 
     FLAT = "flat"
     STALLED = "stalled"
@@ -167,9 +168,10 @@ def build_layers(
     the quadratic still holds to `threshold` with the greatest α, and the layer of `local_fit` there; then the points are
     centered and divided by their greatest norm. The build stops when they are flat, when the tail has hardly fallen over two
     hundred layers (`window`, `progress`), or after `max_iterations`. When ten layers in a row (`patience`) would move nothing,
-    ten or twenty random centers say little of the others: the iterations after that go through all points, 16 at a time, with
-    the greatest bound of the radius. The first layer that does move something is taken, and the build goes on as before; when
-    there is none it stops. It stops without going through them where no radius covers enough points for any layer.
+    ten or twenty random centers say little of the others: the iterations after that go through all points in random order, 16
+    at a time, with the greatest bound of the radius. The first layer that does move something is taken, and the build goes on
+    as before; when there is none it stops. It stops without going through them where no radius covers enough points for any
+    layer.
 
     The public code computes the bounds of the radius once, from the first points, though the points are scaled anew in every
     layer. Here they are parts of the diameter that the points have now (by two sweeps to the farthest point, within a factor of
@@ -283,7 +285,9 @@ def _model(state: State, d: int, seed: int, options: BuildOptions, rows: np.ndar
     least, most = options.least_radius * diameter, options.most_radius * diameter
     swept = (state.failures - options.patience) * _SWEPT
     if swept >= 0:
-        models = search_radii(points, points[rows[swept : swept + _SWEPT]], d, (least, most), goal, **ways)
+        # In another order after each layer: where few points allow one, an order of the rows would find the last of them late.
+        order = np.random.default_rng([seed, len(state.layers), 1]).permutation(rows)
+        models = search_radii(points, points[order[swept : swept + _SWEPT]], d, (least, most), goal, **ways)
         return max(models, key=lambda model: model.alpha(threshold, options.most_alpha) * model.normal)
     block, place = divmod(state.iterations, _BLOCK)
     centers, parts = _draws(seed, block, options.candidates, len(points))
@@ -314,10 +318,10 @@ def _stop(state: State, d: int, options: BuildOptions, rows: np.ndarray) -> Stop
     if state.tails[-1] <= options.flatness:
         return Stop.FLAT
     # Once is enough: failures leave the points as they are.
-    if state.failures == options.patience and _starved(state.points[rows], state.points, d, options):
+    if state.failures == options.patience and not any(_covered(state.points, rows, d, options)):
         return Stop.STARVED
     if (state.failures - options.patience) * _SWEPT >= len(rows):
-        return Stop.EXHAUSTED
+        return Stop.EXHAUSTED if all(_covered(state.points, rows, d, options)) else Stop.STARVED
     if len(state.layers) > options.window:
         before = min(state.tails[: -options.window])
         if min(state.tails[-options.window :]) > (1 - options.progress) * before:
@@ -325,16 +329,16 @@ def _stop(state: State, d: int, options: BuildOptions, rows: np.ndarray) -> Stop
     return Stop.ITERATIONS if state.iterations >= options.max_iterations else None
 
 
-def _starved(centers: np.ndarray, points: np.ndarray, d: int, options: BuildOptions) -> bool:
+def _covered(points: np.ndarray, rows: np.ndarray, d: int, options: BuildOptions) -> Iterator[bool]:
+    """Around each of the points in `rows`, whether the greatest radius covers enough of them for a quadratic."""
     if len(points) <= num_features(d):
-        return True
+        yield False
+        return
     radii = np.full(_SWEPT, options.most_radius * _diameter(points))
-    for first in range(0, len(centers), _SWEPT):
-        part = centers[first : first + _SWEPT]
-        models = fit_many(points, part, radii[: len(part)], d, 0, options.ridge)
-        if any(np.isfinite(model.expected_loss) for model in models):
-            return False
-    return True
+    for first in range(0, len(rows), _SWEPT):
+        centers = points[rows[first : first + _SWEPT]]
+        for model in fit_many(points, centers, radii[: len(centers)], d, 0, options.ridge):
+            yield bool(np.isfinite(model.expected_loss))
 
 
 def _built(state: State, stop: Stop) -> Built:

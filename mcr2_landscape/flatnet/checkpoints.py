@@ -18,7 +18,7 @@ from mcr2_landscape.flatnet import kernels
 from mcr2_landscape.flatnet.kernels import Layer
 from mcr2_landscape.validation import InputError, check_finite, check_shape
 
-_FORMAT = 4  # another one where the same options and seed no longer make the same layers
+_FORMAT = 5  # another one where the same options and seed no longer make the same layers
 _DAMAGED = (OSError, ValueError, KeyError, EOFError, TypeError, IndexError, RuntimeError, zipfile.BadZipFile, zlib.error)
 
 

@@ -290,8 +290,8 @@ def _ended(stop: Stop, count: int, d: int) -> str:
     """Why a build of `count` different points ended before they were flat."""
     if stop is Stop.STARVED:
         return (
-            f"no radius covers more points than the {num_features(d)} coefficients of a quadratic over {d} dimension"
-            f"{'s' if d > 1 else ''}; take more points, fewer dimensions, or a larger most_radius"
+            f"there are points around which no radius covers more points than the {num_features(d)} coefficients of a "
+            f"quadratic over {d} dimension{'s' if d > 1 else ''}; take more points, fewer dimensions, or a larger most_radius"
         )
     return {
         Stop.ITERATIONS: "the build ended at its number of iterations; allow more",

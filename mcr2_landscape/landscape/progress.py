@@ -32,9 +32,9 @@ class Progress:
         if self.report is not None:
             self.report(done, self.total, good)
 
-    def expect(self, seconds: float | None, doing: str = "") -> None:
-        """Say about how long all that is left takes, where that is known, and what is at work in between two updates. Functions
-        are not told, nor are bars, which have a clock of their own."""
+    def expect(self, seconds: float | None, doing: str = "", *, whole: bool = True) -> None:
+        """Say about how long all that is left takes, where that is known, or only `doing` if not the `whole`, and what is at
+        work in between two updates. Functions are not told, nor are bars, which have a clock of their own."""
 
     def __enter__(self) -> Progress:
         return self

@@ -56,7 +56,7 @@ _STRAIGHT = "Without a layer the decoded line is a straight line in space."
 def flat_page(found: FlatExamination, provenance: Mapping[str, Any]) -> Page:
     """The report of `flatten`."""
     report = found.report
-    fresh = report.judged_error != report.error
+    fresh = report.judged_error in (report.held_out_error, report.left_out_error)
     facts = [
         ("verdict", report.verdict.value),
         ("dimension", f"{report.dimension} of {report.data.features}"),

@@ -45,10 +45,9 @@ class ClosedLoop(Record):
     `expressiveness` ΔR(f(X)) of the classes (zero for one); `consistency`, the mean of ‖f(x) − fgf(x)‖², at most 4;
     `pixels`, the mean squared error of gf(x), `mean_image` that of the training images' mean, and `difference`, the first less
     the second, image by image: mean and both ends of the normal 95 % interval over images. `class_means`: the error of the
-    mean training image of each one's class, which a decoder could reach that knows no more of an image than its class.
-    `neighbors`: the share of test images that a vote of the five nearest training features names rightly. Both are `None`
-    without labels, the first also where the training images lack a class. `initial`: the same numbers before
-    training, by name.
+    mean training image of each one's class. `neighbors`: the share of test images that a vote of the five nearest training
+    features names rightly. Both are `None` without labels, the first also where the training images lack a class. `initial`:
+    the same numbers before training, by name.
     """
 
     training: Training

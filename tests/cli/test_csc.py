@@ -232,7 +232,7 @@ def test_a_checkpoint_in_a_folder_with_a_colon_is_named(tmp_path):
     assert str(caught.value) == f"--resume: {folder.checkpoint}: is of other steps; give the same ones, or another --out"
 
 
-def test_minutes_are_said_once_and_the_time_that_is_left_on_the_line(monkeypatch):
+def test_minutes_are_said_again_where_they_are_many_more_and_the_time_that_is_left_on_the_line(monkeypatch):
     shown, notes = [], []
     monkeypatch.setattr(rows.StatusLine, "show", lambda line, words: shown.append(words))
     line = timed_line.TimedLine({"work": "pieces done", "more": "images"}, notes.append, "take fewer")
@@ -244,7 +244,11 @@ def test_minutes_are_said_once_and_the_time_that_is_left_on_the_line(monkeypatch
     with Progress.of(line, 7, "more") as bar:
         bar.update(2, 0)
         bar.expect(None, "a step")
-    assert notes == ["this takes about 1 h 2 min from now on; take fewer"]
+        bar.expect(20000.0, "first steps", whole=False)
+    assert notes == [
+        "this takes about 1 h 2 min from now on; take fewer",
+        "first steps take about 5 h 33 min from now on; take fewer",
+    ]
     assert shown == [
         "0 of 5 pieces done, about 1 min 40 s left",
         "0 of 5 pieces done, first steps, about 1 h 2 min left",
@@ -252,4 +256,5 @@ def test_minutes_are_said_once_and_the_time_that_is_left_on_the_line(monkeypatch
         "1 of 5 pieces done, about 50 min 0 s left",
         "2 of 7 images",
         "2 of 7 images, a step",
+        "2 of 7 images, first steps, about 5 h 33 min left",
     ]

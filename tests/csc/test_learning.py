@@ -173,7 +173,7 @@ def test_the_time_that_is_left_is_told_before_an_alternation_is_made():
         def update(self, done, good):
             told.append(done)
 
-        def expect(self, seconds, doing=""):
+        def expect(self, seconds, doing="", *, whole=True):
             told.append(seconds)
 
     learned(images(7), max_alternations=2, progress=Told(0), code_steps=20)

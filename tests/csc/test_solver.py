@@ -195,8 +195,9 @@ def test_images_in_groups_are_those_together(monkeypatch):
     told = []
 
     class Told(Progress):
-        def expect(self, seconds, doing=""):
+        def expect(self, seconds, doing="", *, whole=True):
             told.append((seconds, doing))
+            assert whole or doing == "first-order steps"
 
     csc.solve(dictionary, x, sparsity=0.1, max_steps=20, progress=Told(0))
     first = [seconds for seconds, doing in told if doing == "first-order steps"]

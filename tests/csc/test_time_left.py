@@ -18,8 +18,8 @@ class Bar(Progress):
         super().__init__(0)
         self.told = []
 
-    def expect(self, seconds, doing=""):
-        self.told.append((seconds, doing))
+    def expect(self, seconds, doing="", *, whole=True):
+        self.told.append((seconds, doing) if whole else (seconds, doing, "alone"))
 
 
 @pytest.fixture
@@ -81,7 +81,7 @@ def test_images_one_by_one_take_as_long_as_those_before(clock):
     left.steps(Pace(), 190)
     assert bar.told == [], "nobody knows yet"
     left.steps(pace(2.0), 100)  # 5 s and 50 s of this group, and as much of the next
-    assert bar.told.pop() == (pytest.approx(50 + 55), "first-order steps")
+    assert bar.told.pop() == (pytest.approx(50 + 55), "first-order steps", "alone")
     left.opened(3)
     left.newton(1)
     assert bar.told.pop() == (None, "1 Newton step of an image")

@@ -171,7 +171,7 @@ def test_a_build_interrupted_within_an_iteration_goes_on_with_the_same_bits(tmp_
 
     def interrupted(*args, **kwargs):
         calls.append(None)
-        if len(calls) == 4:
+        if len(calls) == (2 if place == "search_radii" else 4):
             raise KeyboardInterrupt
         return work(*args, **kwargs)
 
@@ -574,15 +574,16 @@ class TestInput:
         # Layers that are possible but may not move anything are another matter.
         assert fit_network(SINE.points, 1, key=0, options=BuildOptions(threshold=1e-14)).report.flat is Verdict.REFUTED
 
-    def test_points_are_too_few_only_where_they_are_around_every_one(self):
-        """Around ten of 340 they are not, which every twenty-first does not show."""
+    def test_points_are_too_few_where_they_are_around_most_of_them(self):
+        """Around ten of 340 they are not: there a layer was tried, around the others none could be."""
         x = np.arange(330.0)
         far, near = np.column_stack([x, 0.3 * np.cos(x)]), np.linspace(-0.2, 0.2, 10)
         near = np.column_stack([22.5 + near, 1 + near * near])
         options = BuildOptions(least_radius=3e-4, most_radius=1.2e-3, threshold=1e-14)
         assert fit_network(far, 1, key=0, options=options).report.stop is Stop.STARVED
-        report = fit_network(np.insert(far, 23, near, axis=0), 1, key=0, options=options).report
-        assert (report.stop, report.num_layers) == (Stop.EXHAUSTED, 0)
+        fit = fit_network(np.insert(far, 23, near, axis=0), 1, key=0, options=options)
+        assert (fit.report.stop, fit.report.num_layers, fit.report.flat) == (Stop.STARVED, 0, Verdict.UNDECIDED)
+        assert fit.built.iterations > BuildOptions().patience, "the ten were tried before that was said"
 
     @pytest.mark.parametrize("exponent", [-700, 600])
     def test_units_do_not_matter(self, exponent):

@@ -263,6 +263,20 @@ class TestSentences:
         told = self.told(found, **parts, verdict=Verdict.UNDECIDED, data=pieces)
         assert "is undecided, by the pieces that the data fall into." in told
 
+    @pytest.mark.parametrize(
+        ("options", "stop", "says"),
+        [
+            (BuildOptions(threshold=1e-14), Stop.EXHAUSTED, "none of the layers tried, one around each of the"),
+            (BuildOptions(least_radius=1e-6, most_radius=1e-5), Stop.STARVED, "take more points or fewer dimensions."),
+        ],
+    )
+    def test_why_a_build_ended_by_itself(self, found, options, stop, says):
+        report = fit_network(manifolds.sine_curve(40, key=1).points, 1, key=0, options=options).report
+        assert report.stop is stop
+        told = self.told(found, flat=report.flat, stop=report.stop, reasons=report.reasons)
+        assert says in told
+        assert "most_radius" not in told, "the command has no such option"
+
     def test_why_it_is_not_flat(self, found):
         assert "number of layers tried" in self.told(found, flat=Verdict.UNDECIDED)
         reasons = ("not flattenable", "not flat: a part of 0.1 of the variance is left outside, 0.01 is allowed, and it stands")
