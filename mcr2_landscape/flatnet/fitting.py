@@ -18,7 +18,7 @@ from mcr2_landscape.flatnet.findings import DataNotes, FlatReport, examine
 from mcr2_landscape.flatnet.folding import connected_pieces, distinct, places_along
 from mcr2_landscape.flatnet.layers import Layers
 from mcr2_landscape.flatnet.network import FlatNetwork
-from mcr2_landscape.flatnet.refitting import left_out, refit_decoder, relative_error
+from mcr2_landscape.flatnet.refitting import left_out, refit_decoder, relative_error, require_memory
 from mcr2_landscape.flatnet.scaling import exponent
 from mcr2_landscape.randomness import generator
 from mcr2_landscape.record import Record
@@ -95,6 +95,8 @@ def fit_network(
     offset, frame, extent, data = _first_step(points)
     start = (points - offset) @ frame / extent
     d, estimate = _dimension(num_components, start, data, for_dimension)
+    if refit:  # before the build, which would be lost
+        require_memory(options.max_iterations, start.shape, d)
     before = time.process_time()
     built = build_layers(start, d, key=for_layers, options=options, checkpoint=checkpoint, time_limit=time_limit, watch=watch)
     began += time.process_time() - before - built.processor_seconds  # some before an interruption

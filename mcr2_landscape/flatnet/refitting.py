@@ -51,14 +51,10 @@ def refit_decoder(layers: Sequence[Layer], points: np.ndarray, codes: np.ndarray
     memory.
     """
     ridge = None if ridge is None else positive_real("ridge", ridge)
-    widest = kernels.num_features(max((layer.basis.shape[1] for layer in layers), default=0))
-    every = 1 if len(layers) * points.size <= _KEPT else math.isqrt(len(layers) - 1) + 1
-    memory.require(
-        "points",
-        8.0 * ((len(layers) / every + every + _WORKING) * points.size + _COLUMNS * len(points) * widest),
-        "pass fewer points, or leave out the refit of the decoder (a build with a checkpoint need not be made again)",
-    )
-    targets = _Targets(layers, points, every)
+    d = max((layer.basis.shape[1] for layer in layers), default=0)
+    widest = kernels.num_features(d)
+    require_memory(len(layers), points.shape, d)
+    targets = _Targets(layers, points, _every(len(layers), points.size))
     ridges = (RIDGE,) if len(points) >= _FEW * widest else RIDGES
     ridges = ridges if ridge is None else (ridge,)
     error = None
@@ -70,6 +66,25 @@ def refit_decoder(layers: Sequence[Layer], points: np.ndarray, codes: np.ndarray
         ridges, error = (ridges[place],), errors[place]
     fitted, decoded = _refit(targets, codes, ridges[0])
     return Refitted(fitted, decoded, ridges[0], error)
+
+
+def require_memory(num_layers: int, shape: tuple[int, ...], num_directions: int) -> None:
+    """Refuse points of that shape, (N, D), whose decoder of so many layers could not be refitted.
+
+    **Raises:** `InputError` (see `memory.require`).
+    """
+    every, size = _every(num_layers, math.prod(shape)), math.prod(shape)
+    features = _COLUMNS * shape[0] * kernels.num_features(num_directions)
+    memory.require(
+        "points",
+        8.0 * ((num_layers / every + every + _WORKING) * size + features),
+        f"pass fewer points, allow fewer than {num_layers} layers, or leave out the refit of the decoder",
+    )
+
+
+def _every(num_layers: int, size: int) -> int:
+    """Of how many layers in a row the points of one are kept, if those of one are so many numbers."""
+    return 1 if num_layers * size <= _KEPT else math.isqrt(num_layers - 1) + 1
 
 
 def left_out(count: int) -> np.ndarray:

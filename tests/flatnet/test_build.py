@@ -20,6 +20,7 @@ from mcr2_landscape.flatnet import (
     build,
     build_layers,
     fit_network,
+    fitting,
     kernels,
     local_fit,
     refit_decoder,
@@ -496,8 +497,11 @@ def test_a_refit_that_does_not_fit_into_memory_is_refused(monkeypatch):
     layers = [local_fit(CAP.points, CAP.points[0], 1.0, 2).layer(0.1)] * 100
     monkeypatch.setattr(memory, "available", lambda: 20 * CAP.points.nbytes)
     refit_decoder(layers[:1], CAP.points, CAP.points)
-    with pytest.raises(InputError, match=r"points: needs .* are available; pass fewer points, or leave out the refit"):
+    with pytest.raises(InputError, match=r"points: needs .* are available; pass fewer points, allow fewer than 100 layers, or"):
         refit_decoder(layers, CAP.points, CAP.points)
+    monkeypatch.setattr(fitting, "build_layers", None)  # it is said before the build, which would be lost
+    with pytest.raises(InputError, match=r"points: needs .* allow fewer than 500 layers"):
+        fit_network(CAP.points, 2, key=0)
 
 
 def test_a_tail_is_what_lies_outside_the_first_directions():
