@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import tracemalloc
 
-import jax
 import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from mcr2_landscape import memory
 from mcr2_landscape.data import manifolds
 from mcr2_landscape.flatnet import (
     BuildOptions,
@@ -20,30 +17,21 @@ from mcr2_landscape.flatnet import (
     build,
     build_layers,
     fit_network,
-    fitting,
     kernels,
     local_fit,
-    refit_decoder,
-    refitting,
     relative_error,
     round_trips,
     spectral_tail,
 )
 from mcr2_landscape.flatnet.examination import Rows, examine_fit
-from mcr2_landscape.flatnet.local import least_squares
 from mcr2_landscape.validation import InputError
 from mcr2_landscape.verdict import Verdict
 
-
-def _unit(points):
-    """As a build takes them."""
-    centered = points - points.mean(axis=0)
-    return centered / np.sqrt(np.sum(centered**2, axis=1).max())
-
+from .normalized import unit
 
 SINE = manifolds.sine_curve(50, key=1, num_held_out=60)
 CAP = manifolds.sphere_cap(np.pi / 3, 300, key=1, num_held_out=60)
-UNIT = _unit(CAP.points[:60])
+UNIT = unit(CAP.points[:60])
 PLAIN = BuildOptions(candidates=1, spread=1.0)  # random centers alone
 
 
@@ -313,38 +301,6 @@ def test_a_build_gives_up_only_once_every_point_was_tried(monkeypatch):
     assert (cut.stop, cut.flat) == (Stop.ITERATIONS, Verdict.UNDECIDED)
 
 
-def test_points_held_back_are_seen_by_nothing_but_the_verdict():
-    """Wherever they are moved to, layers, dimension, ridge and decoder keep their bits."""
-    points, options = CAP.points[:80].copy(), BuildOptions(max_iterations=6)
-    first = fit_network(points, key=0, options=options, validation_fraction=0.2)
-    assert len(first.validation) == first.report.num_held_out == 16
-    assert first.report.data.samples == 64
-    np.testing.assert_allclose(first.codes, first.network.encode_rows(points), atol=1e-13)
-    points[first.validation] += np.random.default_rng(0).standard_normal((16, 3))
-    moved = fit_network(points, key=0, options=options, validation_fraction=0.2)
-    np.testing.assert_array_equal(moved.validation, first.validation)
-    for one, other in zip(jax.tree.leaves(first.network), jax.tree.leaves(moved.network), strict=True):
-        np.testing.assert_array_equal(one, other)
-    same = ("left_out_error", "ridge", "dimension", "neighborhoods", "error")
-    assert all(getattr(first.report, name) == getattr(moved.report, name) for name in same)
-    assert first.report.held_out_error < 0.01 < moved.report.held_out_error
-    assert first.report.held_out_tail < moved.report.held_out_tail
-    # Planted: a point that the fit does see.
-    points[np.setdiff1d(np.arange(80), first.validation)[0]] += 0.01
-    seen = fit_network(points, key=0, options=options, validation_fraction=0.2).network
-    assert np.abs(seen.decoder.stacked.coefficients[0] - first.network.decoder.stacked.coefficients[0]).max() > 1e-6
-
-
-def test_no_copy_of_a_point_held_back_is_fitted_and_enough_are_left():
-    points = np.repeat(CAP.points[:20], 3, axis=0)
-    found = fit_network(points, 2, key=0, options=BuildOptions(max_iterations=2), validation_fraction=0.5)
-    assert len(found.validation) == 30
-    others = np.delete(points, found.validation, axis=0)
-    assert not (points[found.validation][:, None] == others[None]).all(axis=2).any()
-    few = fit_network(np.eye(4), 3, key=0, validation_fraction=0.9)
-    assert (len(few.validation), few.report.num_held_out, few.report.held_out_error) == (0, 0, None)
-
-
 def test_positions_may_be_a_column():
     """As manifolds have coordinates."""
     for positions in (SINE.coordinates, SINE.coordinates[:, 0]):
@@ -368,140 +324,6 @@ def test_a_certificate_does_not_hold_for_a_wrong_inverse(monkeypatch):
     assert trips.identity.max() < 1e-14  # rounding alone
     assert trips.inverse.max() > 1e-9
     assert trips.verdict is Verdict.REFUTED
-
-
-def test_held_out_points_off_the_plane_are_not_flat():
-    """The layers see no direction that the points fitted do not reach; the verdict does."""
-    points, later = (np.column_stack([x, np.zeros(len(x))]) for x in (SINE.points, SINE.held_out))
-    inside = fit_network(points, 1, key=0, held_out=later).report
-    assert inside.data.span == 2
-    assert inside.flat is inside.verdict is Verdict.HOLDS
-    later[:, 2] = 0.1 * np.random.default_rng(0).standard_normal(len(later))
-    report = fit_network(points, 1, key=0, held_out=later).report
-    assert report.flat is report.verdict is Verdict.REFUTED
-    assert report.held_out_tail > 1e-4
-    assert "held-out points are not as flat" in report.reasons[1]
-
-
-def test_the_build_goes_on_until_the_verdict_can_be_that_of_flat_points():
-    """However little the options ask for."""
-    report = fit_network(SINE.points, 1, key=0, options=BuildOptions(flatness=0.5)).report
-    assert report.flat is Verdict.HOLDS
-    assert report.stop is Stop.FLAT
-    assert report.tail <= 1e-7
-
-
-def test_decoding_holds_only_where_other_points_say_so():
-    """Not on those that were fitted, nor with as many coefficients as points."""
-    report = fit_network(SINE.points, 1, key=0, refit=False, tolerance=0.5).report
-    assert report.error < 0.5
-    assert report.decodable is report.verdict is Verdict.UNDECIDED
-    assert any("no points but those fitted" in reason for reason in report.reasons)
-    assert fit_network(SINE.points, 1, key=0, refit=False, tolerance=1e-3).report.decodable is Verdict.REFUTED
-    few = np.random.default_rng(0).standard_normal((9, 4))  # ten features
-    report = fit_network(few, 3, key=0).report
-    assert report.verdict is not Verdict.HOLDS
-    assert (report.stop, report.num_layers) == (Stop.STARVED, 0)
-    assert "no radius covers more points than the 10 coefficients of a quadratic over 3 dimensions" in report.reasons[0]
-    # Ten points lie in some plane of nine dimensions, which says nothing of others.
-    few = fit_network(np.random.default_rng(0).standard_normal((10, 20)), 9, key=0).report
-    assert (few.num_layers, few.flat) == (0, Verdict.HOLDS)
-    assert few.decodable is Verdict.REFUTED
-    line = np.outer(np.arange(20.0), [1, 2])
-    assert fit_network(line, key=0).report.verdict is Verdict.HOLDS
-
-
-def test_a_few_held_out_points_decide_nothing_alone():
-    """Twelve points of a cap are too few to decode others; one that lies well would say otherwise."""
-    points = UNIT[:12]
-    few, many = (fit_network(points, 2, key=0, tolerance=1e-3, held_out=points[[0] * count]).report for count in (9, 10))
-    assert few.flat is many.flat is Verdict.HOLDS
-    assert few.held_out_error < 1e-3 < few.left_out_error
-    assert few.decodable is few.verdict is Verdict.REFUTED
-    assert "on points left out of the refit" in few.reasons[-1]
-    assert many.decodable is Verdict.HOLDS
-
-
-@pytest.mark.parametrize("count", [1, 9, 10])
-@pytest.mark.parametrize("refit", [False, True])
-def test_a_few_held_out_points_refute_nothing_and_carry_nothing_alone(refit, count):
-    """Neither where they are decoded well nor where they are not: without a refit there are no others."""
-    near, off, lucky = SINE.held_out[:count], SINE.held_out[:count] + np.array([0, 9.0]), SINE.held_out[[58] * count]
-    ways = {"key": 0, "refit": refit, "flatness": 1e3, "options": BuildOptions(flatness=0.5)}  # the sine's own plane
-    good, bad = (fit_network(SINE.points, 1, tolerance=0.5, held_out=later, **ways).report for later in (near, off))
-    assert good.flat is bad.flat is Verdict.HOLDS
-    assert max(good.error, good.held_out_error) < 0.5 < bad.held_out_error
-    assert good.decodable is (Verdict.HOLDS if refit or count == 10 else Verdict.UNDECIDED)
-    assert bad.decodable is bad.verdict is (Verdict.REFUTED if count == 10 else Verdict.UNDECIDED)
-    assert bad.judged_error == bad.held_out_error
-    assert "on held-out points" in bad.reasons[-1]
-    if good.decodable is Verdict.UNDECIDED:
-        assert f"no points but those fitted and {count} held out; hold ten or more back" in good.reasons[-1]
-    if count < 10:
-        assert "fewer than 10 held-out points decide nothing: hold more back" in bad.reasons[-1]
-    # Many points that are decoded badly do decide, whatever a few others say.
-    report = fit_network(SINE.points, 1, tolerance=0.01, held_out=lucky, **ways).report
-    assert report.held_out_error < 0.01 < min(report.error, report.left_out_error or 1)
-    assert report.decodable is (Verdict.HOLDS if count == 10 else Verdict.REFUTED)
-
-
-def test_an_error_beside_no_spread_is_zero_or_infinite():
-    same = np.ones((3, 2))
-    assert relative_error(same, same) == 0
-    assert relative_error(same, 1.001 * same) == np.inf
-
-
-@given(st.integers(0, 100))
-@settings(max_examples=5)
-def test_the_refit_is_the_least_squares_of_each_layer(key):
-    """No coefficients of the layer decoded last do better on what reaches it, given those before."""
-    points = _unit(CAP.points[:80])
-    built = build_layers(points, 2, key=key, options=BuildOptions(max_iterations=6))
-    found = refit_decoder(built.layers, points, built.flat, 1e-12)
-    z = built.flat
-    for layer in reversed(found.layers):
-        before, z = z, kernels.reconstruct(layer, z)
-    np.testing.assert_allclose(z, found.decoded, atol=1e-9)
-    best, first = np.sum((z - points) ** 2), found.layers[0]
-    random = np.random.default_rng(key)
-    for size in (1e-2, 1e-3):
-        moved = first._replace(coefficients=first.coefficients + size * random.standard_normal(first.coefficients.shape))
-        assert np.sum((kernels.reconstruct(moved, before) - points) ** 2) > best
-
-
-def test_the_refit_of_many_points_does_not_keep_what_reaches_every_layer(monkeypatch):
-    """The points before 144 layers are 144 arrays; with those of twelve and of twelve more it gives the same bits."""
-    monkeypatch.setattr(refitting, "_KEPT", 1000)
-    points = np.random.default_rng(0).standard_normal((400, 10))
-    layer = local_fit(points, points[0], 3.0, 2).layer(0.1)
-    layers = [layer] * 144
-    tracemalloc.start()
-    refit_decoder(layers, points, points, 1e-6)
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    assert peak < 60 * points.nbytes
-    # Each layer is fitted to the points that reach it, of every one from the last to the first.
-    before, decoded = [points], points
-    for _ in layers[1:]:
-        before.append(kernels.flatten(layer, before[-1]))
-    for target, fitted in zip(before[::-1], refit_decoder(layers, points, points, 1e-6).layers[::-1], strict=True):
-        _, weight = kernels.normal_and_kappa(layer, decoded)
-        columns = kernels.features((decoded - layer.center) @ layer.basis) * weight[:, None]
-        coefficients = least_squares(columns, target - decoded, 1e-6)
-        np.testing.assert_array_equal(fitted.coefficients, coefficients.T)
-        decoded = decoded + columns @ coefficients
-
-
-def test_a_refit_that_does_not_fit_into_memory_is_refused(monkeypatch):
-    """By what it keeps: with more layers more."""
-    layers = [local_fit(CAP.points, CAP.points[0], 1.0, 2).layer(0.1)] * 100
-    monkeypatch.setattr(memory, "available", lambda: 20 * CAP.points.nbytes)
-    refit_decoder(layers[:1], CAP.points, CAP.points)
-    with pytest.raises(InputError, match=r"points: needs .* are available; pass fewer points, allow fewer than 100 layers, or"):
-        refit_decoder(layers, CAP.points, CAP.points)
-    monkeypatch.setattr(fitting, "build_layers", None)  # it is said before the build, which would be lost
-    with pytest.raises(InputError, match=r"points: needs .* allow fewer than 500 layers"):
-        fit_network(CAP.points, 2, key=0)
 
 
 def test_a_tail_is_what_lies_outside_the_first_directions():
