@@ -47,8 +47,8 @@ def crate(
     data
         The word digits, mnist, faces or shapes, or a file with images (n, H, W), (n, C, H, W) or (n, H, W, C), bytes or
         numbers in [0, 1]: an .npz file with the array images (or a single array) and, if there are any, labels and masks
-        (n, H, W), or an .npy file. Channels are on the second or the last axis, whichever has at most four entries, and on the second where both
-        have, or none.
+        (n, H, W), or an .npy file. Channels are on the second or the last axis, whichever has at most four entries, and on
+        the second where both have, or none.
     out
         The folder for network.safetensors, layers.csv, features.npz, crate.json, and of a training history.csv and the
         checkpoint.
