@@ -39,9 +39,8 @@ def paint(canvas: Canvas, tables: Mapping[str, Table]) -> None:
         _points(errors, own, _ERRORS)
         errors.set_yscale("log")
         errors.minorticks_off()
-        draws = own.columns["units"][0]
-        size = f"N = {own.columns['num_points'][0]}, D = {own.columns['num_features'][0]}, {draws} draw{'s' * (draws > 1)}"
-        errors.set_title(f"{_FAMILIES[name]}, {size}", fontsize=8.5, pad=14)
+        size = f"N = {own.columns['num_points'][0]}, D = {own.columns['num_features'][0]}"
+        errors.set_title(f"{_FAMILIES[name]}, {size}{_draws(own)}", fontsize=8.5, pad=14)
         errors.set_ylabel("error of held-out points")
         _points(estimates, own, _ESTIMATES)
         ends = np.array([0.5, own["dimension"].max() + 0.5])
@@ -68,12 +67,18 @@ def _points(axes: Axes, own: Table, names: Mapping[str, tuple[str, str, str]]) -
         axes.plot(at, own[name], color=color, marker=marker, markersize=4.5, linewidth=1.0, label=words)
 
 
+def _draws(own: Table) -> str:
+    """How many draws each dimension has, if all have as many."""
+    units = set(own.columns["units"])
+    return f", {min(units)} draw{'s' * (min(units) > 1)}" if len(units) == 1 else ""
+
+
 def _verdicts(axes: Axes, own: Table) -> None:
-    """Above each dimension how many of the fits hold by their verdict."""
-    units = sorted(set(own.columns["units"]))
+    """Above each dimension how many of the fits hold by their verdict, and of how many where the title does not say it."""
+    alike = bool(_draws(own))
     look = {"xycoords": ("data", "axes fraction"), "textcoords": "offset points", "fontsize": 7}
     for d, held, count in zip(own["dimension"], own.columns["holds"], own.columns["units"], strict=True):
-        axes.annotate(f"{held}" if len(units) == 1 else f"{held}/{count}", (d, 1), xytext=(0, 3), ha="center", **look)
+        axes.annotate(f"{held}" if alike else f"{held}/{count}", (d, 1), xytext=(0, 3), ha="center", **look)
     axes.annotate("holds", (axes.get_xlim()[0], 1), xytext=(-3, 3), ha="right", **look)
 
 

@@ -49,17 +49,17 @@ class FlatReport(Record):
     **Fields:** `verdict`: `holds` where all that follow do and the data are one piece, `refuted` where one is, with `reasons`
     in words; `flat`: the tail (held-out points' too, with what of them leaves the span of those fitted) is at most `flatness`,
     `refuted` where around none of the points a layer moves them any more before that, or held-out points are not flat though
-    those fitted are, `undecided` where the build was cut short, its tail hardly fell any more, points are too few for any
-    layer, or fewer than ten held-out points are not flat though those fitted are; `unfolded`: for d = 1 neither an order
-    inversion nor different points of one code; for any d, no fold seen by trustworthiness, at least 0.99 (for d > 1), `refuted`
-    below 0.98: no proof, since a fold that brings few points together hardly shows in it; `certified`: `RoundTrips`;
-    `decodable`: the error is at most `tolerance` on ten or more held-out points, or else on points left out of the refit and on
-    the held-out ones that there are, `refuted` where it is more on the former, or else on points left out of the refit, or,
-    where there are none of those either, on the points fitted, otherwise `undecided`: fewer than ten held-out points decide
-    nothing alone. Where `flat` is undecided because the build was cut short, neither `unfolded` nor `decodable` is refuted:
-    more layers change both. Where the build of a network is not known, the question is what the network does with points that
-    took no part, and no further layer is to come: `flat` and `decodable` then hold or are refuted by these points, however few
-    they are.
+    those fitted are, `undecided` where the build was cut short, its tail hardly fell any more, points are too few for a layer
+    around some of them, or fewer than ten held-out points are not flat though those fitted are; `unfolded`: for d = 1 neither
+    an order inversion nor different points of one code; for any d, no fold seen by trustworthiness, at least 0.99 (for d >
+    1), `refuted` below 0.98: no proof, since a fold that brings few points together hardly shows in it; `certified`:
+    `RoundTrips`; `decodable`: the error is at most `tolerance` on ten or more held-out points, or else on points left out of
+    the refit and on the held-out ones that there are, `refuted` where it is more on the former, or else on points left out of
+    the refit, or, where there are none of those either, on the points fitted, otherwise `undecided`: fewer than ten held-out
+    points decide nothing alone. Where `flat` is undecided because the build was cut short, neither `unfolded` nor `decodable`
+    is refuted: more layers change both. Where the build of a network is not known, the question is what the network does with
+    points that took no part, and no further layer is to come: `flat` and `decodable` then hold or are refuted by these
+    points, however few they are.
 
     `dimension` d, and `estimate`, how it was found (`None` where it was given); `data`; `num_layers`; `iterations` and `stop`
     of the build (`None` where it is not known); `tails` before the first layer and after each, `held_out_tail`; `order` (`None`

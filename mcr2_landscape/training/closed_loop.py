@@ -195,7 +195,7 @@ def train_closed_loop(
         before, after = (_seen(network, inputs, others, train, test, mode, epsilon) for network in (model, training.model))
     errors = after.pop("errors")
     before.pop("errors")
-    means = _squares(others, inputs.mean(axis=0, dtype=np.float64))
+    means = _squared_errors(others, inputs.mean(axis=0, dtype=np.float64))
     return ClosedLoop(
         training=training,
         mode=mode,
@@ -257,7 +257,7 @@ def _seen(
     members = (codes[None, :] == np.arange(len(classes))[:, None]).astype(np.float64)
     with jax.enable_x64(True):
         expressiveness, distances = _utilities(jnp.asarray(features), jnp.asarray(image), jnp.asarray(members), epsilon)
-    errors = _squares(others, decoded)
+    errors = _squared_errors(others, decoded)
     neighbors = None
     if train.labels is not None and test.labels is not None:
         known = in_rows(lambda some: _stages(model, some)[0], inputs, rows=256).astype(np.float64)
@@ -272,7 +272,7 @@ def _seen(
     }
 
 
-def _squares(images: np.ndarray, others: np.ndarray) -> np.ndarray:
+def _squared_errors(images: np.ndarray, others: np.ndarray) -> np.ndarray:
     return np.mean((images - others) ** 2, axis=(1, 2, 3))
 
 
@@ -281,7 +281,7 @@ def _class_means(inputs: np.ndarray, others: np.ndarray, labels: np.ndarray | No
         return None
     classes = np.unique(labels)
     means = np.stack([inputs[labels == label].mean(axis=0, dtype=np.float64) for label in classes])
-    return float(_squares(others, means[np.searchsorted(classes, truth)]).mean())
+    return float(_squared_errors(others, means[np.searchsorted(classes, truth)]).mean())
 
 
 def _voted(known: np.ndarray, labels: np.ndarray, features: np.ndarray, truth: np.ndarray) -> float:

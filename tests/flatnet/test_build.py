@@ -27,11 +27,8 @@ from mcr2_landscape.flatnet.examination import Rows, examine_fit
 from mcr2_landscape.validation import InputError
 from mcr2_landscape.verdict import Verdict
 
-from .normalized import unit
+from .points import CAP, SINE, UNIT
 
-SINE = manifolds.sine_curve(50, key=1, num_held_out=60)
-CAP = manifolds.sphere_cap(np.pi / 3, 300, key=1, num_held_out=60)
-UNIT = unit(CAP.points[:60])
 PLAIN = BuildOptions(candidates=1, spread=1.0)  # random centers alone
 
 

@@ -6,19 +6,10 @@ import jax
 import numpy as np
 import pytest
 
-from mcr2_landscape.data import manifolds
-from mcr2_landscape.flatnet import (
-    BuildOptions,
-    Stop,
-    fit_network,
-)
+from mcr2_landscape.flatnet import BuildOptions, Stop, fit_network
 from mcr2_landscape.verdict import Verdict
 
-from .normalized import unit
-
-SINE = manifolds.sine_curve(50, key=1, num_held_out=60)
-CAP = manifolds.sphere_cap(np.pi / 3, 300, key=1, num_held_out=60)
-UNIT = unit(CAP.points[:60])
+from .points import CAP, SINE, UNIT
 
 
 def test_points_held_back_are_seen_by_nothing_but_the_verdict():

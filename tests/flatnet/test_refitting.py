@@ -10,7 +10,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mcr2_landscape import memory
-from mcr2_landscape.data import manifolds
 from mcr2_landscape.flatnet import (
     BuildOptions,
     build_layers,
@@ -25,9 +24,7 @@ from mcr2_landscape.flatnet import (
 from mcr2_landscape.flatnet.local import least_squares
 from mcr2_landscape.validation import InputError
 
-from .normalized import unit
-
-CAP = manifolds.sphere_cap(np.pi / 3, 300, key=1, num_held_out=60)
+from .points import CAP, unit
 
 
 def test_an_error_beside_no_spread_is_zero_or_infinite():
